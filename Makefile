@@ -1,0 +1,66 @@
+# Two commands do everything: `make book` and `make test`. The rest is for working on the book.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help book serve live test labs grade experiments bench lint format constraints clean
+
+help:
+	@echo "make book         install into $(VENV), execute and build the site, say where it is"
+	@echo "make serve        serve the built site on this machine"
+	@echo "make test         run every test"
+	@echo "make live         open chapters and labs in JupyterLab"
+	@echo "make labs         regenerate labs/ and solutions/ from solutions/src/"
+	@echo "make grade SUBMISSIONS=dir [LAB=lab01] [JOBS=2] [TIMEOUT=300]   grade a folder of notebooks"
+	@echo "make experiments  list the recorded experiments (run one: python -m experiments run NAME)"
+	@echo "make bench        time the library against its peers and print the table"
+	@echo "make lint         check style; make format repairs it"
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another with make PYTHON=python3.12.")'
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[book,labs,dev]'
+	@touch $@
+
+book: $(STAMP)
+	$(BIN)/python -m booktools build
+
+serve: $(STAMP)
+	$(BIN)/python -m booktools serve
+
+live: $(STAMP)
+	$(BIN)/jupytext-config set-default-viewer
+	$(BIN)/jupyter lab --notebook-dir=.
+
+test: $(STAMP)
+	$(BIN)/python -m booktools build
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+labs: $(STAMP)
+	$(BIN)/python -m labtools build
+
+grade: $(STAMP)
+	@test -n "$(SUBMISSIONS)" || { echo "Name the folder of submitted notebooks: make grade SUBMISSIONS=dir"; exit 2; }
+	$(BIN)/python -m labtools grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) --jobs $(JOBS) $(if $(TIMEOUT),--timeout $(TIMEOUT))
+
+experiments: $(STAMP)
+	$(BIN)/python -m experiments list
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+constraints: $(STAMP)
+	$(BIN)/python -m booktools constraints
+
+clean:
+	rm -rf _build .pytest_cache dist
