@@ -1,0 +1,372 @@
+"""One training loop for the whole book: seeds, a schedule, a time budget, a history.
+
+AdamW with linear warm-up and a cosine decay to a tenth of the peak rate, gradients clipped by
+their global norm. The loop trains anything with parameters; what a batch is, and what its loss
+is, stays with the caller.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+if TYPE_CHECKING:
+    import altair
+
+Batch = Any
+"""A tensor, or a tuple, list, mapping or dataclass of tensors, nested as you like."""
+
+Batches = Iterable[Batch] | Callable[[int, torch.Generator], Batch]
+
+FINAL_RATE = 0.1
+"""The cosine ends at this share of the peak learning rate."""
+
+
+class TrainingDiverged(FloatingPointError):
+    """The loss or the gradient stopped being finite; ``history`` holds what came before."""
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+@dataclasses.dataclass
+class History:
+    """What a training run did.
+
+    Attributes:
+        steps: updates made.
+        losses: the training loss of each update, measured before that update.
+        learning_rates: the learning rate of each update.
+        evaluations: one dict an evaluation: ``step`` (updates made by then) and its metrics.
+        seconds: wall-clock seconds spent training; evaluations are not counted.
+        stopped: ``"steps"`` or ``"seconds"``, whichever budget ended the run.
+        checkpoints: copies of the model's ``state_dict`` on the CPU, keyed by updates made.
+    """
+
+    steps: int = 0
+    losses: list[float] = dataclasses.field(default_factory=list)
+    learning_rates: list[float] = dataclasses.field(default_factory=list)
+    evaluations: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    stopped: Literal["steps", "seconds"] = "steps"
+    checkpoints: dict[int, dict[str, Tensor]] = dataclasses.field(default_factory=dict, repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an update: step, loss, learning_rate, and each metric where it was evaluated."""
+        frame = pd.DataFrame(
+            {
+                "step": range(1, self.steps + 1),
+                "loss": self.losses,
+                "learning_rate": self.learning_rates,
+            }
+        )
+        if not self.evaluations:
+            return frame
+        return frame.merge(pd.DataFrame(self.evaluations), on="step", how="left")
+
+    def plot(self, *, smoothing: int = 20, title: str = "") -> altair.Chart:
+        """The loss, its running mean over ``smoothing`` updates, and every metric (needs Altair).
+
+        Returns an Altair chart: the loss above, one panel for the metrics below if there are any.
+        """
+        import altair as alt
+
+        frame = self.to_frame()
+        frame["running mean"] = frame["loss"].rolling(smoothing, min_periods=1).mean()
+        step = alt.X("step:Q", title="update")
+        loss = alt.Y("loss:Q", title="training loss", scale=alt.Scale(zero=False))
+        base = alt.Chart(frame)
+        picture = base.mark_line(opacity=0.35, strokeWidth=1).encode(
+            x=step, y=loss
+        ) + base.mark_line(strokeWidth=2).encode(
+            x=step, y=alt.Y("running mean:Q", title="training loss"), tooltip=["step", "loss"]
+        )
+        final = frame["running mean"].iloc[-1] if self.steps else math.nan
+        picture = picture.properties(
+            width="container",
+            height=180,
+            title=title,
+            description=f"Training loss over {self.steps} updates; it ends near {final:.3g}.",
+        )
+        if not self.evaluations:
+            return picture
+        metrics = pd.DataFrame(self.evaluations).melt("step", var_name="metric")
+        below = (
+            alt.Chart(metrics)
+            .mark_line(point=True)
+            .encode(
+                x=step,
+                y=alt.Y("value:Q", title="evaluated"),
+                color=alt.Color("metric:N", title=None, legend=alt.Legend(orient="bottom")),
+                tooltip=["metric", "step", alt.Tooltip("value", format=".4g")],
+            )
+            .properties(width="container", height=140)
+        )
+        return alt.vconcat(picture, below).resolve_scale(color="independent")
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    *,
+    steps: int,
+    lr: float = 3e-3,
+    warmup: int = 100,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.98),
+    clip: float | None = 1.0,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    seconds: float | None = None,
+    evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    every: int = 100,
+    checkpoints: Sequence[int] = (),
+    autocast: torch.dtype | None = None,
+    progress: bool = True,
+) -> History:
+    """Train ``model`` in place and return its :class:`History`.
+
+    Args:
+        model: trained where it is, or on ``device`` if given. It is in training mode during the
+            run and afterwards in the mode it came in.
+        batches: an iterable of batches (a list or data loader starts again when it ends, an
+            iterator must last), or a callable ``(step, generator) -> batch`` that is called with
+            step = 0, 1, ... and a CPU generator seeded with ``seed``. Batches are moved to the
+            model's device.
+        loss: ``(model, batch) -> scalar tensor`` to minimise.
+        steps: updates to make. The schedule is laid out over them.
+        lr: peak learning rate, reached after ``warmup`` updates (at most half of ``steps``).
+        weight_decay: decoupled, on matrices only; biases and norms are left alone.
+        clip: largest global norm of the gradient; None leaves it as it is.
+        seed: seeds every torch generator for the run. The caller's generators are put back
+            afterwards, so calling ``train`` leaves their state as it found it.
+        seconds: wall-clock budget of training; the run ends cleanly after the update during
+            which it is spent, wherever the schedule is by then.
+        evaluate: ``model -> {metric: value}``, called without gradients in evaluation mode every
+            ``every`` updates and after the last. It draws from its own copy of the random state,
+            so that evaluating more often changes no weight, and its time is not counted.
+        checkpoints: numbers of updates after which to keep a copy of the weights; 0 is the start.
+        autocast: ``torch.bfloat16`` to compute the loss in mixed precision.
+        progress: show a progress bar (never when the static site is being built, which the
+            environment variable ``FRUGAL_STATIC_SITE=1`` says).
+
+    The same seed, model and batches give the same history bit for bit on one CPU.
+
+    Raises:
+        ValueError: an argument is out of range, the batches ran out, or the loss is no scalar.
+        TrainingDiverged: the loss or its gradient is not finite. The weights are those before
+            the update that failed, and the exception carries the history.
+    """
+    _check_arguments(steps, lr, warmup, clip, seconds, every, checkpoints, autocast)
+    if device is not None:
+        model.to(device)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise ValueError("model has no parameter that needs a gradient, so nothing can be trained")
+    device = weights[0].device
+    was_training = model.training
+    history = History()
+
+    with _seeded(seed, device):
+        optimizer = _adamw(weights, lr, betas, weight_decay)
+        warmup = min(warmup, steps // 2)
+        supply = _supply(batches, torch.Generator().manual_seed(seed))
+        if 0 in checkpoints:
+            history.checkpoints[0] = _copy_of_weights(model)
+        quiet = not progress or os.environ.get("FRUGAL_STATIC_SITE") == "1"
+        bar = tqdm(total=steps, disable=quiet, leave=False, desc="training")
+        model.train()
+        try:
+            for step in range(steps):
+                began = time.perf_counter()
+                rate = lr * learning_rate_share(step, steps=steps, warmup=warmup)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                batch = move(next(supply), device)
+                value = _update(model, batch, loss, optimizer, weights, clip, autocast, history)
+                history.steps = step + 1
+                history.losses.append(value)
+                history.learning_rates.append(rate)
+                history.seconds += time.perf_counter() - began
+
+                spent = seconds is not None and history.seconds >= seconds
+                if spent and history.steps < steps:
+                    history.stopped = "seconds"
+                last = spent or history.steps == steps
+                if evaluate and (last or history.steps % every == 0):
+                    metrics = _evaluate(model, evaluate, seed, device)
+                    history.evaluations.append({"step": history.steps, **metrics})
+                    bar.set_postfix(metrics, refresh=False)
+                elif not evaluate:
+                    bar.set_postfix(loss=value, refresh=False)
+                if history.steps in checkpoints:
+                    history.checkpoints[history.steps] = _copy_of_weights(model)
+                bar.update()
+                if last:
+                    break
+        finally:
+            bar.close()
+            model.train(was_training)
+    return history
+
+
+def learning_rate_share(step: int, *, steps: int, warmup: int) -> float:
+    """Share of the peak learning rate at update ``step`` (from 0): linear up, then a cosine."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1, steps - warmup)
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def move(batch: Batch, device: torch.device | str) -> Batch:
+    """``batch`` with every tensor in it on ``device``; what is no tensor stays as it is."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: move(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(move(value, device) for value in batch))
+    if isinstance(batch, tuple | list):
+        return type(batch)(move(value, device) for value in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        moved = copy.copy(batch)
+        for field in dataclasses.fields(batch):
+            # a frozen dataclass forbids plain assignment
+            object.__setattr__(moved, field.name, move(getattr(batch, field.name), device))
+        return moved
+    return batch
+
+
+def _check_arguments(
+    steps: int,
+    lr: float,
+    warmup: int,
+    clip: float | None,
+    seconds: float | None,
+    every: int,
+    checkpoints: Sequence[int],
+    autocast: torch.dtype | None,
+) -> None:
+    if steps < 1:
+        raise ValueError(f"steps is {steps}, but training needs at least 1")
+    if not lr > 0:
+        raise ValueError(f"lr is {lr}, but a learning rate must be positive")
+    if warmup < 0:
+        raise ValueError(f"warmup is {warmup}, but it must be 0 or more updates")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip is {clip}, but it must be a positive norm, or None")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds is {seconds}, but a time budget must be positive, or None")
+    if every < 1:
+        raise ValueError(f"every is {every}, but it must be 1 update or more")
+    outside = [c for c in checkpoints if not 0 <= c <= steps]
+    if outside:
+        raise ValueError(f"checkpoints has {outside[0]}, but it must lie in 0..{steps}")
+    if autocast not in (None, torch.bfloat16):
+        raise ValueError(f"autocast is {autocast}, but only torch.bfloat16 or None is supported")
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside, and put the caller's random state back afterwards."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield
+
+
+def _adamw(
+    weights: list[nn.Parameter], lr: float, betas: tuple[float, float], weight_decay: float
+) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas)
+
+
+def _supply(batches: Batches, generator: torch.Generator) -> Iterator[Batch]:
+    if callable(batches):
+        step = 0
+        while True:
+            yield batches(step, generator)
+            step += 1
+    given = 0
+    while True:
+        before = given
+        for batch in batches:
+            given += 1
+            yield batch
+        if given == before or isinstance(batches, Iterator):
+            raise ValueError(
+                f"batches ended after {given}, but training needs one for every step: "
+                "give a list, a data loader, or a callable (step, generator) -> batch"
+            )
+
+
+def _update(
+    model: nn.Module,
+    batch: Batch,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    optimizer: torch.optim.Optimizer,
+    weights: list[nn.Parameter],
+    clip: float | None,
+    autocast: torch.dtype | None,
+    history: History,
+) -> float:
+    device = weights[0].device
+    precision = torch.autocast(device.type, autocast) if autocast else nullcontext()
+    optimizer.zero_grad(set_to_none=True)
+    with precision:
+        value = loss(model, batch)
+    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"loss returned {got}, but it must return one number with a gradient")
+    number = value.item()
+    at = f"at update {history.steps + 1}"
+    if not math.isfinite(number):
+        raise TrainingDiverged(
+            f"the loss is {number} {at}: lower lr, or look for a division by zero", history
+        )
+    value.backward()
+    limit = math.inf if clip is None else clip
+    norm = nn.utils.clip_grad_norm_(weights, limit).item()
+    if not math.isfinite(norm):
+        raise TrainingDiverged(
+            f"the gradient's norm is {norm} {at} though the loss is {number:.4g}: "
+            "lower lr, or look for a square root or a logarithm of zero",
+            history,
+        )
+    optimizer.step()
+    return number
+
+
+def _evaluate(
+    model: nn.Module,
+    evaluate: Callable[[nn.Module], Mapping[str, float]],
+    seed: int,
+    device: torch.device,
+) -> dict[str, float]:
+    model.eval()
+    try:
+        with torch.no_grad(), _seeded(seed, device):
+            return {name: float(value) for name, value in evaluate(model).items()}
+    finally:
+        model.train()
+
+
+def _copy_of_weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

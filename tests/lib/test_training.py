@@ -1,0 +1,259 @@
+import dataclasses
+import itertools
+import math
+from collections import namedtuple
+
+import pytest
+import torch
+from torch import nn
+
+from frugal.training import History, TrainingDiverged, learning_rate_share, move, train
+
+
+def make_model(seed: int = 1, dropout: float = 0.0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 1))
+
+
+def line(step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    x = torch.randn(32, 3, generator=generator)
+    return x, x.sum(dim=1, keepdim=True)
+
+
+def squares(model, batch):
+    x, y = batch
+    return nn.functional.mse_loss(model(x), y)
+
+
+def run(model=None, batches=line, loss=squares, **options) -> History:
+    options = {"steps": 30, "progress": False} | options
+    return train(model or make_model(), batches, loss, **options)
+
+
+def test_it_learns_a_linear_map():
+    history = run(steps=400, lr=1e-2)
+    assert history.losses[0] > 1.0
+    assert sum(history.losses[-20:]) / 20 < 0.02
+
+
+def test_one_step_is_adamw_with_warmup_and_clipping():
+    ours, theirs = make_model(), make_model()
+    batch = line(0, torch.Generator().manual_seed(0))
+    history = run(ours, [batch], steps=4, lr=0.1, warmup=2, clip=0.05, betas=(0.8, 0.9))
+    optimizer = torch.optim.AdamW(theirs.parameters(), betas=(0.8, 0.9), weight_decay=0.0)
+    for rate in (0.1 / 3, 0.2 / 3, 0.1, 0.1 * (0.1 + 0.9 * 0.5)):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        squares(theirs, batch).backward()
+        nn.utils.clip_grad_norm_(theirs.parameters(), 0.05)
+        optimizer.step()
+    assert history.learning_rates == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.055])
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_weight_decay_leaves_vectors_alone():
+    plain, decayed = make_model(), make_model()
+    run(plain, steps=1, warmup=0)
+    run(decayed, steps=1, warmup=0, weight_decay=0.5, lr=3e-3)
+    torch.testing.assert_close(plain[0].bias, decayed[0].bias)
+    start = make_model()[0].weight
+    torch.testing.assert_close(plain[0].weight - decayed[0].weight, 3e-3 * 0.5 * start)
+
+
+def test_the_schedule_rises_then_falls_to_a_tenth():
+    shares = [learning_rate_share(s, steps=1000, warmup=100) for s in range(1001)]
+    assert max(shares) == shares[100] == 1.0
+    assert all(a < b for a, b in itertools.pairwise(shares[:101]))
+    assert all(a > b for a, b in itertools.pairwise(shares[100:]))
+    assert shares[1000] == pytest.approx(0.1)
+
+
+def test_same_seed_same_history_bit_for_bit():
+    first, again = run(make_model(dropout=0.3), seed=5), run(make_model(dropout=0.3), seed=5)
+    other = run(make_model(dropout=0.3), seed=6)
+    assert first.losses == again.losses
+    assert first.losses != other.losses
+
+
+def test_the_seed_drives_dropout_too():
+    batch = [line(0, torch.Generator().manual_seed(0))]
+    a, b = (run(make_model(dropout=0.5), batch, seed=s) for s in (1, 2))
+    assert a.losses != b.losses
+
+
+def test_the_callers_random_state_is_left_alone():
+    model = make_model(dropout=0.3)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    run(model, seed=11)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_evaluating_does_not_change_the_training():
+    def noisy(model):
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        return {"noise": torch.rand(()).item()}
+
+    without = run(make_model(dropout=0.3))
+    often = run(make_model(dropout=0.3), evaluate=noisy, every=1)
+    assert without.losses == often.losses
+    assert len({e["noise"] for e in often.evaluations}) == 1  # the same sample every time
+
+
+def test_evaluations_come_every_n_updates_and_at_the_end():
+    history = run(steps=25, evaluate=lambda model: {"one": 1}, every=10)
+    assert [e["step"] for e in history.evaluations] == [10, 20, 25]
+    frame = history.to_frame()
+    assert frame["step"].tolist() == list(range(1, 26))
+    assert frame.loc[frame["step"] == 20, "one"].item() == 1.0
+    assert frame["one"].notna().sum() == 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_keeps_its_mode(training):
+    model = make_model().train(training)
+    run(model, evaluate=lambda model: {"x": 0.0})
+    assert model.training is training
+
+
+def test_checkpoints_are_copies_at_their_steps():
+    model = make_model()
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    history = run(model, steps=20, checkpoints=[0, 10, 20])
+    assert sorted(history.checkpoints) == [0, 10, 20]
+    assert torch.equal(history.checkpoints[0]["0.weight"], start["0.weight"])
+    assert torch.equal(history.checkpoints[20]["0.weight"], model[0].weight)
+    assert not torch.equal(history.checkpoints[10]["0.weight"], model[0].weight)
+    with torch.no_grad():
+        model[0].weight.zero_()
+    assert history.checkpoints[20]["0.weight"].abs().sum() > 0
+
+
+def test_a_list_starts_again_and_an_iterator_must_last():
+    batches = [line(s, torch.Generator().manual_seed(s)) for s in range(3)]
+    seen = []
+    run(batches=batches, loss=lambda m, b: seen.append(b[0]) or squares(m, b), steps=7)
+    assert all(torch.equal(seen[i], batches[i % 3][0]) for i in range(7))
+    with pytest.raises(ValueError, match="batches ended after 3"):
+        run(batches=iter(batches), steps=7)
+    with pytest.raises(ValueError, match="batches ended after 0"):
+        run(batches=[], steps=7)
+
+
+def test_the_time_budget_stops_cleanly(monkeypatch):
+    clock = iter(range(0, 1000, 2))  # every reading is 2 s after the last: 2 s an update
+    monkeypatch.setattr("frugal.training.time.perf_counter", lambda: float(next(clock)))
+    history = run(steps=50, seconds=9.0, evaluate=lambda model: {"x": 1.0}, every=100)
+    assert history.stopped == "seconds"
+    assert history.steps == len(history.losses) == 5
+    assert history.evaluations == [{"step": 5, "x": 1.0}]
+    assert history.seconds == 10.0
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_weights():
+    model = make_model()
+
+    def explodes(model, batch):
+        explodes.calls += 1
+        return squares(model, batch) * (math.inf if explodes.calls == 4 else 1.0)
+
+    explodes.calls = 0
+    with pytest.raises(TrainingDiverged, match="the loss is inf at update 4") as caught:
+        run(model, loss=explodes)
+    assert caught.value.history.steps == 3
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update():
+    model = make_model()
+
+    def root_of_zero(model, batch):
+        return (model(batch[0]) * 0.0).sum().sqrt()
+
+    with pytest.raises(TrainingDiverged, match="gradient's norm is nan at update 1"):
+        run(model, loss=root_of_zero)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"lr": 0.0}, "lr is 0.0"),
+        ({"lr": math.nan}, "lr is nan"),
+        ({"warmup": -1}, "warmup is -1"),
+        ({"clip": 0.0}, "clip is 0.0"),
+        ({"seconds": 0.0}, "seconds is 0.0"),
+        ({"every": 0}, "every is 0"),
+        ({"checkpoints": [31]}, "checkpoints has 31"),
+        ({"autocast": torch.float16}, "autocast is torch.float16"),
+        ({"loss": lambda m, b: 1.0}, "loss returned float"),
+        ({"loss": lambda m, b: m(b[0])}, r"loss returned \(32, 1\)"),
+        ({"loss": lambda m, b: torch.tensor(1.0)}, r"loss returned \(\)"),
+        ({"model": nn.ReLU()}, "model has no parameter"),
+    ],
+)
+def test_bad_arguments_are_named(options, named):
+    with pytest.raises(ValueError, match=named):
+        run(**options)
+
+
+def test_autocast_computes_in_bfloat16():
+    seen = []
+
+    def loss(model, batch):
+        y = model(batch[0])
+        seen.append(y.dtype)
+        return nn.functional.mse_loss(y.float(), batch[1])
+
+    history = run(loss=loss, steps=3, autocast=torch.bfloat16)
+    assert seen == [torch.bfloat16] * 3
+    assert all(map(math.isfinite, history.losses))
+
+
+def test_move_walks_every_container():
+    @dataclasses.dataclass(frozen=True)
+    class Pair:
+        x: torch.Tensor
+        name: str
+
+    Named = namedtuple("Named", "a b")
+    one = torch.ones(2)
+    moved = move({"d": Pair(one, "p"), "n": Named(one, 3), "l": [one, (one,)]}, "meta")
+    assert moved["d"].x.device.type == "meta"
+    assert moved["d"].name == "p"
+    assert isinstance(moved["n"], Named)
+    assert moved["n"].a.device.type == "meta"
+    assert moved["n"].b == 3
+    assert moved["l"][1][0].device.type == "meta"
+    assert one.device.type == "cpu"
+
+
+def test_no_progress_bar_on_the_static_site(monkeypatch, capsys):
+    monkeypatch.setenv("FRUGAL_STATIC_SITE", "1")
+    run(progress=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.delenv("FRUGAL_STATIC_SITE")
+    run(progress=True)
+    assert "training" in capsys.readouterr().err
+
+
+def test_plot_shows_the_loss_and_each_metric():
+    chart = run(evaluate=lambda model: {"accuracy": 0.5, "bits": 2.0}, every=10).plot().to_dict()
+    above, below = chart["vconcat"]
+    assert "30 updates" in above["description"]
+    rows = chart["datasets"][below["data"]["name"]]
+    assert {r["metric"] for r in rows} == {"accuracy", "bits"}
+    assert "vconcat" not in run().plot().to_dict()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_trains_on_cuda():
+    model = make_model()
+    history = run(model, steps=200, lr=1e-2, device="cuda", autocast=torch.bfloat16)
+    assert next(model.parameters()).is_cuda
+    assert history.losses[-1] < history.losses[0]
