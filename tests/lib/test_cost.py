@@ -197,7 +197,7 @@ def test_training_memory_of_the_weights_is_that_of_adam():
 
 
 def test_roofline_is_the_slower_of_computing_and_moving():
-    machine = Machine(name="toy", flops_fp32=100, flops_bf16=400, bandwidth=10, source="none")
+    machine = Machine(name="toy", flops_fp32=100.0, flops_bf16=400.0, bandwidth=10.0, source="none")
     assert machine.ridge(4) == 10
     assert machine.ridge(2) == 40
     heavy = Operation(name="heavy", flops=1000, bytes=50)
@@ -252,8 +252,9 @@ def test_impossible_shapes_are_refused(change, words):
         dataclasses.replace(SHAPE, **change)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_unknown_mode_and_impossible_machine_are_refused():
     with pytest.raises(ValueError, match="mode is 'backward'; it needs to be one of forward"):
         flops(SHAPE, "backward")
-    with pytest.raises(ValueError, match="bandwidth is 0; it needs to be above 0"):
-        Machine(name="none", flops_fp32=1, flops_bf16=1, bandwidth=0, source="")
+    with pytest.raises(ValueError, match="bandwidth is 0.0; it needs to be above 0"):
+        Machine(name="none", flops_fp32=1.0, flops_bf16=1.0, bandwidth=0.0, source="")
