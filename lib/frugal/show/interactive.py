@@ -1,0 +1,257 @@
+"""`Interactive`: a figure that the reader moves, written once.
+
+The picture is one small ES module after anywidget's contract, beside the Python class::
+
+    # lever.py
+    class Lever(Interactive):
+        module = "lever.js"            # beside this file; `style = "lever.css"` is optional
+
+        def picture(self):             # the still picture, where nothing can move
+            figure, axes = plt.subplots()
+            axes.bar(["turn"], [self.state["turn"]])
+            return figure
+
+    Lever(turn=3, alt="A lever turned three notches.")
+
+    // lever.js
+    import { slider, toolbar, element } from "./controls.js";
+    export default {
+      render({ model, el }) {
+        const answer = element("output");
+        const draw = () => { answer.textContent = model.get("turn") ** 2; };
+        el.append(toolbar(slider(model, "turn", { label: "Turn", min: 0, max: 9 })), answer);
+        model.on("change:turn", draw);
+        draw();
+        return () => model.off("change:turn", draw);   // cleanup, optional
+      },
+    };
+
+Three renderings of that one module:
+
+1. In JupyterLab `widget()` is an anywidget: `state` becomes traits that are synced both ways, so it
+   composes with ipywidgets (`figure.widget().observe(...)`, `ipywidgets.link(...)`).
+2. On the site `to_html()` runs the module on a stand-in for the model (`interactive.js`):
+   get, set, on, off, save_changes. It needs no server and asks no other host for anything.
+3. Elsewhere `to_png()` gives `picture()` as a PNG, and `alt` says what it shows.
+
+In both of the first two `el` lies inside an element of class `frugal-figure`, whose JavaScript
+property `model` is the model: `el.closest(".frugal-figure").model`.
+
+What a module may rely on:
+
+- **Imports** between files in this folder are embedded (`modules.py` lists the forms), so a module
+  can share code with others, and Node can import the same file in a test.
+- **Controls** come from `controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
+  `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
+  state in both directions, has a label and works from the keyboard.
+- **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the site
+  and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
+  `onThemeChange(el, draw)`; SVG and HTML follow by themselves.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import math
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from frugal.show.modules import bundle
+from frugal.show.site import (
+    building_site,
+    digest,
+    embedded_json,
+    shared_script,
+    shared_style,
+)
+
+if TYPE_CHECKING:
+    from anywidget import AnyWidget
+    from matplotlib.figure import Figure
+
+_HERE = Path(__file__).parent
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_TAKEN = frozenset({"alt", "comm", "keys", "layout", "log", "tabbable", "tooltip"})
+
+# anywidget hands over a bare element; the same wrapper as on the site goes around the module.
+_WIDGET_MODULE = """\
+const exported = {expression};
+export default {{
+  initialize: exported.default.initialize,
+  async render(context) {{
+    const figure = document.createElement("div");
+    figure.className = "frugal-figure";
+    figure.setAttribute("role", "figure");
+    figure.setAttribute("aria-label", context.model.get("alt"));
+    figure.model = context.model;
+    const stage = document.createElement("div");
+    stage.className = "frugal-stage";
+    figure.append(stage);
+    context.el.append(figure);
+    return exported.default.render({{ ...context, el: stage }});
+  }},
+}};
+"""
+
+
+class Interactive(ABC):
+    """A figure whose state is JSON and whose picture is an ES module (see the module's text).
+
+    Arguments:
+        alt: what the figure shows and what moving it shows, in words, for readers who do not see it.
+        **state: what the module reads and writes by name. Numbers, strings, booleans, None, lists
+            and dicts with string keys; arrays and tensors become lists.
+
+    Raises ValueError for an empty `alt`, a name that a widget keeps for itself, and a value that
+    JSON cannot hold (NaN among them).
+    """
+
+    module: ClassVar[str | Path]
+    style: ClassVar[str | Path | None] = None
+
+    def __init__(self, *, alt: str, **state: Any) -> None:
+        if not isinstance(alt, str) or not alt.strip():
+            raise ValueError(
+                f"alt is {alt!r}; it needs a sentence that says what the figure shows."
+            )
+        for name in state:
+            if name in _TAKEN or name.startswith("_"):
+                raise ValueError(f"state has {name!r}, a name that widgets keep for themselves.")
+        self.alt = " ".join(alt.split())
+        self.state: dict[str, Any] = {name: _plain(value, name) for name, value in state.items()}
+        self._widget: AnyWidget | None = None
+
+    @abstractmethod
+    def picture(self) -> Figure:
+        """The still picture: a matplotlib figure of the state."""
+
+    def widget(self) -> AnyWidget:
+        """The live widget, the same one at every call: `state` and `alt` are its traits."""
+        if self._widget is None:
+            self._widget = _widget_class(type(self))(**self.state, alt=self.alt)
+        return self._widget
+
+    def to_html(self) -> str:
+        """HTML that runs the module without a kernel, a server or another host."""
+        name = _name(type(self))
+        expression = bundle(_beside(type(self), self.module))
+        key = f"{name}-{digest(expression)}"
+        parts = [
+            shared_style("figure", _read("figure.css")),
+            shared_script("interactive", _read("interactive.js")),
+            shared_script(name, f"frugal.define({json.dumps(key)}, {expression});"),
+        ]
+        if self.style is not None:
+            parts.append(shared_style(name, _style(type(self))))
+        fallback = b64encode(self.to_png()).decode()
+        alt = escape(self.alt)
+        parts.append(
+            f'<div class="frugal-figure" role="figure" aria-label="{alt}" data-module="{key}">\n'
+            f'<script type="application/json">{embedded_json(self.state)}</script>\n'
+            f'<div class="frugal-stage"><img class="frugal-still" loading="lazy" alt="{alt}" '
+            f'src="data:image/png;base64,{fallback}"></div>\n</div>\n'
+            "<script>frugal.start();</script>"
+        )
+        return "\n".join(parts)
+
+    def to_png(self) -> bytes:
+        """`picture()` as a PNG."""
+        from matplotlib import pyplot as plt
+
+        figure = self.picture()
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer,
+            format="png",
+            dpi=120,
+            bbox_inches="tight",
+            facecolor="white",
+            metadata={"Description": self.alt, "Software": None},
+        )
+        plt.close(figure)
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """On the site HTML and PNG, live the widget and PNG; never both kinds of picture."""
+        data: dict[str, Any] = {
+            "text/plain": self.alt,
+            "image/png": b64encode(self.to_png()).decode(),
+        }
+        metadata = {"image/png": {"alt": self.alt}}
+        if building_site():
+            data["text/html"] = self.to_html()
+        else:
+            data[_WIDGET_VIEW] = {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.widget().model_id,
+            }
+        return data, metadata
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` as JSON holds it, or a ValueError that says where it is not."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"state has {value} at {where}; JSON needs a finite number.")
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"state has the key {key!r} at {where}; JSON needs strings.")
+        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), where)
+    raise ValueError(
+        f"state has {type(value).__name__} at {where}; it needs numbers, strings, lists and dicts."
+    )
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _beside(figure: type[Interactive], path: str | Path) -> Path:
+    """A path next to the file of the class that set it."""
+    return Path(inspect.getfile(figure)).parent / path
+
+
+def _style(figure: type[Interactive]) -> str:
+    if figure.style is None:
+        return ""
+    return _beside(figure, figure.style).read_text(encoding="utf-8")
+
+
+def _name(figure: type[Interactive]) -> str:
+    return figure.__qualname__.rpartition(".")[2].lower()
+
+
+def _widget_class(figure: type[Interactive]) -> type[AnyWidget]:
+    """An anywidget class for the figure; its traits are made from the state's names."""
+    import anywidget
+    import traitlets
+
+    expression = bundle(_beside(figure, figure.module))
+
+    class Widget(anywidget.AnyWidget):
+        _esm = _WIDGET_MODULE.format(expression=expression)
+        _css = _read("figure.css") + _style(figure)
+
+        def __init__(self, **state: Any) -> None:
+            self.add_traits(**{name: traitlets.Any().tag(sync=True) for name in state})
+            super().__init__(**state)
+
+    Widget.__name__ = Widget.__qualname__ = figure.__name__
+    Widget.__module__ = figure.__module__
+    return Widget
