@@ -256,5 +256,5 @@ def test_impossible_shapes_are_refused(change, words):
 def test_unknown_mode_and_impossible_machine_are_refused():
     with pytest.raises(ValueError, match="mode is 'backward'; it needs to be one of forward"):
         flops(SHAPE, "backward")
-    with pytest.raises(ValueError, match="bandwidth is 0.0; it needs to be above 0"):
+    with pytest.raises(ValueError, match="bandwidth is 0"):
         Machine(name="none", flops_fp32=1.0, flops_bf16=1.0, bandwidth=0.0, source="")
