@@ -1,0 +1,1 @@
+"""Small real data and generators, all offline: nothing here is ever downloaded."""
