@@ -44,8 +44,8 @@ What a module may rely on:
 - **Controls** come from `controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
   state in both directions, has a label and works from the keyboard.
-- **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the site
-  and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
+- **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the
+  site and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
   `onThemeChange(el, draw)`; SVG and HTML follow by themselves.
 """
 
@@ -66,6 +66,7 @@ from frugal.show.site import (
     building_site,
     digest,
     embedded_json,
+    figure_style,
     shared_script,
     shared_style,
 )
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
     from matplotlib.figure import Figure
 
-_HERE = Path(__file__).parent
+_RUNTIME = Path(__file__).with_name("interactive.js")
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _TAKEN = frozenset({"alt", "comm", "keys", "layout", "log", "tabbable", "tooltip"})
 
@@ -103,7 +104,7 @@ class Interactive(ABC):
     """A figure whose state is JSON and whose picture is an ES module (see the module's text).
 
     Arguments:
-        alt: what the figure shows and what moving it shows, in words, for readers who do not see it.
+        alt: what the figure and its movement show, in words, for readers who do not see it.
         **state: what the module reads and writes by name. Numbers, strings, booleans, None, lists
             and dicts with string keys; arrays and tensors become lists.
 
@@ -142,8 +143,8 @@ class Interactive(ABC):
         expression = bundle(_beside(type(self), self.module))
         key = f"{name}-{digest(expression)}"
         parts = [
-            shared_style("figure", _read("figure.css")),
-            shared_script("interactive", _read("interactive.js")),
+            shared_style("figure", figure_style()),
+            shared_script("interactive", _RUNTIME.read_text(encoding="utf-8")),
             shared_script(name, f"frugal.define({json.dumps(key)}, {expression});"),
         ]
         if self.style is not None:
@@ -218,10 +219,6 @@ def _plain(value: Any, where: str) -> Any:
     )
 
 
-def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
 def _beside(figure: type[Interactive], path: str | Path) -> Path:
     """A path next to the file of the class that set it."""
     return Path(inspect.getfile(figure)).parent / path
@@ -246,7 +243,7 @@ def _widget_class(figure: type[Interactive]) -> type[AnyWidget]:
 
     class Widget(anywidget.AnyWidget):
         _esm = _WIDGET_MODULE.format(expression=expression)
-        _css = _read("figure.css") + _style(figure)
+        _css = figure_style() + _style(figure)
 
         def __init__(self, **state: Any) -> None:
             self.add_traits(**{name: traitlets.Any().tag(sync=True) for name in state})

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 SITE_VARIABLE = "FRUGAL_SITE"
 
 
 def building_site() -> bool:
-    """Whether the static site is being built (`booktools` sets the variable, kernels inherit it)."""
+    """Whether the static site is being built: `booktools` sets a variable that kernels inherit."""
     return os.environ.get(SITE_VARIABLE, "") not in ("", "0")
+
+
+def figure_style() -> str:
+    """The style sheet of everything that `frugal.show` puts on a page."""
+    return Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
 
 
 def digest(text: str) -> str:

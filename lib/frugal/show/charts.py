@@ -1,0 +1,92 @@
+"""Altair charts that work offline: live in JupyterLab, and on the site with Vega from the site.
+
+`chart(altair_chart, alt="…")` is the way to show one. Importing this module also makes a plain
+Altair chart at the end of a cell use the same path; its `description` is then the alternative text.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from frugal.show.interactive import Interactive
+from frugal.show.theme import vega_config, with_light_colors
+
+if TYPE_CHECKING:
+    import altair
+    from anywidget import AnyWidget
+
+_STILL_WIDTH = 600
+
+
+class Chart(Interactive):
+    """A Vega-Lite specification as a figure of the book; `chart` makes one."""
+
+    module = "charts.js"
+
+    def __init__(self, spec: dict[str, Any], *, alt: str) -> None:
+        super().__init__(spec={**spec, "description": alt}, config=vega_config(), alt=alt)
+
+    def picture(self) -> Any:
+        raise NotImplementedError("Vega draws a chart's still picture; to_png() has it.")
+
+    def to_png(self) -> bytes:
+        """The chart as it stands before anyone moves it."""
+        import vl_convert
+
+        spec = copy.deepcopy(self.state["spec"])
+        if spec.get("width") == "container":
+            spec["width"] = _STILL_WIDTH
+        config = {**with_light_colors(self.state["config"]), "background": "white"}
+        return vl_convert.vegalite_to_png(spec, vl_version=_vegalite_version(), config=config)
+
+    def widget(self) -> AnyWidget:
+        """Altair's own widget, with Vega in it; its `params` are traits."""
+        import altair
+
+        if self._widget is None:
+            altair.JupyterChart.enable_offline()
+            config = {**with_light_colors(self.state["config"]), "background": "white"}
+            self._widget = altair.JupyterChart(
+                altair.Chart.from_dict(self.state["spec"]),
+                embed_options={"actions": False, "config": config},
+            )
+        return self._widget
+
+
+def chart(chart: altair.TopLevelMixin, *, alt: str) -> Chart:
+    """Show an Altair chart.
+
+    Bound parameters and selections work on the site as they do live, and colors that the chart
+    leaves open follow the page between light and dark. `width="container"` fits it to the page.
+
+    Arguments:
+        chart: any Altair chart.
+        alt: what it shows, in words.
+
+    Raises ValueError for something that is no chart, and for an empty `alt`.
+    """
+    if not hasattr(chart, "to_dict"):
+        raise ValueError(f"chart is {type(chart).__name__}; it needs an Altair chart.")
+    return Chart(chart.to_dict(), alt=alt)
+
+
+def _vegalite_version() -> str:
+    import altair
+
+    return ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+
+
+def _renderer(spec: dict[str, Any], **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    alt = spec.get("description", "")
+    return Chart(spec, alt=alt)._repr_mimebundle_()
+
+
+def _enable() -> None:
+    import altair
+
+    altair.renderers.register("frugal", _renderer)
+    altair.renderers.enable("frugal")
+
+
+_enable()

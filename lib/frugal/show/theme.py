@@ -1,0 +1,108 @@
+"""The book's colors for charts that Python draws; `figure.css` is where they are written down."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PROPERTY = re.compile(r"^\s*(--frugal-[\w-]+):\s*(#[0-9a-f]{6});", re.MULTILINE)
+
+
+@cache
+def light_colors() -> dict[str, str]:
+    """The custom properties of the light theme: `{"--frugal-ink": "#1f2937", …}`."""
+    css = Path(__file__).with_name("figure.css").read_text(encoding="utf-8")
+    return dict(_PROPERTY.findall(css.partition("\n}")[0]))
+
+
+def accents() -> list[str]:
+    """The accents of the light theme, in the order in which series take them."""
+    return [value for name, value in light_colors().items() if "accent" in name]
+
+
+def use_style() -> None:
+    """Make matplotlib draw in the book's style from here on.
+
+    Figures are transparent and use the palette's colors, so that `frugal.show.picture` can let
+    them follow the page between light and dark. The color map `frugal_heat` is the heat ramp.
+    """
+    import matplotlib as mpl
+    from cycler import cycler
+
+    colors = light_colors()
+    ink, soft, line = (colors[f"--frugal-{name}"] for name in ("ink", "ink-soft", "line"))
+    heat = [value for name, value in colors.items() if "heat" in name]
+    ramp = mpl.colors.LinearSegmentedColormap.from_list("frugal_heat", heat)
+    mpl.colormaps.register(ramp, force=True)
+    dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]
+    mpl.rcParams.update(
+        {
+            "axes.axisbelow": True,
+            "axes.edgecolor": soft,
+            "axes.facecolor": "none",
+            "axes.grid": True,
+            "axes.labelcolor": ink,
+            "axes.prop_cycle": cycler(color=accents(), linestyle=dashes),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlecolor": ink,
+            "axes.titlesize": 12,
+            "figure.autolayout": True,
+            "figure.facecolor": "none",
+            "figure.figsize": (6.4, 3.6),
+            "font.size": 11,
+            "grid.color": line,
+            "grid.linewidth": 0.6,
+            "image.cmap": "frugal_heat",
+            "legend.frameon": False,
+            "legend.labelcolor": ink,
+            "lines.linewidth": 2,
+            "patch.edgecolor": "none",
+            "savefig.facecolor": "none",
+            "svg.fonttype": "none",
+            "text.color": ink,
+            "xtick.color": soft,
+            "xtick.labelcolor": ink,
+            "ytick.color": soft,
+            "ytick.labelcolor": ink,
+        }
+    )
+
+
+def vega_config() -> dict[str, Any]:
+    """A Vega-Lite config whose colors are names of custom properties, for the page to fill in."""
+    ink, soft = "--frugal-ink", "--frugal-ink-soft"
+    names = [name for name in light_colors() if "accent" in name]
+    heat = [name for name in light_colors() if "heat" in name]
+    titles = {"titleColor": ink, "labelColor": ink}
+    return {
+        "background": "transparent",
+        "font": "--frugal-font",
+        "mark": {"color": "--frugal-accent-1"},
+        "text": {"color": ink},
+        "rule": {"color": soft},
+        "title": {"color": ink, "subtitleColor": soft},
+        "axis": {
+            **titles,
+            "domainColor": soft,
+            "tickColor": soft,
+            "gridColor": "--frugal-line",
+            "labelFontSize": 12,
+            "titleFontSize": 13,
+        },
+        "header": titles,
+        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13},
+        "view": {"stroke": "--frugal-line"},
+        "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat},
+    }
+
+
+def with_light_colors(config: Any) -> Any:
+    """The same config with the light theme's colors in place of their names."""
+    if isinstance(config, dict):
+        return {key: with_light_colors(value) for key, value in config.items()}
+    if isinstance(config, list):
+        return [with_light_colors(value) for value in config]
+    return {"--frugal-font": "sans-serif", **light_colors()}.get(config, config)
