@@ -1,0 +1,299 @@
+"""Scaled dot-product attention: the baseline that every other file here changes.
+
+An *attention* is a callable ``(q, k, v, *, mask=None, padding=None, causal=False) -> out`` on
+``(batch, heads, length, head_dim)``. `MultiHeadAttention` owns the projections and the heads and
+takes any such callable, so a variant never has to repeat them.
+
+Source: vaswani2017attention. Cost for N queries and keys of width d: 4·N²·d FLOPs forward, and
+N² numbers a head where the scores are stored (torch's fused kernel does not store them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+Attend = Callable[..., Tensor]
+Rotate = Callable[[Tensor, int], Tensor]
+
+
+def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """One sentence when q, k and v do not fit together; nothing when they do."""
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        if tensor.ndim != 4:
+            raise ValueError(
+                f"{name} has shape {tuple(tensor.shape)}; attention needs four axes: "
+                "(batch, heads, length, head_dim)."
+            )
+        if tensor.shape[2] == 0:
+            raise ValueError(f"{name} has length 0; attention needs at least one position.")
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"q has head_dim {q.shape[-1]} and k has {k.shape[-1]}; their products need the same."
+        )
+    if k.shape[2] != v.shape[2]:
+        raise ValueError(f"k has length {k.shape[2]} and v has {v.shape[2]}; each key has a value.")
+    if q.shape[:2] != k.shape[:2] or k.shape[:2] != v.shape[:2]:
+        raise ValueError(
+            "q, k and v have (batch, heads) "
+            f"{tuple(q.shape[:2])}, {tuple(k.shape[:2])} and {tuple(v.shape[:2])}; they must agree."
+        )
+
+
+def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
+    """One sentence when `mask` is not boolean or does not broadcast to `shape`."""
+    if mask is None:
+        return
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"{name} has dtype {mask.dtype}; it must be torch.bool, where True means 'may attend'."
+        )
+    try:
+        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} has shape {tuple(mask.shape)}, which does not fit {shape}.")
+
+
+def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "queries keys"]:
+    """True where query i may see key j: j <= i, the last query aligned with the last key.
+
+    With ``queries < keys`` (decoding with a cache) the first query is the one that follows the
+    ``keys - queries`` cached positions.
+    """
+    ones = torch.ones(queries, keys, dtype=torch.bool, device=device)
+    return ones.tril(diagonal=keys - queries)
+
+
+def visible(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+    causal: bool = False,
+) -> Bool[Tensor, "..."] | None:
+    """Join mask, padding and causality into one mask, or None when everything may be seen."""
+    batch, heads, queries, keys = *q.shape[:3], k.shape[2]
+    check_mask("mask", mask, (batch, heads, queries, keys))
+    if padding is not None:
+        check_mask("padding", padding, (batch, keys))
+        padding = padding.expand(batch, keys)[:, None, None, :]  # (batch, 1, 1, keys)
+        mask = padding if mask is None else mask & padding
+    if causal and queries > 1:
+        order = causal_mask(queries, keys, device=q.device)
+        mask = order if mask is None else mask & order
+    return mask
+
+
+def softmax_attention(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+    causal: bool = False,
+    bias: Float[Tensor, "..."] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """softmax(q kᵀ / √head_dim + bias) v, by torch's fused kernel.
+
+    mask: True = may attend, broadcast to (batch, heads, queries, keys). padding: True = real key.
+    causal: query i sees keys up to its own place, the last query aligned with the last key.
+    bias: added to the scores, broadcast the same way. A query that may attend to nothing gets
+    zeros. Raises ValueError for shapes or dtypes that do not fit.
+
+    Source: vaswani2017attention, equation 1.
+    """
+    check_heads(q, k, v)
+    square = q.shape[2] == k.shape[2]
+    if mask is None and padding is None and bias is None and (square or not causal):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1)
+
+    seen = visible(q, k, mask=mask, padding=padding, causal=causal)
+    if seen is None and bias is None:
+        return F.scaled_dot_product_attention(q, k, v)
+    if bias is None:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+    else:
+        bias = bias.to(q.dtype)
+        scores = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
+    if seen is None:
+        return out
+    # torch's kernels do not agree about rows with nothing to see; here they are zeros.
+    return out.masked_fill(~seen.any(-1, keepdim=True), 0.0)
+
+
+def attention_weights(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+    causal: bool = False,
+    bias: Float[Tensor, "..."] | None = None,
+) -> Float[Tensor, "batch heads queries keys"]:
+    """The matrix that `softmax_attention` never stores: each row sums to 1, or to 0 if masked.
+
+    The arguments are those of `softmax_attention`. Memory: batch·heads·queries·keys numbers.
+    """
+    check_heads(q, k, k)
+    scores = q @ k.mT / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
+    seen = visible(q, k, mask=mask, padding=padding, causal=causal)
+    if seen is None:
+        return scores.softmax(-1)
+    scores = scores.masked_fill(~seen, -torch.inf)
+    return scores.softmax(-1).masked_fill(~seen, 0.0)  # a row of -inf gives NaN, then zeros
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values of the positions decoded so far, in one layer.
+
+    The buffers are allocated once for `capacity` positions, so that a step costs the same
+    however many came before. `append` returns views of the filled part.
+    """
+
+    capacity: int
+    length: int = 0
+    k: Tensor | None = None
+    v: Tensor | None = None
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add k and v, (batch, heads, new, head_dim) each; return all keys and values so far."""
+        end = self.length + k.shape[2]
+        if end > self.capacity:
+            raise ValueError(
+                f"the cache holds {self.capacity} positions and {end} are needed; "
+                "give it a larger capacity."
+            )
+        if self.k is None or self.v is None:
+            batch, heads, _, head_dim = k.shape
+            self.k = k.new_zeros(batch, heads, self.capacity, head_dim)
+            self.v = v.new_zeros(batch, heads, self.capacity, v.shape[-1])
+        self.k[:, :, self.length : end] = k
+        self.v[:, :, self.length : end] = v
+        self.length = end
+        return self.k[:, :, :end], self.v[:, :, :end]
+
+
+@dataclass
+class Recorder:
+    """What `recording` collects: for each attention module, the weights of its latest call."""
+
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class MultiHeadAttention(nn.Module):
+    """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
+
+    d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
+    any attention callable or module of this package; options given to `forward` reach it.
+    rotate: applied to queries and keys with their first position (rotary embeddings).
+    bias: on the four projections. dropout: on the output.
+
+    Shapes: x (batch, queries, d_model), context (batch, keys, d_model) or None for self-attention.
+    Cost: 8·N·d_model² FLOPs for the projections beside what `attend` costs.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        attend: Attend = softmax_attention,
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+        rotate: Rotate | None = None,
+    ) -> None:
+        super().__init__()
+        if n_heads < 1 or d_model % n_heads:
+            raise ValueError(f"n_heads is {n_heads}; it must be at least 1 and divide {d_model=}.")
+        self.n_heads, self.head_dim = n_heads, d_model // n_heads
+        self.attend, self.rotate = attend, rotate
+        self.to_q = nn.Linear(d_model, d_model, bias=bias)
+        self.to_k = nn.Linear(d_model, d_model, bias=bias)
+        self.to_v = nn.Linear(d_model, d_model, bias=bias)
+        self.to_out = nn.Linear(d_model, d_model, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self.recorder: tuple[Recorder, str] | None = None
+        for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
+            nn.init.xavier_uniform_(projection.weight)
+            if bias:
+                nn.init.zeros_(projection.bias)
+
+    def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
+        """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
+        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch queries d_model"],
+        context: Float[Tensor, "batch keys d_model"] | None = None,
+        *,
+        cache: KeyValueCache | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch queries d_model"]:
+        """Attend from x to context (to x itself when None).
+
+        cache: for self-attention, x holds only the new positions and the cache the earlier ones;
+        for attention to a context, the cache keeps its keys and values from the first call.
+        options: passed on to `attend` (mask, padding, causal, ...).
+        """
+        if x.ndim != 3 or x.shape[-1] != self.to_q.in_features:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; "
+                f"it must be (batch, length, {self.to_q.in_features})."
+            )
+        q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
+        if context is not None and cache is not None and cache.length:
+            k, v = cache.k[:, :, : cache.length], cache.v[:, :, : cache.length]
+        else:
+            source = x if context is None else context
+            k, v = self.split(self.to_k(source)), self.split(self.to_v(source))
+            start = cache.length if cache is not None else 0
+            if self.rotate is not None:
+                q, k = self.rotate(q, start), self.rotate(k, start)
+            if cache is not None:
+                k, v = cache.append(k, v)
+        if self.recorder is not None:
+            recorder, name = self.recorder
+            recorder.weights[name] = self.weights(q, k, options).detach()
+        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
+
+    def weights(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> Tensor:
+        """The weights `attend` uses: its own `weights` method if it has one, else softmax's."""
+        own = getattr(self.attend, "weights", None)
+        return own(q, k, **options) if own is not None else attention_weights(q, k, **options)
+
+
+@contextmanager
+def recording(model: nn.Module) -> Iterator[Recorder]:
+    """Keep the attention weights of every `MultiHeadAttention` in `model` while inside.
+
+    Yields a `Recorder`; after a forward pass, `recorder.weights[name]` holds the weights
+    (batch, heads, queries, keys) of the module of that name. The output does not change; memory
+    grows by the size of the weights.
+    """
+    recorder = Recorder()
+    attentions = {n: m for n, m in model.named_modules() if isinstance(m, MultiHeadAttention)}
+    for name, module in attentions.items():
+        module.recorder = (recorder, name)
+    try:
+        yield recorder
+    finally:
+        for module in attentions.values():
+            module.recorder = None

@@ -1,0 +1,52 @@
+"""The position-wise feed-forward network: two matrices and a nonlinearity between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": nn.functional.relu,
+    "gelu": nn.functional.gelu,
+    "swish": nn.functional.silu,
+    "elu": nn.functional.elu,
+    "selu": nn.functional.selu,
+    "sigmoid": nn.functional.sigmoid,
+    "softplus": nn.functional.softplus,
+}
+
+
+class DenseFeedForward(nn.Module):
+    """activation(x W₁ + b₁) W₂ + b₂ at every position alike (vaswani2017attention, equation 2).
+
+    Shapes: x and out (..., d_model); the hidden layer is d_ff wide.
+    Cost: 4·d_model·d_ff FLOPs a position, linear in the length, and 2·d_model·d_ff parameters.
+    activation: one of relu, gelu, swish, elu, selu, sigmoid, softplus.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            names = ", ".join(map(repr, ACTIVATIONS))
+            raise ValueError(f"activation is {activation!r}; it must be one of {names}.")
+        self.inner = nn.Linear(d_model, d_ff, bias=bias)
+        self.outer = nn.Linear(d_ff, d_model, bias=bias)
+        self.activation = ACTIVATIONS[activation]
+        self.dropout = nn.Dropout(dropout)
+        for layer in (self.inner, self.outer):
+            nn.init.xavier_uniform_(layer.weight)
+            if bias:
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        return self.dropout(self.outer(self.activation(self.inner(x))))

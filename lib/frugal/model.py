@@ -1,0 +1,330 @@
+"""Encoder, decoder and encoder-decoder from one configuration.
+
+Everything the book changes plugs into `TransformerConfig`: `make_attend` changes what the heads do,
+`make_mixer` replaces self-attention as a whole, `make_feed_forward` the feed-forward network, and
+`make_stack` how the layers are run. A chapter passes the factory; the rest stays as it is.
+
+Source: vaswani2017attention; layers normalise first by default (xiong2020layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from frugal import positions
+from frugal.attention.softmax import (
+    Attend,
+    KeyValueCache,
+    MultiHeadAttention,
+    check_mask,
+    softmax_attention,
+)
+from frugal.embeddings import TokenEmbedding
+from frugal.feedforward.dense import DenseFeedForward
+from frugal.norms import norm
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The shape of a Transformer and the places where its parts can be exchanged.
+
+    n_layers: encoder layers, and decoder layers too unless n_decoder_layers says otherwise.
+    d_ff: width of the feed-forward hidden layer, 4·d_model when None.
+    target_vocab_size: vocab_size when None. max_length: how far learned positions reach.
+    positions: "sinusoidal", "learned", "rope", "alibi" or "none".
+    norm: "layer", "rms" or "none"; norm_first: x + f(norm(x)) instead of norm(x + f(x)).
+    tied: the output projection is the (target) embedding table.
+
+    The factories get the layer's index, 0 first, and this configuration:
+    make_attend(index, config) -> an attention callable for the self-attention heads;
+    make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention;
+    make_feed_forward(index, config) -> a module x -> x on the same shape;
+    make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
+    """
+
+    vocab_size: int
+    d_model: int = 64
+    n_heads: int = 4
+    n_layers: int = 2
+    d_ff: int | None = None
+    n_decoder_layers: int | None = None
+    target_vocab_size: int | None = None
+    max_length: int = 512
+    positions: str = "sinusoidal"
+    norm: str = "layer"
+    norm_first: bool = True
+    activation: str = "relu"
+    dropout: float = 0.0
+    bias: bool = True
+    tied: bool = True
+    make_attend: Callable[[int, TransformerConfig], Attend] | None = None
+    make_mixer: Callable[[int, TransformerConfig], nn.Module] | None = None
+    make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | None = None
+    make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.d_model % self.n_heads:
+            raise ValueError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}.")
+        if self.positions not in positions.KINDS:
+            names = ", ".join(map(repr, positions.KINDS))
+            raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+        if self.make_attend is not None and self.make_mixer is not None:
+            raise ValueError("make_attend and make_mixer are both given; a layer takes one.")
+
+    @property
+    def hidden_width(self) -> int:
+        return 4 * self.d_model if self.d_ff is None else self.d_ff
+
+    def attention(self, index: int) -> MultiHeadAttention:
+        """The self-attention of layer `index`, with its heads and positions."""
+        attend = softmax_attention if self.make_attend is None else self.make_attend(index, self)
+        rotate = None
+        if self.positions == "alibi":
+            attend = positions.AlibiAttention(self.n_heads, attend)
+        elif self.positions == "rope":
+            rotate = positions.RotaryPositions(self.d_model // self.n_heads)
+        return MultiHeadAttention(
+            self.d_model,
+            self.n_heads,
+            attend,
+            bias=self.bias,
+            dropout=self.dropout,
+            rotate=rotate,
+        )
+
+    def feed_forward(self, index: int) -> nn.Module:
+        """The feed-forward network of layer `index`."""
+        if self.make_feed_forward is not None:
+            return self.make_feed_forward(index, self)
+        return DenseFeedForward(
+            self.d_model,
+            self.hidden_width,
+            activation=self.activation,
+            dropout=self.dropout,
+            bias=self.bias,
+        )
+
+    def add_positions(self) -> nn.Module:
+        """What is added to the embeddings: nothing for rope, alibi and none."""
+        if self.positions == "sinusoidal":
+            return positions.SinusoidalPositions()
+        if self.positions == "learned":
+            return positions.LearnedPositions(self.max_length, self.d_model)
+        return positions.NoPositions()
+
+    def stack(self, n_layers: int, *, cross: bool) -> nn.Module:
+        """`n_layers` layers, run by `make_stack`."""
+        layers = [TransformerLayer(self, index, cross=cross) for index in range(n_layers)]
+        return Stack(layers) if self.make_stack is None else self.make_stack(layers)
+
+
+class Residual(nn.Module):
+    """x + f(norm(x)), or norm(x + f(x)) where `norm_first` is False."""
+
+    def __init__(self, config: TransformerConfig, sublayer: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.sublayer = norm(config.norm, config.d_model), sublayer
+        self.norm_first = config.norm_first
+
+    def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
+        if self.norm_first:
+            return x + self.sublayer(self.norm(x), *args, **options)
+        return self.norm(x + self.sublayer(x, *args, **options))
+
+
+@dataclass
+class LayerCache:
+    """What one decoder layer remembers between steps."""
+
+    own: KeyValueCache
+    context: KeyValueCache | None = None
+
+
+class TransformerLayer(nn.Module):
+    """Mix the positions, attend to a memory (if `cross`), then the feed-forward network.
+
+    Shapes: x (batch, length, d_model), memory (batch, source length, d_model).
+    """
+
+    def __init__(self, config: TransformerConfig, index: int, *, cross: bool = False) -> None:
+        super().__init__()
+        own = config.attention(index) if config.make_mixer is None else None
+        self.mix = Residual(config, config.make_mixer(index, config) if own is None else own)
+        self.attends = own is not None
+        self.cross = None
+        if cross:
+            heads = MultiHeadAttention(
+                config.d_model, config.n_heads, bias=config.bias, dropout=config.dropout
+            )
+            self.cross = Residual(config, heads)
+        self.feed_forward = Residual(config, config.feed_forward(index))
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        memory: Float[Tensor, "batch source d_model"] | None = None,
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        memory_padding: Bool[Tensor, "batch source"] | None = None,
+        cache: LayerCache | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """options (causal, mask, ...) reach the self-attention heads.
+
+        A mixer knows no masks: it gets the padded positions as zeros, and no options.
+        """
+        if self.attends:
+            own = None if cache is None else cache.own
+            x = self.mix(x, cache=own, padding=padding, **options)
+        elif cache is not None:
+            raise ValueError("cache is given, but this layer mixes without attention; pass None.")
+        else:
+            x = self.mix(x if padding is None else x.masked_fill(~padding[..., None], 0.0))
+        if self.cross is not None:
+            if memory is None:
+                raise ValueError("memory is None; a layer with cross-attention needs one.")
+            context = None if cache is None else cache.context
+            x = self.cross(x, memory, cache=context, padding=memory_padding)
+        return self.feed_forward(x)
+
+
+class Stack(nn.Module):
+    """Run the layers one after the other."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        memory: Tensor | None = None,
+        *,
+        caches: Sequence[LayerCache] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        for index, layer in enumerate(self.layers):
+            x = layer(x, memory, cache=None if caches is None else caches[index], **options)
+        return x
+
+
+class Encoder(nn.Module):
+    """Read a sequence; every position may see every other.
+
+    forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model).
+    encode(x, padding=None): the same from vectors (batch, length, d_model), such as patches.
+    padding: (batch, length) bool, True = real token.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = TokenEmbedding(config.vocab_size, config.d_model)
+        self.positions = config.add_positions()
+        self.dropout = nn.Dropout(config.dropout)
+        self.stack = config.stack(config.n_layers, cross=False)
+        self.norm = norm(config.norm if config.norm_first else "none", config.d_model)
+
+    def forward(
+        self,
+        ids: Int[Tensor, "batch length"],
+        padding: Bool[Tensor, "batch length"] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        return self.encode(self.embedding(ids), padding, **options)
+
+    def encode(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        padding: Bool[Tensor, "batch length"] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        check_mask("padding", padding, tuple(x.shape[:2]))
+        x = self.dropout(self.positions(x))
+        return self.norm(self.stack(x, padding=padding, **options))
+
+
+class Decoder(nn.Module):
+    """Predict the next token at every position; a position sees only what came before.
+
+    Alone it is a language model; with `cross` it also attends to an encoder's output.
+    forward(ids, memory=None, ...): ids (batch, length) -> scores (batch, length, vocabulary).
+    """
+
+    def __init__(self, config: TransformerConfig, *, cross: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        vocab_size = config.target_vocab_size if cross else None
+        vocab_size = config.vocab_size if vocab_size is None else vocab_size
+        deep = config.n_decoder_layers if cross else None
+        self.n_layers = config.n_layers if deep is None else deep
+        self.embedding = TokenEmbedding(vocab_size, config.d_model)
+        self.positions = config.add_positions()
+        self.dropout = nn.Dropout(config.dropout)
+        self.stack = config.stack(self.n_layers, cross=cross)
+        self.norm = norm(config.norm if config.norm_first else "none", config.d_model)
+        self.output = None if config.tied else nn.Linear(config.d_model, vocab_size, bias=False)
+
+    def forward(
+        self,
+        ids: Int[Tensor, "batch length"],
+        memory: Float[Tensor, "batch source d_model"] | None = None,
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        memory_padding: Bool[Tensor, "batch source"] | None = None,
+        caches: Sequence[LayerCache] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length vocabulary"]:
+        """With `caches` (from `new_caches`), ids are only the tokens after the cached ones."""
+        offset = caches[0].own.length if caches else 0
+        x = self.dropout(self.positions(self.embedding(ids), offset))
+        if memory is not None:
+            options |= {"memory": memory, "memory_padding": memory_padding}
+        x = self.norm(self.stack(x, padding=padding, caches=caches, causal=True, **options))
+        return self.embedding.logits(x) if self.output is None else self.output(x)
+
+    def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
+        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`."""
+        if capacity < 1:
+            raise ValueError(f"capacity is {capacity}; a cache holds at least one position.")
+        return [
+            LayerCache(
+                KeyValueCache(capacity),
+                None if source_length is None else KeyValueCache(source_length),
+            )
+            for _ in range(self.n_layers)
+        ]
+
+
+class EncoderDecoder(nn.Module):
+    """Read a source, write a target (vaswani2017attention, figure 1).
+
+    forward(source, target, source_padding=None, target_padding=None): ids (batch, length) each ->
+    scores (batch, target length, target vocabulary); position t predicts token t + 1 of the target.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config, cross=True)
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        target: Int[Tensor, "batch target"],
+        source_padding: Bool[Tensor, "batch source"] | None = None,
+        target_padding: Bool[Tensor, "batch target"] | None = None,
+    ) -> Float[Tensor, "batch target vocabulary"]:
+        memory = self.encoder(source, source_padding)
+        return self.decoder(target, memory, padding=target_padding, memory_padding=source_padding)

@@ -1,0 +1,140 @@
+"""Five ways to tell a Transformer where a token stands.
+
+Attention itself is blind to order. Sinusoidal and learned positions are added to the embeddings
+(vaswani2017attention); rotary positions turn queries and keys (su2024roformer); ALiBi lowers the
+scores of distant keys (press2022alibi); "none" leaves order to the causal mask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from frugal.attention.softmax import Attend, attention_weights, softmax_attention
+
+KINDS = ("sinusoidal", "learned", "rope", "alibi", "none")
+
+
+def check_fits(length: int, offset: int, max_length: int) -> None:
+    """One sentence when positions offset .. offset+length-1 are more than there are."""
+    if offset + length > max_length:
+        raise ValueError(
+            f"the sequence reaches position {offset + length - 1}; "
+            f"max_length={max_length} allows positions up to {max_length - 1}."
+        )
+
+
+def sinusoidal_positions(
+    length: int, d_model: int, *, offset: int = 0, device=None, dtype=torch.float32
+) -> Float[Tensor, "length d_model"]:
+    """Sine in the even columns, cosine in the odd ones, wavelengths from 2π to 10000·2π.
+
+    Row p, columns 2i and 2i+1 hold sin and cos of p / 10000^(2i/d_model). d_model must be even.
+    Source: vaswani2017attention, section 3.5.
+    """
+    if d_model % 2:
+        raise ValueError(f"d_model is {d_model}; sinusoidal positions need an even width.")
+    place = torch.arange(offset, offset + length, device=device, dtype=torch.float32)
+    pair = torch.arange(0, d_model, 2, device=device, dtype=torch.float32)
+    angle = place[:, None] * 10000.0 ** (-pair / d_model)  # (length, d_model / 2)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(dtype)
+
+
+class SinusoidalPositions(nn.Module):
+    """Add `sinusoidal_positions` to x (batch, length, d_model); no parameters, any length."""
+
+    def forward(self, x: Float[Tensor, "batch length d_model"], offset: int = 0) -> Tensor:
+        _, length, d_model = x.shape
+        return x + sinusoidal_positions(
+            length, d_model, offset=offset, device=x.device, dtype=x.dtype
+        )
+
+
+class LearnedPositions(nn.Module):
+    """Add a learned vector for each position to x (batch, length, d_model), up to max_length."""
+
+    def __init__(self, max_length: int, d_model: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.empty(max_length, d_model))
+        nn.init.normal_(self.table, std=0.02)
+
+    def forward(self, x: Float[Tensor, "batch length d_model"], offset: int = 0) -> Tensor:
+        length = x.shape[1]
+        check_fits(length, offset, self.table.shape[0])
+        return x + self.table[offset : offset + length].to(x.dtype)
+
+
+class NoPositions(nn.Module):
+    """Leave x as it is."""
+
+    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
+        return x
+
+
+class RotaryPositions(nn.Module):
+    """Turn each pair of channels of a query or key by an angle proportional to its position.
+
+    Channels 2i and 2i+1 form a pair, turned by p / base^(2i/head_dim) at position p, so that a
+    product of query and key depends on the distance alone. x: (batch, heads, length, head_dim).
+    Source: su2024roformer, equation 34.
+    """
+
+    def __init__(self, head_dim: int, *, base: float = 10000.0) -> None:
+        super().__init__()
+        if head_dim % 2:
+            raise ValueError(f"head_dim is {head_dim}; rotary positions turn pairs, so it is even.")
+        self.base = base
+
+    def forward(self, x: Float[Tensor, "batch heads length head_dim"], offset: int = 0) -> Tensor:
+        length, head_dim = x.shape[-2:]
+        place = torch.arange(offset, offset + length, device=x.device, dtype=torch.float32)
+        pair = torch.arange(0, head_dim, 2, device=x.device, dtype=torch.float32)
+        angle = place[:, None] * self.base ** (-pair / head_dim)  # (length, head_dim / 2)
+        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+        even, odd = x[..., 0::2], x[..., 1::2]
+        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+        return turned.flatten(-2)
+
+
+def alibi_slopes(n_heads: int, *, device=None) -> Float[Tensor, " n_heads"]:
+    """One slope a head: 2^(-8/n), 2^(-16/n), ... for n heads (press2022alibi, section 3)."""
+    head = torch.arange(1, n_heads + 1, device=device, dtype=torch.float32)
+    return 2.0 ** (-8.0 * head / n_heads)
+
+
+def alibi_bias(n_heads: int, queries: int, keys: int, *, device=None) -> Tensor:
+    """(1, n_heads, queries, keys): minus slope times distance, the last query at the last key.
+
+    The distance is |i - j|, which is the paper's i - j wherever a causal mask lets a query look.
+    """
+    place = torch.arange(keys - queries, keys, device=device)  # where the queries stand
+    distance = (place[:, None] - torch.arange(keys, device=device)[None, :]).abs()
+    return -alibi_slopes(n_heads, device=device)[None, :, None, None] * distance
+
+
+class AlibiAttention(nn.Module):
+    """Any attention that takes a `bias`, with ALiBi's penalty on distance added to its scores.
+
+    n_heads: heads of q. attend: the attention underneath, `softmax_attention` by default.
+    Source: press2022alibi.
+    """
+
+    def __init__(self, n_heads: int, attend: Attend = softmax_attention) -> None:
+        super().__init__()
+        self.n_heads, self.attend = n_heads, attend
+
+    def options(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+        if q.shape[1] != self.n_heads:
+            raise ValueError(f"q has {q.shape[1]} heads; these slopes are for {self.n_heads}.")
+        bias = alibi_bias(self.n_heads, q.shape[2], k.shape[2], device=q.device)
+        return options | {"bias": bias.to(q.dtype)}
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        return self.attend(q, k, v, **self.options(q, k, options))
+
+    def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
+        own = getattr(self.attend, "weights", attention_weights)
+        return own(q, k, **self.options(q, k, options))

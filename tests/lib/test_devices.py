@@ -1,0 +1,226 @@
+"""Everything public runs on CUDA tensors and under bfloat16 autocast, shown without a GPU.
+
+FakeTensorMode carries shapes, dtypes and devices but no numbers, and a CPU tensor mixed into a
+CUDA computation raises there as it would on a GPU. `CASES` names a call for every public callable
+of the modules below; a test fails when a new one has none.
+"""
+
+import pkgutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
+
+from frugal import decoding, embeddings, model, norms, positions
+from frugal.attention import softmax
+from frugal.feedforward import dense
+
+FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
+FILES = ("norms", "positions", "embeddings", "model", "decoding")
+
+CONFIG = model.TransformerConfig(vocab_size=11, d_model=8, n_heads=2, n_layers=2)
+
+
+class Place:
+    """Where the tensors and modules of a case are made; never the default device, which would
+    hide a tensor that the library itself makes in the wrong place."""
+
+    device = "cpu"
+
+
+@contextmanager
+def on(device: str) -> Iterator[None]:
+    Place.device = device
+    yield
+    Place.device = "cpu"
+
+
+class WithoutDriver(TorchFunctionMode):
+    """Let a torch without CUDA trace the methods whose C++ asks for a CUDA driver.
+
+    Indexing, `~` and copies do. They run on tensors of the meta device, which have shapes and no
+    numbers either, after a check that all the tensors were in one place.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None) -> Any:
+        kwargs = kwargs or {}
+        if function is Tensor.__bool__:
+            return False  # "has every row ended?": a tensor without numbers cannot know
+        try:
+            return function(*args, **kwargs)
+        except RuntimeError as error:
+            if "not linked with support for cuda" not in str(error):
+                raise
+        fakes = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, FakeTensor)]
+        if len({fake.device for fake in fakes if fake.ndim}) > 1:
+            raise RuntimeError("found at least two devices")
+        twins, mode = {}, fakes[0].fake_mode
+
+        def to_meta(leaf: Any) -> Any:
+            if isinstance(leaf, FakeTensor):
+                shape = leaf.shape, leaf.stride()
+                twin = torch.empty_strided(*shape, dtype=leaf.dtype, device="meta")
+                return twins.setdefault(id(leaf), twin)
+            return leaf
+
+        def from_meta(leaf: Any) -> Any:
+            for fake in fakes:  # an operation in place gives back what it was given
+                if twins[id(fake)] is leaf:
+                    return fake
+            return FakeTensor(mode, leaf, fakes[0].device) if isinstance(leaf, Tensor) else leaf
+
+        with _disable_current_modes():
+            out = function(*tree_map(to_meta, args), **tree_map(to_meta, kwargs))
+            return tree_map(from_meta, out)
+
+
+def built(module: Callable[..., nn.Module], *args: Any, **options: Any) -> nn.Module:
+    with torch.device(Place.device):
+        return module(*args, **options)
+
+
+def heads() -> Tensor:
+    return torch.randn(2, 3, 5, 4, device=Place.device)
+
+
+def rows(width: int = 8) -> Tensor:
+    return torch.randn(2, 5, width, device=Place.device)
+
+
+def ids() -> Tensor:
+    return torch.ones(2, 5, dtype=torch.int64, device=Place.device)
+
+
+def real() -> Tensor:
+    return torch.ones(2, 5, dtype=torch.bool, device=Place.device)
+
+
+def with_cache() -> Tensor:
+    cache = softmax.KeyValueCache(6)
+    cache.append(heads(), heads())
+    return cache.append(heads()[:, :, :1], heads()[:, :, :1])[0]
+
+
+def recorded() -> Tensor:
+    attention = built(softmax.MultiHeadAttention, 8, 2)
+    with softmax.recording(attention) as recorder:
+        attention(rows())
+    return recorder.weights[""]
+
+
+CASES: dict[Callable, Callable[[], Tensor]] = {
+    softmax.softmax_attention: lambda: softmax.softmax_attention(
+        heads(), heads(), heads(), padding=real(), causal=True
+    ),
+    softmax.attention_weights: lambda: softmax.attention_weights(heads(), heads(), causal=True),
+    softmax.causal_mask: lambda: softmax.causal_mask(3, 5, device=heads().device),
+    softmax.visible: lambda: softmax.visible(heads(), heads(), padding=real(), causal=True),
+    softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
+        rows(), padding=real()
+    ),
+    softmax.KeyValueCache: with_cache,
+    softmax.recording: recorded,
+    dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+    norms.norm: lambda: built(norms.norm, "rms", 8)(rows()),
+    positions.sinusoidal_positions: lambda: positions.sinusoidal_positions(
+        5, 8, device=rows().device
+    ),
+    positions.SinusoidalPositions: lambda: built(positions.SinusoidalPositions)(rows()),
+    positions.LearnedPositions: lambda: built(positions.LearnedPositions, 9, 8)(rows(), 3),
+    positions.NoPositions: lambda: built(positions.NoPositions)(rows()),
+    positions.RotaryPositions: lambda: built(positions.RotaryPositions, 4)(heads(), 3),
+    positions.alibi_slopes: lambda: positions.alibi_slopes(4, device=rows().device),
+    positions.alibi_bias: lambda: positions.alibi_bias(4, 2, 5, device=rows().device),
+    positions.AlibiAttention: lambda: built(positions.AlibiAttention, 3)(
+        heads(), heads(), heads(), causal=True
+    ),
+    embeddings.TokenEmbedding: lambda: built(embeddings.TokenEmbedding, 11, 8)(ids()),
+    model.Residual: lambda: built(model.Residual, CONFIG, built(nn.Linear, 8, 8))(rows()),
+    model.TransformerLayer: lambda: built(model.TransformerLayer, CONFIG, 0, cross=True)(
+        rows(), rows()
+    ),
+    model.Stack: lambda: model.Stack([built(model.TransformerLayer, CONFIG, 0)])(rows()),
+    model.Encoder: lambda: built(model.Encoder, CONFIG)(ids(), real()),
+    model.Decoder: lambda: built(model.Decoder, CONFIG)(ids(), padding=real()),
+    model.EncoderDecoder: lambda: built(model.EncoderDecoder, CONFIG)(ids(), ids(), real(), real()),
+    decoding.choose: lambda: decoding.choose(rows(11)[:, 0], temperature=1.0, top_k=3, top_p=0.9),
+    decoding.extend: lambda: decoding.extend(built(model.Decoder, CONFIG), ids(), max_new_tokens=3),
+    decoding.generate: lambda: decoding.generate(
+        built(model.Decoder, CONFIG), ids(), max_new_tokens=3, temperature=1.0
+    ),
+    decoding.translate: lambda: decoding.translate(
+        built(model.EncoderDecoder, CONFIG),
+        ids(),
+        source_padding=real(),
+        bos=1,
+        eos=2,
+        max_new_tokens=3,
+    ),
+}
+
+# Checks and records: they make no tensors, or every case above goes through them.
+NO_CASE = {
+    softmax.check_heads,
+    softmax.check_mask,
+    softmax.Recorder,
+    model.TransformerConfig,
+    model.LayerCache,
+    positions.check_fits,
+}
+
+
+def public() -> set[object]:
+    """Every function and class that the modules of the library define under a public name."""
+    names = [f"frugal.{name}" for name in FILES]
+    for folder in FOLDERS:
+        package = import_module(f"frugal.{folder}")
+        names += [f"frugal.{folder}.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
+    found = set()
+    for name in names:
+        for attribute, value in vars(import_module(name)).items():
+            made_here = getattr(value, "__module__", None) == name
+            if made_here and not attribute.startswith("_") and callable(value):
+                found.add(value)
+    return found
+
+
+def test_every_public_callable_has_a_case():
+    missing = public() - set(CASES) - NO_CASE
+    assert not missing, f"no case for {sorted(map(str, missing))}"
+
+
+@pytest.mark.parametrize("subject", CASES, ids=lambda subject: subject.__qualname__)
+def test_runs_on_cuda_tensors(subject):
+    with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad():
+        assert CASES[subject]().device == torch.device("cuda:0")
+
+
+def test_a_tensor_in_the_wrong_place_is_caught():
+    with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad():
+        with pytest.raises(RuntimeError, match="found at least two devices"):
+            rows() + torch.zeros(8)
+
+
+@pytest.mark.parametrize("subject", CASES, ids=lambda subject: subject.__qualname__)
+def test_runs_under_bfloat16_autocast(subject):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = CASES[subject]()
+    assert out.isfinite().all()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("subject", CASES, ids=lambda subject: subject.__qualname__)
+def test_runs_on_a_real_gpu(subject):
+    with on("cuda:0"):
+        out = CASES[subject]()
+    assert out.device == torch.device("cuda:0")
+    assert out.isfinite().all()
