@@ -204,9 +204,9 @@ def test_runs_on_cuda_tensors(subject):
 
 
 def test_a_tensor_in_the_wrong_place_is_caught():
-    with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad():
-        with pytest.raises(RuntimeError, match="found at least two devices"):
-            rows() + torch.zeros(8)
+    caught = pytest.raises(RuntimeError, match="found at least two devices")
+    with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad(), caught:
+        rows() + torch.zeros(8)
 
 
 @pytest.mark.parametrize("subject", CASES, ids=lambda subject: subject.__qualname__)
