@@ -16,9 +16,8 @@ class CharacterVocabulary:
     """One id a character, after the four special ids.
 
     Args:
-        symbols: the characters to know, in any order and as often as you like: a string, or any
-            iterable of strings (their characters count). They are sorted, so that the same set
-            gives the same ids.
+        symbols: the characters to know, in any order and as often as you like: one string, or
+            several. They are sorted, so that the same set gives the same ids.
     """
 
     pad, bos, eos, unknown = PAD, BOS, EOS, UNKNOWN
@@ -26,7 +25,8 @@ class CharacterVocabulary:
     _joint = ""
 
     def __init__(self, symbols: Iterable[str]) -> None:
-        known = sorted({symbol for text in symbols for symbol in self.split(text)})
+        texts = [symbols] if isinstance(symbols, str) else symbols
+        known = sorted({symbol for text in texts for symbol in self.split(text)})
         if not known:
             raise ValueError("symbols is empty, but a vocabulary needs at least one symbol")
         self.symbols: tuple[str, ...] = (*self._special, *known)
@@ -101,10 +101,10 @@ class CharacterVocabulary:
         return self._text(tokens.tolist())
 
     def _text(self, ids: list[int]) -> str:
-        symbols = []
+        symbols, n = [], len(self)
         for i in ids:
-            if not 0 <= i < len(self):
-                raise ValueError(f"tokens has the id {i}, but the vocabulary has {len(self)} ids")
+            if not 0 <= i < n:
+                raise ValueError(f"tokens has the id {i}, but the vocabulary has {n} ids")
             if i == EOS:
                 break
             if i == UNKNOWN:
