@@ -1,0 +1,83 @@
+"""How the build runs chapters: in which environment, from which cache, and what a failure says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+from booktools.dependencies import fingerprint
+from frugal.show.site import SITE_VARIABLE
+
+logger = logging.getLogger(__name__)
+
+_KEPT_STATES = 3
+_ENVIRONMENT = {
+    SITE_VARIABLE: "1",  # figures show themselves as static HTML
+    "TQDM_DISABLE": "1",  # a progress bar is of no use on a page
+    "OMP_NUM_THREADS": "1",  # on a busy small machine more threads make tiny operations slower
+    "PYTHONHASHSEED": "0",
+}
+
+
+def prepare_kernels(app: Sphinx, config: Config) -> None:
+    """Set the variables that kernels inherit."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ[SITE_VARIABLE] = "1"
+
+
+def changed_chapters(app: Sphinx, env: Any, *_: Any) -> list[str]:
+    """Documents to read again because something that they depend on has changed."""
+    before = getattr(env, "frugal_fingerprints", {})
+    env.frugal_fingerprints = {
+        name: fingerprint(Path(env.doc2path(name)), Path(app.srcdir))
+        for name in env.found_docs
+        if env.doc2path(name).endswith(".md")
+    }
+    now = env.frugal_fingerprints
+    return [name for name in now if name in before and now[name] != before[name]]
+
+
+def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give the document a cache of its own for the present state of what it depends on."""
+    state = app.env.frugal_fingerprints.get(docname)
+    if state is None:
+        return
+    home = Path(app.outdir).parent / ".jupyter_cache" / docname.replace("/", "__")
+    path = home / state
+    app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(path))
+    if path.is_dir():
+        os.utime(path)
+    if home.is_dir():
+        others = [other for other in home.iterdir() if other != path]
+        for old in sorted(others, key=lambda other: other.stat().st_mtime)[: 1 - _KEPT_STATES]:
+            shutil.rmtree(old)
+
+
+def report_failures(app: Sphinx, doctree: Any) -> None:
+    """Say which cell failed. A figure that fails to draw itself counts: its cell does not stop."""
+    docname = app.env.docname
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    if docname not in app.env.frugal_fingerprints or not path.is_file():
+        return
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code, start=1):
+        if "raises-exception" in cell["metadata"].get("tags", []):
+            continue
+        first = "".join(cell["source"]).strip().partition("\n")[0]
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                problem = f"{output['ename']}: {output['evalue']}"
+                logger.warning(
+                    "code cell %d, which starts with %r, failed with %s",
+                    *(number, first, problem),
+                    location=docname,
+                )
