@@ -155,7 +155,9 @@ class Machine:
     bandwidth: float
     """Peak bytes/s between main memory and processor."""
     source: str
-    """Where the three numbers come from."""
+    """Where these numbers come from."""
+    capacity: float | None = None
+    """Bytes of main memory, where they are stated."""
 
     def __post_init__(self) -> None:
         for name in ("flops_fp32", "flops_bf16", "bandwidth"):
@@ -184,6 +186,7 @@ A100 = Machine(
     flops_bf16=312e12,
     bandwidth=2.039e12,
     source="NVIDIA A100 Tensor Core GPU data sheet: FP32, BF16 dense, 80GB SXM",
+    capacity=80e9,
 )
 H100 = Machine(
     name="H100 SXM",
@@ -191,6 +194,7 @@ H100 = Machine(
     flops_bf16=989e12,
     bandwidth=3.35e12,
     source="NVIDIA H100 Tensor Core GPU data sheet: FP32, BF16 dense (half the sparse figure), SXM",
+    capacity=80e9,
 )
 MACHINES = (CPU_CORE, A100, H100)
 
