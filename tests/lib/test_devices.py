@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
 from frugal import decoding, embeddings, model, norms, positions
-from frugal.attention import softmax
+from frugal.attention import softmax, swin
 from frugal.feedforward import dense
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
@@ -109,6 +109,10 @@ def with_cache() -> Tensor:
     return cache.append(heads()[:, :, :1], heads()[:, :, :1])[0]
 
 
+def picture() -> Tensor:
+    return torch.randn(2, 5, 6, 8, device=Place.device)
+
+
 def recorded() -> Tensor:
     attention = built(softmax.MultiHeadAttention, 8, 2)
     with softmax.recording(attention) as recorder:
@@ -128,6 +132,16 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     ),
     softmax.KeyValueCache: with_cache,
     softmax.recording: recorded,
+    swin.ShiftedWindowAttention: lambda: built(swin.ShiftedWindowAttention, 8, 2, 4, 2)(picture()),
+    swin.shifted_window_mask: lambda: swin.shifted_window_mask(
+        5, 6, window=4, shift=(2, 2), device=picture().device
+    ),
+    swin.relative_index: lambda: swin.relative_index(4, device=picture().device),
+    swin.split_windows: lambda: swin.split_windows(picture()[:, :4], 2),
+    swin.join_windows: lambda: swin.join_windows(swin.split_windows(picture(), 1), 1, 5, 6),
+    swin.PatchMerging: lambda: built(swin.PatchMerging, 8)(picture()),
+    swin.SwinBlock: lambda: built(swin.SwinBlock, 8, 2, 4, 2)(picture()),
+    swin.SwinEncoder: lambda: built(swin.SwinEncoder, 8, 2, 4, depths=(2, 1))(picture()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
     norms.norm: lambda: built(norms.norm, "rms", 8)(rows()),
     positions.sinusoidal_positions: lambda: positions.sinusoidal_positions(

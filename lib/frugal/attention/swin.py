@@ -106,7 +106,7 @@ class ShiftedWindowAttention(nn.Module):
         self.window, self.shift = window, shift
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
         self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, n_heads))
-        nn.init.trunc_normal_(self.bias_table, std=0.02)
+        nn.init.normal_(self.bias_table, std=0.02)
 
     def relative_bias(self) -> Float[Tensor, "n_heads tokens tokens"]:
         """What is added to the scores of a window: (n_heads, window², window²)."""
