@@ -1,0 +1,8 @@
+"""One lab source becomes notebooks, an autograder, grades and feedback.
+
+A student's notebook uses `Grader`, `look` and `score`; a teacher uses `python -m labtools`.
+"""
+
+from labtools.grader import Grader, look, score
+
+__all__ = ["Grader", "look", "score"]

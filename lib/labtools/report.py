@@ -1,0 +1,85 @@
+"""What a student reads after a check: the same words as text and as HTML."""
+
+from dataclasses import dataclass
+from html import escape
+
+from labtools.running import CaseResult
+
+_STYLE = {
+    True: "color: var(--jp-success-color1, #2e7d32)",
+    False: "color: var(--jp-error-color1, #c62828)",
+}
+_MARK = {True: "✓", False: "✗"}
+
+
+def points_in_words(points: float) -> str:
+    """`1 point`, `2 points`, `0.5 points`."""
+    return f"{points:g} point" + ("" if points == 1 else "s")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results of one question. A notebook shows it as HTML, a terminal as text."""
+
+    question: str
+    results: tuple[CaseResult, ...]
+
+    @property
+    def earned(self) -> float:
+        return sum(result.points for result in self.results if result.passed)
+
+    @property
+    def possible(self) -> float:
+        return sum(result.points for result in self.results)
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed for result in self.results)
+
+    @property
+    def heading(self) -> str:
+        """One line: the question, what came of it, the points."""
+        points = f"{self.earned:g} of {self.possible:g} public points"
+        if self.passed:
+            return f"{self.question}: public tests passed, {points}"
+        if self._unwritten:
+            return f"{self.question}: not written yet, {points}"
+        return f"{self.question}: {points}"
+
+    @property
+    def _unwritten(self) -> bool:
+        return all(result.unwritten for result in self.results)
+
+    @property
+    def _lines(self) -> list[tuple[CaseResult, str]]:
+        if self._unwritten:
+            return [(self.results[0], "")]
+        return [(result, result.property) for result in self.results]
+
+    def __repr__(self) -> str:
+        lines = [self.heading]
+        for result, title in self._lines:
+            if title:
+                worth = points_in_words(result.points)
+                lines.append(f"  {_MARK[result.passed]} {title} ({worth})")
+            lines.extend(f"      {line}" for line in result.words.splitlines())
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            f'<div style="font-weight: 600"><span style="{_STYLE[self.passed]}">'
+            f"{_MARK[self.passed]}</span> {escape(self.heading)}</div>"
+        ]
+        for result, title in self._lines:
+            if title:
+                worth = points_in_words(result.points)
+                rows.append(
+                    f'<div style="margin-left: 1em"><span style="{_STYLE[result.passed]}">'
+                    f"{_MARK[result.passed]}</span> {escape(title)} ({worth})</div>"
+                )
+            if result.words:
+                rows.append(
+                    '<pre style="margin: 0.1em 0 0.5em 2.4em; white-space: pre-wrap; '
+                    f'background: none">{escape(result.words)}</pre>'
+                )
+        return f'<div role="status">{"".join(rows)}</div>'

@@ -1,0 +1,211 @@
+"""Read a lab's one source: `solutions/src/labNN.md`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import jupytext
+import yaml
+from nbformat import NotebookNode
+from nbformat.v4 import new_raw_cell
+from otter.assign.blocks import (
+    BlockType,
+    extract_all_fenced_otter_cells,
+    get_cell_config,
+    is_block_boundary_cell,
+)
+from otter.assign.utils import is_ignore_cell
+
+_MUTANT = re.compile(r"#\s*MUTANT\s+(\S+)\s+(\S+)\s*$")
+_TEST_CONFIG = re.compile(r'""" # BEGIN TEST CONFIG\n(.*?)\n""" # END TEST CONFIG\n', re.DOTALL)
+
+
+class Part(StrEnum):
+    """Where in the source a cell stands."""
+
+    PROSE = "prose"  # outside of every question
+    QUESTION = "question"  # what a question says and shows
+    SOLUTION = "solution"
+    TEST = "test"
+    MUTANT = "mutant"
+
+
+@dataclass(frozen=True)
+class SourceCell:
+    """A cell of the source and the place it holds."""
+
+    part: Part
+    question: str  # empty in prose
+    cell: NotebookNode
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test case as the source states it."""
+
+    points: float
+    hidden: bool
+    success_message: str
+    failure_message: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong solution of a question. Its tests must refuse it."""
+
+    question: str
+    name: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as the source states it."""
+
+    name: str
+    points: float
+    text: str
+    solution: str
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class LabSource:
+    """One lab, read but not yet built."""
+
+    name: str
+    notebook: NotebookNode
+    cells: tuple[SourceCell, ...]
+    questions: tuple[Question, ...]
+    mutants: tuple[Mutant, ...]
+
+
+def find_sources(folder: Path) -> list[Path]:
+    """The sources of all labs in `folder`, in order."""
+    return sorted(folder.glob("lab[0-9][0-9].md"))
+
+
+def read_source(path: Path) -> LabSource:
+    """Read the source of a lab.
+
+    Raises:
+        ValueError: if a mutant, a question or a test case is not stated as it should be.
+    """
+    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md")
+    if "kernelspec" not in notebook.metadata:
+        raise ValueError(f"{path.name} must name `jupyter: kernelspec:` in its front matter.")
+    points: dict[str, float] = {}
+    cells = tuple(_walk(notebook.cells, points))
+    return LabSource(
+        name=path.stem,
+        notebook=notebook,
+        cells=cells,
+        questions=tuple(_question(name, worth, cells) for name, worth in points.items()),
+        mutants=tuple(_mutant(cell) for cell in cells if cell.part is Part.MUTANT),
+    )
+
+
+def _walk(cells: list[NotebookNode], points: dict[str, float]) -> Iterator[SourceCell]:
+    """Give every cell its place. Fills `points` with each question's name and worth."""
+    question, block = "", None
+    for cell in extract_all_fenced_otter_cells(cells):
+        if is_ignore_cell(cell):
+            yield SourceCell(Part.MUTANT, question, cell)
+            continue
+        begun = next((kind for kind in BlockType if is_block_boundary_cell(cell, kind)), None)
+        ended = next(
+            (kind for kind in BlockType if is_block_boundary_cell(cell, kind, end=True)), None
+        )
+        if begun is BlockType.QUESTION:
+            config = get_cell_config(cell)
+            question = config["name"]
+            points[question] = config["points"]
+        elif ended is BlockType.QUESTION:
+            question = ""
+        elif begun or ended:
+            block = begun
+        elif block is BlockType.SOLUTION:
+            yield SourceCell(Part.SOLUTION, question, cell)
+        elif block is BlockType.TESTS:
+            yield SourceCell(Part.TEST, question, cell)
+        else:
+            yield SourceCell(Part.QUESTION if question else Part.PROSE, question, cell)
+
+
+def _question(name: str, points: float, cells: tuple[SourceCell, ...]) -> Question:
+    def joined(part: Part, kind: str) -> str:
+        return "\n\n".join(
+            place.cell.source
+            for place in cells
+            if place.question == name and place.part is part and place.cell.cell_type == kind
+        )
+
+    return Question(
+        name=name,
+        points=points,
+        text=joined(Part.QUESTION, "markdown"),
+        solution=joined(Part.SOLUTION, "code"),
+        cases=tuple(
+            parse_case(place)
+            for place in cells
+            if place.question == name and place.part is Part.TEST
+        ),
+    )
+
+
+def parse_case(place: SourceCell) -> Case:
+    """The points, messages and code of a test cell.
+
+    Raises:
+        ValueError: if the cell lacks its test config, points or a message, or if a message holds
+            a character that would break the test file (otter writes it between plain quotes and
+            reports success).
+    """
+    match = _TEST_CONFIG.match(place.cell.source)
+    if match is None:
+        raise ValueError(
+            f"every test cell of {place.question} must begin with a TEST CONFIG, got "
+            f"{place.cell.source.splitlines()[0]!r}."
+        )
+    try:
+        config = yaml.safe_load(match[1])
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"the TEST CONFIG of a test of {place.question} must be YAML (quote a message that "
+            f"contains a colon), got {match[1]!r}."
+        ) from error
+    for key in ("points", "success_message", "failure_message"):
+        if key not in config:
+            raise ValueError(f"a test of {place.question} must state its {key}.")
+    for key in ("success_message", "failure_message"):
+        if set(config[key]) & set('"\\\n'):
+            raise ValueError(
+                f'{key} of a test of {place.question} must not contain ", \\ or a line break, '
+                f"got {config[key]!r}."
+            )
+    return Case(
+        points=config["points"],
+        hidden=bool(config.get("hidden", False)),
+        success_message=config["success_message"],
+        failure_message=config["failure_message"],
+        code=place.cell.source[match.end() :],
+    )
+
+
+def _mutant(place: SourceCell) -> Mutant:
+    lines = place.cell.source.splitlines()
+    match = _MUTANT.match(lines[1]) if len(lines) > 1 else None
+    if match is None:
+        raise ValueError(
+            "an IGNORE cell must hold `# MUTANT question name` on its second line, got "
+            f"{lines[1:2]}."
+        )
+    return Mutant(question=match[1], name=match[2], code="\n".join(lines[2:]))
+
+
+def config_cell(config: dict[str, object]) -> NotebookNode:
+    """The raw cell in which otter looks for an assignment's settings."""
+    return new_raw_cell("# ASSIGNMENT CONFIG\n" + yaml.safe_dump(config))
