@@ -257,7 +257,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Predict the next token at every position; a position sees only what came before.
 
-    Alone it is a language model; with `cross` it also attends to an encoder's output.
+    Alone it is a language model; with `cross` it also attends to an encoder's output. Called with
+    causal=False every position sees every other, for models that fill in masked tokens.
     forward(ids, memory=None, ...): ids (batch, length) -> scores (batch, length, vocabulary).
     """
 
@@ -283,6 +284,7 @@ class Decoder(nn.Module):
         padding: Bool[Tensor, "batch keys"] | None = None,
         memory_padding: Bool[Tensor, "batch source"] | None = None,
         caches: Sequence[LayerCache] | None = None,
+        causal: bool = True,
         **options: Any,
     ) -> Float[Tensor, "batch length vocabulary"]:
         """With `caches` (from `new_caches`), ids are only the tokens after the cached ones."""
@@ -290,7 +292,7 @@ class Decoder(nn.Module):
         x = self.dropout(self.positions(self.embedding(ids), offset))
         if memory is not None:
             options |= {"memory": memory, "memory_padding": memory_padding}
-        x = self.norm(self.stack(x, padding=padding, caches=caches, causal=True, **options))
+        x = self.norm(self.stack(x, padding=padding, caches=caches, causal=causal, **options))
         return self.embedding.logits(x) if self.output is None else self.output(x)
 
     def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
