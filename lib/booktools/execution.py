@@ -25,12 +25,20 @@ _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
+# The book's own profile: what the reader starts IPython with stays out of the book, and a kernel
+# does not warn about connections that never leave this machine.
+_KERNEL_CONFIG = """\
+c = get_config()  # noqa: F821
+c.IPKernelApp.log_level = 40
+"""
+
 
 def prepare_kernels(app: Sphinx, config: Config) -> None:
     """Set the variables that kernels inherit."""
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    os.environ[SITE_VARIABLE] = "1"
+    profile = Path(app.outdir).parent / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(_KERNEL_CONFIG, encoding="utf-8")
+    os.environ.update(_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
 
 
 def changed_chapters(app: Sphinx, env: Any, *_: Any) -> list[str]:

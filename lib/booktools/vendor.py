@@ -32,6 +32,10 @@ class Package:
     files: dict[str, str]
 
 
+_MACROS = (
+    *("boldsymbol", "braket", "cancel", "centernot", "color", "enclose", "mathtools"),
+    *("unicode", "upgreek", "verb"),
+)
 PACKAGES = (
     Package(
         name="mathjax",
@@ -47,8 +51,7 @@ PACKAGES = (
             # Macros that MathJax fetches when an equation first uses one of them.
             **{
                 f"package/es5/input/tex/extensions/{name}.js": "mathjax/input/tex/extensions"
-                for name in ("boldsymbol", "braket", "cancel", "centernot", "color", "enclose")
-                + ("mathtools", "unicode", "upgreek", "verb")
+                for name in _MACROS
             },
         },
     ),

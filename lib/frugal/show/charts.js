@@ -36,6 +36,7 @@ export default {
     place.className = "frugal-chart";
     el.replaceChildren(place);
     let embedded;
+    let drawing = Promise.resolve();
 
     const draw = async () => {
       const values = embedded ? bound.map((name) => [name, embedded.view.signal(name)]) : [];
@@ -52,10 +53,17 @@ export default {
         show();
       }
     };
+    const drawNext = () => (drawing = drawing.then(draw));
 
-    await draw();
-    const stop = onThemeChange(el, draw);
+    await drawNext();
+    // Vega measures its container while the window changes, before the page has settled.
+    const sizes = new ResizeObserver(() => {
+      if (spec.width === "container") embedded.view.width(place.clientWidth).runAsync();
+    });
+    sizes.observe(place);
+    const stop = onThemeChange(el, drawNext);
     return () => {
+      sizes.disconnect();
       stop();
       embedded.finalize();
     };
