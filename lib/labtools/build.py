@@ -14,7 +14,7 @@ from otter.assign import main as otter_assign
 from labtools.files import write_whole
 from labtools.source import LabSource, config_cell, read_source
 
-_PROMPT = re.compile(
+PROMPT = re.compile(
     r'^[ \t]*""" # BEGIN PROMPT\n.*?^[ \t]*""" # END PROMPT\n?', re.DOTALL | re.MULTILINE
 )
 _MARKER_LINE = re.compile(r"^[ \t]*# (?:BEGIN|END) SOLUTION(?: NO PROMPT)?\n?", re.MULTILINE)
@@ -116,7 +116,7 @@ def _without_markers(notebook: NotebookNode) -> NotebookNode:
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.source = _MARKER_LINE.sub("", _PROMPT.sub("", cell.source)).rstrip()
+            cell.source = _MARKER_LINE.sub("", PROMPT.sub("", cell.source)).rstrip()
     return notebook
 
 

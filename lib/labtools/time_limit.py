@@ -21,9 +21,7 @@ class TimeLimit(BaseException):
 
 
 def _alarm_is_usable() -> bool:
-    return (
-        hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
-    )
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

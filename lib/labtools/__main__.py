@@ -1,0 +1,113 @@
+"""`python -m labtools build | verify | grade | export`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from labtools.autograder import write_autograder
+from labtools.build import Lab, build_lab, write_lab
+from labtools.grade import TIMEOUT_SECONDS, ControlFailed, grade_folder
+from labtools.nbgrader import export_nbgrader
+from labtools.running import CALL_SECONDS
+from labtools.source import find_sources
+from labtools.verify import verify_lab
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command. Returns the exit status: 1 for a lab that breaks a rule, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, ControlFailed) as error:
+        print(f"labtools: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="labtools", description=__doc__)
+    parser.add_argument(
+        "--root", type=Path, default=Path.cwd(), help="the repository (default: this folder)"
+    )
+    commands = parser.add_subparsers(required=True)
+
+    build = commands.add_parser("build", help="notebooks and autograder zips from the sources")
+    build.set_defaults(run=_build)
+    verify = commands.add_parser("verify", help="check every rule that a lab must keep")
+    verify.set_defaults(run=_verify)
+    export = commands.add_parser("export", help="a lab as nbgrader's source notebook")
+    export.set_defaults(run=_export)
+    export.add_argument("--to", type=Path, required=True, help="nbgrader's source folder")
+    for command in (build, verify, export):
+        command.add_argument("labs", nargs="*", help="lab01 ... (default: all)")
+
+    grade = commands.add_parser("grade", help="grade a folder of notebooks")
+    grade.set_defaults(run=_grade)
+    grade.add_argument("submissions", type=Path)
+    grade.add_argument("--lab", default=None, help="grade all as this lab")
+    grade.add_argument("--to", type=Path, default=None, help="where the results go")
+    grade.add_argument("--jobs", "-j", type=int, default=1, help="notebooks at the same time")
+    grade.add_argument(
+        "--timeout", type=float, default=TIMEOUT_SECONDS, help="seconds for one notebook"
+    )
+    grade.add_argument(
+        "--call-timeout", type=float, default=CALL_SECONDS, help="seconds for one tested call"
+    )
+    return parser
+
+
+def _labs(options: argparse.Namespace, wanted: list[str]) -> list[Lab]:
+    sources = {path.stem: path for path in find_sources(options.root / "solutions" / "src")}
+    if not sources:
+        raise ValueError(f"root must hold solutions/src/labNN.md, found none in {options.root}.")
+    unknown = [name for name in wanted if name not in sources]
+    if unknown:
+        raise ValueError(f"lab must be one of {', '.join(sources)}, got {unknown[0]!r}.")
+    return [build_lab(sources[name]) for name in wanted or sources]
+
+
+def _build(options: argparse.Namespace) -> int:
+    for lab in _labs(options, options.labs):
+        for path in [*write_lab(lab, options.root), write_autograder(lab, options.root)]:
+            print(path)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    broken = False
+    for lab in _labs(options, options.labs):
+        problems = verify_lab(lab)
+        broken = broken or bool(problems)
+        for problem in problems:
+            print(f"{lab.name}: {problem}")
+        if not problems:
+            points = sum(question.points for question in lab.source.questions)
+            print(
+                f"{lab.name}: {len(lab.source.questions)} questions, {points:g} points, "
+                f"{len(lab.source.mutants)} mutants refused; every rule holds"
+            )
+    return int(broken)
+
+
+def _export(options: argparse.Namespace) -> int:
+    for lab in _labs(options, options.labs):
+        print(export_nbgrader(lab.source, options.to))
+    return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    wanted = [options.lab] if options.lab else []
+    grade_folder(
+        options.submissions,
+        {lab.name: lab for lab in _labs(options, wanted)},
+        to=options.to,
+        only=options.lab,
+        jobs=options.jobs,
+        seconds=options.timeout,
+        call_seconds=options.call_timeout,
+        say=lambda line: print(line, flush=True),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
