@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+_SOURCES = ("index.md", "references.bib", "_config.yml", "_toc.yml", "constraints.txt")
+_SOURCE_FOLDERS = ("chapters", "lib/frugal", "lib/booktools", "experiments/results")
+_STAMP = "_build/complete"
 
 
 def build_site(root: Path, *, fresh: bool = False) -> int:
@@ -19,6 +24,8 @@ def build_site(root: Path, *, fresh: bool = False) -> int:
     from jupyter_book.sphinx import build_sphinx
 
     output = root / "_build"
+    stamp = root / _STAMP
+    stamp.unlink(missing_ok=True)
     if fresh:
         shutil.rmtree(output, ignore_errors=True)
     started = time.monotonic()
@@ -42,6 +49,24 @@ def build_site(root: Path, *, fresh: bool = False) -> int:
         (output / ".doctrees" / "environment.pickle").unlink(missing_ok=True)
         print(f"\nThe book was not built ({seconds:.0f} s): see the warnings above.")
         return 1
+    stamp.touch()
     print(f"\nThe book is built ({seconds:.0f} s): {output / 'html' / 'index.html'}")
     print("Open that file in a browser, or serve it on this machine:  make serve")
     return 0
+
+
+def up_to_date(root: Path) -> bool:
+    """Whether the last build succeeded and none of the book's sources is newer."""
+    stamp = root / _STAMP
+    if not stamp.is_file():
+        return False
+    built = stamp.stat().st_mtime
+    return all(path.stat().st_mtime <= built for path in _sources(root))
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    yield from (root / name for name in _SOURCES if (root / name).is_file())
+    for folder in _SOURCE_FOLDERS:
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path

@@ -1,0 +1,165 @@
+"""Every control of every figure is moved by keyboard, and the picture is seen to change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page
+
+# Controls stay usable and are not part of the picture: a moved thumb is not a changed picture.
+HIDE_CONTROLS = """
+.frugal-toolbar, .vega-bindings, .frugal-control,
+.frugal-figure :is(input, select, button, output) { opacity: 0 !important; }
+.frugal-figure * { transition: none !important; caret-color: transparent !important; }
+"""
+CONTROLS = "input:enabled, select:enabled, button:enabled"
+# What a reader may press to move each kind of control, until the picture has changed.
+KEYS = {
+    "range": ("ArrowRight", "ArrowLeft", "End", "Home"),
+    "radio": ("ArrowRight", "ArrowLeft"),
+    "checkbox": ("Space",),
+    "select": ("ArrowDown", "ArrowUp", "End", "Home"),
+    "button": ("Enter",),
+    "number": ("ArrowUp", "ArrowDown"),
+}
+
+
+@pytest.fixture(scope="module")
+def pages_with_figures(html: Path, pages: list[str]) -> list[str]:
+    found = [name for name in pages if 'class="frugal-figure"' in (html / name).read_text("utf-8")]
+    assert found, "no page has a figure"
+    return found
+
+
+def kind_of(control: Locator) -> str:
+    return control.evaluate("(it) => it.tagName === 'INPUT' ? it.type : it.tagName.toLowerCase()")
+
+
+def label_of(control: Locator) -> str:
+    return control.evaluate(
+        """(it) => it.getAttribute("aria-label") || it.labels?.[0]?.textContent.trim()
+             || it.textContent.trim()"""
+    )
+
+
+def seen_to_change(figure: Locator, before: bytes, seconds: float = 1.0) -> bool:
+    stop = time.monotonic() + seconds
+    while True:
+        if figure.screenshot(animations="disabled") != before:
+            return True
+        if time.monotonic() > stop:
+            return False
+        time.sleep(0.05)
+
+
+def controls_of(figure: Locator) -> Iterator[Locator]:
+    """Ranges, lists and boxes first; buttons last, when there is something for them to undo."""
+    every = figure.locator(CONTROLS)
+    places = list(range(every.count()))
+    places.sort(key=lambda place: kind_of(every.nth(place)) == "button")
+    groups: set[str] = set()
+    for place in places:
+        control = every.nth(place)
+        group = control.get_attribute("name") if kind_of(control) == "radio" else None
+        if group:
+            if group in groups:
+                continue
+            groups.add(group)
+            control = figure.locator(f'input[name="{group}"]:checked')
+        yield control
+
+
+def moved(figure: Locator, control: Locator) -> bool:
+    for key in KEYS[kind_of(control)]:
+        before = figure.screenshot(animations="disabled")
+        control.focus()
+        control.press(key)
+        if seen_to_change(figure, before):
+            return True
+    return False
+
+
+def move_all(page: Page) -> list[str]:
+    page.add_style_tag(content=HIDE_CONTROLS)
+    problems = []
+    figures = page.locator(".frugal-figure")
+    for place in range(figures.count()):
+        figure = figures.nth(place)
+        name = (figure.get_attribute("aria-label") or "")[:60]
+        if not figure.get_attribute("data-mounted"):
+            problems.append(f"'{name}' was not drawn")
+            continue
+        figure.scroll_into_view_if_needed()
+        count = 0
+        for control in controls_of(figure):
+            count += 1
+            label = label_of(control)
+            if not label:
+                problems.append(f"'{name}': a {kind_of(control)} has no label")
+            if not moved(figure, control):
+                problems.append(f"'{name}': moving '{label}' changes nothing to see")
+        if not count and not figure.locator("[tabindex='0']").count():
+            problems.append(f"'{name}' has nothing to move")
+    return problems
+
+
+def test_every_control_moves_its_picture(visit, address, pages_with_figures) -> None:
+    problems = []
+    for name in pages_with_figures:
+        page = visit.open(f"{address}/{name}")
+        problems += [f"{name}: {problem}" for problem in move_all(page)]
+    problems += visit.errors
+    assert not problems, "\n".join(problems)
+
+
+def test_figures_work_from_disk(visit, html, pages_with_figures) -> None:
+    problems = []
+    for name in pages_with_figures:
+        page = visit.open((html / name).as_uri())
+        still = page.locator(".frugal-figure:not([data-mounted])").count()
+        if still:
+            problems.append(f"{name}: {still} figures were not drawn")
+    page.add_style_tag(content=HIDE_CONTROLS)
+    figure = page.locator(".frugal-figure").first
+    control = next(controls_of(figure), None)
+    if control is not None and not moved(figure, control):
+        problems.append(f"{name}: '{label_of(control)}' moves nothing from disk")
+    problems += visit.errors + visit.foreign
+    assert not problems, "\n".join(problems)
+
+
+def test_figures_follow_the_theme_and_keep_their_state(visit, address, pages_with_figures) -> None:
+    problems = []
+    for name in pages_with_figures:
+        page = visit.open(f"{address}/{name}")
+        figures = page.locator(".frugal-figure")
+        for place in range(figures.count()):
+            figure = figures.nth(place)
+            figure.scroll_into_view_if_needed()
+            page.evaluate("document.documentElement.dataset.theme = 'light'")
+            ranges = figure.locator("input[type=range]:enabled")
+            if ranges.count():
+                ranges.first.press("ArrowRight")
+            values = ranges.evaluate_all("(all) => all.map((it) => it.value)")
+            before = figure.screenshot(animations="disabled")
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            if not seen_to_change(figure, before):
+                problems.append(f"{name}: figure {place + 1} looks the same in the dark")
+            page.wait_for_timeout(100)
+            if ranges.evaluate_all("(all) => all.map((it) => it.value)") != values:
+                problems.append(f"{name}: figure {place + 1} forgot its state in the dark")
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("visit", [{"java_script_enabled": False}], indirect=True)
+def test_without_script_a_still_picture_stands_in(visit, address, pages_with_figures) -> None:
+    for name in pages_with_figures:
+        page = visit.page
+        page.goto(f"{address}/{name}")
+        stills = page.locator(".frugal-figure .frugal-still")
+        assert stills.count() == page.locator(".frugal-figure").count()
+        stills.first.scroll_into_view_if_needed()
+        assert stills.first.bounding_box()["height"] > 20

@@ -1,0 +1,145 @@
+"""Every page: nothing asked of other hosts, no errors, links that lead somewhere, light enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+MOST_BYTES = 1_500_000
+# Loaded once for the whole site: the theme, MathJax, Vega.
+SHARED = ("_static/",)
+OWN = ("_static/frugal/",)
+SHARED_BY_FIGURES = ("vega.js", "figure.css")
+
+
+@pytest.fixture(scope="module")
+def soups(html: Path, pages: list[str]) -> dict[str, BeautifulSoup]:
+    return {
+        name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html5lib") for name in pages
+    }
+
+
+def test_pages_ask_no_other_host_and_report_no_error(visit, address, pages) -> None:
+    problems = []
+    for name in pages:
+        visit.foreign.clear()
+        visit.errors.clear()
+        visit.open(f"{address}/{name}")
+        problems += [f"{name}: asked {url}" for url in visit.foreign]
+        problems += [f"{name}: {error}" for error in visit.errors]
+    assert not problems, "\n".join(problems)
+
+
+def test_search_finds_a_chapter(visit, address) -> None:
+    page = visit.open(f"{address}/search.html?q=attention")
+    page.wait_for_selector("#search-results li a")
+    assert not visit.foreign
+    assert not visit.errors
+
+
+def test_equations_are_set(visit, address, soups) -> None:
+    with_math = [name for name, soup in soups.items() if soup.select(".math")]
+    assert with_math, "no page has an equation"
+    problems = []
+    for name in with_math:
+        page = visit.open(f"{address}/{name}")
+        wanted = page.locator(".math").count()
+        done = page.locator(".math:has(mjx-container)").count()
+        wrong = page.locator("mjx-merror, .math [data-mjx-error]").count()
+        if done != wanted or wrong:
+            problems.append(f"{name}: {done} of {wanted} equations set, {wrong} with an error")
+    assert not problems, "\n".join(problems)
+
+
+def _targets(soup: BeautifulSoup) -> list[tuple[str, str]]:
+    pairs = (("a", "href"), ("link", "href"), ("script", "src"), ("img", "src"))
+    return [
+        (element.name, element[attribute])
+        for tag, attribute in pairs
+        for element in soup.find_all(tag)
+        if element.get(attribute)
+    ]
+
+
+def test_internal_links_and_files_resolve(html: Path, soups) -> None:
+    ids = {
+        name: {element["id"] for element in soup.find_all(id=True)} for name, soup in soups.items()
+    }
+    problems = []
+    for name, soup in soups.items():
+        for tag, target in _targets(soup):
+            parts = urlsplit(urljoin(f"http://book/{name}", target))
+            if parts.hostname != "book" or parts.scheme not in {"http", "https"}:
+                continue
+            path = unquote(parts.path).lstrip("/") or "index.html"
+            if not (html / path).is_file():
+                problems.append(f"{name}: <{tag}> leads to {target}, which is no file")
+            elif parts.fragment and path in ids and unquote(parts.fragment) not in ids[path]:
+                problems.append(f"{name}: <{tag}> leads to {target}, an anchor that is not there")
+    assert not problems, "\n".join(problems)
+
+
+def test_pages_name_other_hosts_in_links_only(soups) -> None:
+    problems = [
+        f"{name}: <{tag}> loads {target}"
+        for name, soup in soups.items()
+        for tag, target in _targets(soup)
+        if tag != "a" and urlsplit(target).scheme in {"http", "https"}
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def test_no_output_needs_a_kernel(html: Path, pages) -> None:
+    found = [name for name in pages if "widget-view+json" in (html / name).read_text("utf-8")]
+    assert not found, f"bare widgets, blank without a kernel, in {found}"
+
+
+def test_no_output_is_an_error(soups) -> None:
+    """A traceback on a page is meant only where its cell is tagged raises-exception."""
+    problems = [
+        f"{name}: {element.get_text()[:200]}"
+        for name, soup in soups.items()
+        for element in soup.select(".cell:not(.tag_raises-exception) .output.traceback")
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def test_pictures_have_words(soups) -> None:
+    problems = []
+    for name, soup in soups.items():
+        for image in soup.select(".bd-article img"):
+            if len(image.get("alt", "").split()) < 2:
+                problems.append(f"{name}: <img src={image.get('src', '')[:80]}> has no alt text")
+        for picture in soup.select(".frugal-figure, .frugal-picture"):
+            if len(picture.get("aria-label", "").split()) < 2:
+                problems.append(f"{name}: a figure has no words that say what it shows")
+    assert not problems, "\n".join(problems)
+
+
+def test_pages_are_light(html: Path, soups) -> None:
+    problems = []
+    for name, soup in soups.items():
+        own = {html / name}
+        for tag, target in _targets(soup):
+            path = urlsplit(urljoin(f"http://book/{name}", target)).path.lstrip("/")
+            shared = path.startswith(SHARED) and not path.startswith(OWN)
+            if tag == "a" or shared or path.endswith(SHARED_BY_FIGURES):
+                continue
+            if (html / path).is_file():
+                own.add(html / path)
+        size = sum(path.stat().st_size for path in own)
+        print(f"{name}: {size / 1000:.0f} kB")
+        if size > MOST_BYTES:
+            problems.append(f"{name} weighs {size / 1e6:.2f} MB beside shared files")
+    assert not problems, "\n".join(problems)
+
+
+def test_chapters_offer_their_executed_notebook(html: Path, soups) -> None:
+    chapters = [name for name, soup in soups.items() if soup.select(".cell_input")]
+    assert chapters, "no page has a code cell"
+    for name in chapters:
+        links = [a["href"] for a in soups[name].select("a[href$='.ipynb']")]
+        assert links, f"{name} offers no notebook"
