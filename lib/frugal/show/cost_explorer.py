@@ -123,10 +123,16 @@ class CostExplorer(Interactive):
             lines["KV cache"] = ([one.cache for one in held], "#7d5a00")
         for name, (values, shade) in lines.items():
             right.plot(lengths, values, color=shade)
+            inside = name == "parameters"  # flat, so its end meets the others'
             right.annotate(
-                name, (lengths[-1], values[-1]), (4, 0), textcoords="offset points", color=shade,
-                va="center", fontsize=9,
-            )  # fmt: skip
+                name,
+                (lengths[0], values[0]) if inside else (lengths[-1], values[-1]),
+                (4, 7 if inside else 0),
+                textcoords="offset points",
+                color=shade,
+                va="center",
+                fontsize=9,
+            )
         right.set(xscale="log", yscale="log", xlim=(64, 2**20), xlabel="tokens N")
         right.set_title("bytes held", loc="left", fontsize=10)
         for axes in (left, right):
