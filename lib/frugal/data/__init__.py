@@ -30,6 +30,7 @@ __all__ = [
     "dates",
     "digits",
     "listops",
+    "numbers",
     "recall",
     "retrieval",
     "sources",
@@ -39,6 +40,6 @@ __all__ = [
 
 def sources() -> pd.DataFrame:
     """The card of every data set of the book, one a row: licence, origin, split, ..."""
-    modules = (text, dates, digits, copying, recall, retrieval, listops)
+    modules = (text, dates, numbers, digits, copying, recall, retrieval, listops)
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")

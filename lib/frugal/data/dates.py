@@ -9,20 +9,19 @@ The written forms are those of the CLDR, through Babel.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Int64
-from torch import Tensor
 
 from frugal.data.seeds import Seed, generator_of
 from frugal.data.source import Source, check_split
+from frugal.data.translation import TranslationBatch as DateBatch
+from frugal.data.translation import batches, encode
 from frugal.data.vocabulary import CharacterVocabulary
 
 SOURCE = Source(
@@ -50,21 +49,6 @@ class DatePair(NamedTuple):
     date: datetime.date
     language: str
     style: str
-
-
-@dataclasses.dataclass(frozen=True)
-class DateBatch:
-    """Padded ids of a batch of pairs; masks are True at real tokens.
-
-    ``target_in`` starts with ``bos``, ``target_out`` ends with ``eos``: what a decoder reads and
-    what it is to predict at the same position.
-    """
-
-    source: Int64[Tensor, "batch source_length"]
-    source_padding: Bool[Tensor, "batch source_length"]
-    target_in: Int64[Tensor, "batch target_length"]
-    target_out: Int64[Tensor, "batch target_length"]
-    target_padding: Bool[Tensor, "batch target_length"]
 
 
 def pairs(
@@ -150,44 +134,6 @@ def vocabulary(
     return CharacterVocabulary(["0123456789-", *written, *tags])
 
 
-def encode(
-    examples: Sequence[DatePair],
-    vocabulary: CharacterVocabulary,
-    *,
-    device: torch.device | str | None = None,
-) -> DateBatch:
-    """All ``examples`` as one padded batch."""
-    source, source_padding = vocabulary.encode([e.source for e in examples], device=device)
-    targets = [e.target for e in examples]
-    target_in, target_padding = vocabulary.encode(targets, bos=True, device=device)
-    target_out, _ = vocabulary.encode(targets, eos=True, device=device)
-    return DateBatch(source, source_padding, target_in, target_out, target_padding)
-
-
-def batches(
-    examples: Sequence[DatePair], vocabulary: CharacterVocabulary, batch_size: int
-) -> Callable[[int, torch.Generator], DateBatch]:
-    """Random batches of ``examples``, as :func:`frugal.training.train` takes them."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, but it must be 1 or more")
-    everything = encode(examples, vocabulary)
-    source_lengths = everything.source_padding.sum(dim=1)
-    target_lengths = everything.target_padding.sum(dim=1)
-
-    def batch(step: int, generator: torch.Generator) -> DateBatch:
-        rows = torch.randint(len(examples), (batch_size,), generator=generator)
-        s, t = source_lengths[rows].max(), target_lengths[rows].max()
-        return DateBatch(
-            everything.source[rows, :s],
-            everything.source_padding[rows, :s],
-            everything.target_in[rows, :t],
-            everything.target_out[rows, :t],
-            everything.target_padding[rows, :t],
-        )
-
-    return batch
-
-
 def write(day: datetime.date, language: str, style: str) -> str:
     """The written form of ``day``: ``write(day, "fr", "long") == "27 juin 2019"``."""
     pattern, locale = _pattern(language, style)
@@ -270,3 +216,21 @@ def _pattern(language: str, style: str):
     except (babel.UnknownLocaleError, ValueError) as error:
         raise ValueError(f"language is {language!r}, which the CLDR does not know") from error
     return get_date_format(style, locale=locale), locale
+
+
+__all__ = [
+    "LANGUAGES",
+    "SOURCE",
+    "STYLES",
+    "YEARS",
+    "DateBatch",
+    "DatePair",
+    "answers",
+    "batches",
+    "days_of",
+    "encode",
+    "meanings",
+    "pairs",
+    "vocabulary",
+    "write",
+]
