@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
 from frugal import decoding, embeddings, model, norms, positions
-from frugal.attention import softmax, swin
+from frugal.attention import softmax, span, swin
 from frugal.feedforward import dense
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
@@ -54,6 +54,8 @@ class WithoutDriver(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is Tensor.__bool__:
             return False  # "has every row ended?": a tensor without numbers cannot know
+        if function is Tensor.__int__:
+            return 1  # "how many keys are in reach?"
         try:
             return function(*args, **kwargs)
         except RuntimeError as error:
@@ -132,6 +134,10 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     ),
     softmax.KeyValueCache: with_cache,
     softmax.recording: recorded,
+    span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
+        *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
+    ),
+    span.span_penalty: lambda: span.span_penalty(built(span.AdaptiveSpan, 3, 8)),
     swin.ShiftedWindowAttention: lambda: built(swin.ShiftedWindowAttention, 8, 2, 4, 2)(picture()),
     swin.shifted_window_mask: lambda: swin.shifted_window_mask(
         5, 6, window=4, shift=(2, 2), device=picture().device

@@ -1,0 +1,220 @@
+"""Attention whose heads learn how far back they look.
+
+Every head has a span z, in tokens. A key at distance x is multiplied by the soft mask
+
+    m_z(x) = min(max((R + z - x) / R, 0), 1)
+
+which is 1 up to the span, falls to 0 over the R tokens of the ramp, and is the only place where z
+gets a gradient. The masked softmax m·exp(s) / Σ m·exp(s) is a softmax of s + log m. Keys beyond the
+longest span of the layer have m = 0 for all its heads; they are not read at all.
+
+Source: sukhbaatar2019adaptive. Cost for N tokens and a longest span z: 4·N·(z + R)·head_dim FLOPs a
+head, rounded up to blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Num
+from torch import Tensor, nn
+
+from frugal.attention.pieces import hide_keys
+from frugal.attention.softmax import attention_weights, check_heads, check_mask, softmax_attention
+
+BLOCK = 64
+"""Queries that share one stretch of keys: a longer block reads keys that some of its queries do not
+need, a shorter one makes matrices too small to be fast."""
+
+
+class AdaptiveSpan(nn.Module):
+    """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
+
+    n_heads: heads of q. max_span: S, the most keys a query sees, itself included. ramp: R.
+    start: the spans at first, in tokens; max_span / 2 when None. A span that starts at 0 cannot
+    learn to reach a key beyond the ramp: m_z is 0 there, and so is its gradient. Start above the
+    distances that may matter and let the penalty shorten what is not needed.
+
+    The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 at the
+    next forward pass when an update took them outside.
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        max_span: int,
+        ramp: float | int = 32,
+        *,
+        start: float | int | None = None,
+    ) -> None:
+        super().__init__()
+        start = max_span / 2 if start is None else start
+        if n_heads < 1 or max_span < 1:
+            raise ValueError(f"{n_heads=} and {max_span=}; both must be at least 1.")
+        if not ramp > 0:
+            raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
+        if not 0 <= start <= max_span:
+            raise ValueError(f"start is {start}; it must lie in 0 ... {max_span=}.")
+        self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
+        self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
+
+    @property
+    def spans(self) -> Float[Tensor, " n_heads"]:
+        """z of each head, in tokens: 0 ... max_span."""
+        share = self.share.to(torch.promote_types(self.share.dtype, torch.float32))
+        return self.max_span * share.clamp(0, 1)
+
+    def penalty(self) -> Float[Tensor, ""]:
+        """The mean span in tokens: the paper's Σ zᵢ / M for this layer, to be scaled by λ."""
+        return self.spans.mean()
+
+    def soft_mask(self, distance: Num[Tensor, "..."]) -> Float[Tensor, "n_heads ..."]:
+        """m_z(distance) of each head, a number in 0 ... 1: (n_heads, *distance.shape)."""
+        spans = self.spans.view(-1, *[1] * distance.ndim)
+        return ((self.ramp + spans - distance) / self.ramp).clamp(0, 1)
+
+    def reach(self) -> int:
+        """How many distances 0, 1, ... the longest head sees: the keys that are read."""
+        return min(self.max_span, int((self.spans.detach().max() + self.ramp).ceil()))
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = False,
+        bias: Float[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        """Attend within the spans: to earlier keys when causal, else to both sides.
+
+        The arguments are those of `softmax_attention`. With `mask` or `bias`, which hold a number
+        for every query and key themselves, all keys are read; otherwise a block of queries reads
+        only what its longest span reaches.
+        """
+        check_heads(q, k, v)
+        self._check(q, k, causal)
+        check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
+        if padding is not None:
+            check_mask("padding", padding, (q.shape[0], k.shape[2]))
+        if self.training:
+            self._project()
+        reach = self.reach()
+        sides = 1 if causal else 2
+        if mask is None and bias is None:
+            if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
+                return self._banded(q, k, v, padding, causal, reach)
+            if causal:  # when decoding with a cache, the oldest keys are out of reach
+                kept = min(k.shape[2], q.shape[2] + reach - 1)
+                k, v = k[:, :, -kept:], v[:, :, -kept:]
+                padding = None if padding is None else padding[:, -kept:]
+        return softmax_attention(q, k, v, **self._dense(q, k, mask, padding, causal, bias))
+
+    def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
+        """The weights that `forward` uses: (batch, heads, queries, keys)."""
+        causal = options.get("causal", False)
+        self._check(q, k, causal)
+        mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
+        return attention_weights(q, k, **self._dense(q, k, mask, padding, causal, bias))
+
+    def _check(self, q: Tensor, k: Tensor, causal: bool) -> None:
+        if q.shape[1] != self.n_heads:
+            raise ValueError(f"q has {q.shape[1]} heads; these spans are for {self.n_heads}.")
+        if not causal and q.shape[2] != k.shape[2]:
+            raise ValueError(
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; "
+                "distances between them need equal lengths, or causal=True."
+            )
+
+    @torch.no_grad()
+    def _project(self) -> None:
+        # Only when needed: an untouched parameter may be used again before the backward pass.
+        if ((self.share < 0) | (self.share > 1)).any():
+            self.share.clamp_(0, 1)
+
+    def _log_mask(self, offset: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+        """log m_z where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.
+
+        offset: place of the query minus place of the key.
+        """
+        distance = offset.abs()
+        share = self.soft_mask(distance)
+        seen = (share > 0) & (distance < self.max_span)
+        if causal:
+            seen = seen & (offset >= 0)
+        return share.masked_fill(~seen, 1.0).log(), seen  # log 0 would have a gradient of NaN
+
+    def _dense(
+        self,
+        q: Tensor,
+        k: Tensor,
+        mask: Tensor | None,
+        padding: Tensor | None,
+        causal: bool,
+        bias: Tensor | None,
+    ) -> dict[str, Any]:
+        """The options that make `softmax_attention` an attention with these spans."""
+        queries, keys = q.shape[2], k.shape[2]
+        place = torch.arange(keys, device=q.device)
+        logs, seen = self._log_mask(place[keys - queries :, None] - place[None, :], causal)
+        return {
+            "mask": seen if mask is None else seen & mask,
+            "padding": padding,
+            "bias": logs if bias is None else logs + bias,
+        }
+
+    def _banded(
+        self, q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None, causal: bool, reach: int
+    ) -> Tensor:
+        """Blocks of queries, each with the stretch of keys that the longest head reaches."""
+        batch, heads, length, head_dim = q.shape
+        blocks = math.ceil(length / BLOCK)
+        left = reach - 1
+        rest = blocks * BLOCK - length
+        right = rest + (0 if causal else left)
+        real = padding
+        if real is None:
+            real = torch.ones(batch, length, dtype=torch.bool, device=q.device)
+        k, v = F.pad(k, (0, 0, left, right)), F.pad(v, (0, 1, left, right))
+        q, k = hide_keys(F.pad(q, (0, 0, 0, rest)), k, F.pad(real, (left, right)))
+
+        width = BLOCK + left + right - rest
+        q = q.flatten(0, 1).unflatten(1, (blocks, BLOCK))  # (batch·heads, blocks, BLOCK, head_dim)
+        k = k.flatten(0, 1).unfold(1, width, BLOCK).mT  # (batch·heads, blocks, width, head_dim)
+        v = v.flatten(0, 1).unfold(1, width, BLOCK).mT
+        place = torch.arange(max(BLOCK, width), device=q.device)
+        logs, seen = self._log_mask(place[:BLOCK, None] + left - place[None, :width], causal)
+        scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
+        )
+        out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1]
+        if padding is None:
+            return out
+        return out.masked_fill(~self._any_real(padding, causal)[..., None], 0.0)
+
+    def _any_real(self, padding: Tensor, causal: bool) -> Bool[Tensor, "batch heads length"]:
+        """Whether each query of each head has a real key within its span."""
+        length = padding.shape[1]
+        before = F.pad(padding.long().cumsum(1), (1, 0))  # real keys in front of each place
+        far = (self.spans.detach() + self.ramp).ceil().long().clamp(max=self.max_span)[:, None]
+        place = torch.arange(length, device=padding.device)[None, :]
+        first = (place - far + 1).clamp(min=0)  # (heads, length)
+        end = place + 1 if causal else (place + far).clamp(max=length)
+        return before[:, end] > before[:, first]
+
+
+def span_penalty(model: nn.Module) -> Tensor:
+    """The sum of `penalty()` over the adaptive spans in `model`, in tokens: the L1 term before λ.
+
+    Raises ValueError when there are none.
+    """
+    penalties = [m.penalty() for m in model.modules() if isinstance(m, AdaptiveSpan)]
+    if not penalties:
+        raise ValueError("model has no AdaptiveSpan; there is no span to penalise.")
+    return torch.stack(penalties).sum()
