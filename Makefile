@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help book serve live test labs grade experiments bench lint format constraints clean
+.PHONY: help install book serve live test labs grade experiments bench lint format constraints clean
 
 help:
 	@echo "make book         install into $(VENV), execute and build the site, say where it is"
@@ -26,6 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e '.[book,labs,dev]'
 	@touch $@
+
+install: $(STAMP)
 
 book: $(STAMP)
 	$(BIN)/python -m booktools build
@@ -50,6 +52,9 @@ grade: $(STAMP)
 
 experiments: $(STAMP)
 	$(BIN)/python -m experiments list
+
+bench: $(STAMP)
+	$(BIN)/python -m experiments bench
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
