@@ -1,0 +1,19 @@
+"""What a computation costs: seconds, peak bytes, FLOPs; alone, or side by side over length."""
+
+from frugal.measure.comparison import compare, fit_exponent
+from frugal.measure.cost import Cost, forward_backward, measure
+from frugal.measure.drawing import describe, draw
+from frugal.measure.flops import count_flops
+from frugal.measure.memory import peak_bytes
+
+__all__ = [
+    "Cost",
+    "compare",
+    "count_flops",
+    "describe",
+    "draw",
+    "fit_exponent",
+    "forward_backward",
+    "measure",
+    "peak_bytes",
+]

@@ -1,0 +1,207 @@
+"""Competitors side by side over length, in turns, so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import timeit
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, SupportsFloat
+
+import numpy as np
+import pandas as pd
+import torch
+
+from frugal.measure.cost import CLOCKS, check_timing
+from frugal.measure.flops import count_flops
+from frugal.measure.memory import device_of, peak_bytes
+
+COLUMNS = ("name", "length", "seconds", "spread", "peak_bytes", "flops", "ratio", "note")
+
+
+class Exponent(NamedTuple):
+    """The slope of a line through log values over log lengths, and its standard error."""
+
+    exponent: float
+    stderr: float
+
+
+def compare(
+    competitors: Mapping[str, Callable[..., Any]],
+    lengths: Iterable[int],
+    make_inputs: Callable[[int], Any],
+    *,
+    baseline: str | None = None,
+    limits: Mapping[str, int] | None = None,
+    clock: str | None = None,
+    threads: int = 1,
+    rounds: int = 5,
+    min_seconds: float = 0.02,
+) -> pd.DataFrame:
+    """Cost of every competitor at every length.
+
+    At one length each round times A, B, ... once in turn, so a busy spell of the machine hits all
+    of them; a ratio is the median of the rounds' ratios.
+
+    Args:
+        competitors: ``{name: fn}``; each is called with the same inputs.
+        lengths: taken in ascending order.
+        make_inputs: ``length -> inputs``, a tensor or a tuple of arguments.
+        baseline: the name that ratios are to; by default the first.
+        limits: ``{name: longest length}`` for competitors that would take too long.
+        clock: "wall" or "cpu"; by default the process's CPU time, or wall time for a GPU.
+        threads: torch's threads meanwhile; their number is put back afterwards.
+        rounds: turns at each length.
+        min_seconds: repeat a quick call within its turn for about this long, by the clock on the
+            wall.
+
+    Returns:
+        one row a competitor and length: name, length, seconds (median), spread (interquartile
+        range, in seconds), peak_bytes, flops, ratio (of seconds to the baseline's, below 1 is
+        faster), note. A competitor past its limit, or out of memory at this length or a shorter
+        one, has NaN and a note that says so.
+
+    Raises:
+        ValueError: an argument is out of range, or names a competitor that is not there.
+    """
+    if not competitors:
+        raise ValueError("competitors is empty, but there must be at least one")
+    lengths = sorted(set(lengths))
+    if not lengths or lengths[0] < 1:
+        raise ValueError(f"lengths is {lengths}, but it must hold one or more positive lengths")
+    baseline = next(iter(competitors)) if baseline is None else baseline
+    limits = dict(limits or {})
+    for argument, names in (("baseline", [baseline]), ("limits", limits)):
+        for name in names:
+            if name not in competitors:
+                raise ValueError(f"{argument} names {name!r}, which is not among the competitors")
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}, but it must be 1 or more")
+    if not min_seconds > 0:
+        raise ValueError(f"min_seconds is {min_seconds}, but it must be positive")
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, but it must be 1 or more")
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    notes: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    try:
+        for length in lengths:
+            inputs = make_inputs(length)
+            inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+            for name in competitors:
+                if length > limits.get(name, math.inf):
+                    notes.setdefault(name, f"past its limit of {limits[name]}")
+            racing = {name: fn for name, fn in competitors.items() if name not in notes}
+            measured = _race(racing, inputs, notes, clock, threads, rounds, min_seconds)
+            rows += _rows(list(competitors), length, measured, notes, baseline)
+    finally:
+        torch.set_num_threads(before)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloat]) -> Exponent:
+    """How a cost grows: the k of cost ∝ length ** k by least squares on logarithms.
+
+    Pairs with a NaN are left out. With two points the line is exact and its error NaN.
+
+    Raises:
+        ValueError: fewer than two different lengths, or a number that is not positive.
+    """
+    pairs = np.array(list(zip(lengths, values, strict=True)), dtype=float).reshape(-1, 2)
+    pairs = pairs[~np.isnan(pairs).any(axis=1)]
+    if len(set(pairs[:, 0])) < 2:
+        raise ValueError(f"lengths holds {len(set(pairs[:, 0]))} with a value; a fit needs two")
+    if not (pairs > 0).all():
+        raise ValueError("values and lengths must be positive to have a logarithm")
+    x, y = np.log(pairs).T
+    x, y = x - x.mean(), y - y.mean()
+    slope = (x @ y) / (x @ x)
+    left_over = ((y - slope * x) ** 2).sum()
+    free = len(x) - 2
+    return Exponent(float(slope), math.sqrt(left_over / free / (x @ x)) if free else math.nan)
+
+
+def _race(
+    racing: Mapping[str, Callable[..., Any]],
+    inputs: tuple[Any, ...],
+    notes: dict[str, str],
+    clock: str | None,
+    threads: int,
+    rounds: int,
+    min_seconds: float,
+) -> dict[str, dict[str, Any]]:
+    """Memory, FLOPs and the seconds of each round; who runs out of memory leaves with a note."""
+    ready: dict[str, dict[str, Any]] = {}
+    for name, fn in racing.items():
+        device = device_of(fn, *inputs)
+        chosen = clock or ("cpu" if device.type == "cpu" else "wall")
+        check_timing(chosen, threads, device)
+        turn = _turn(fn, inputs, device, chosen)
+        try:
+            flops, _ = count_flops(fn, *inputs)
+            peak = peak_bytes(fn, *inputs, device=device)
+            began = time.perf_counter()
+            turn(1)
+            once = time.perf_counter() - began
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            notes[name] = "out of memory"
+            continue
+        repeats = max(1, math.ceil(min_seconds / max(once, 1e-7)))
+        ready[name] = {"flops": flops, "peak_bytes": peak, "turn": turn, "repeats": repeats}
+    for _ in range(rounds):
+        for racer in ready.values():
+            racer.setdefault("rounds", []).append(racer["turn"](racer["repeats"]))
+    return ready
+
+
+def _turn(
+    fn: Callable[..., Any], inputs: tuple[Any, ...], device: torch.device, clock: str
+) -> Callable[[int], float]:
+    """A function that calls ``fn`` so many times and gives the seconds of one call."""
+    now = CLOCKS[clock]
+
+    def read() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return now()
+
+    timer = timeit.Timer(lambda: fn(*inputs), timer=read)  # it keeps the garbage collector out
+    return lambda repeats: timer.timeit(repeats) / repeats
+
+
+def _rows(
+    names: list[str],
+    length: int,
+    measured: Mapping[str, Mapping[str, Any]],
+    notes: Mapping[str, str],
+    baseline: str,
+) -> list[dict[str, Any]]:
+    rows = []
+    for name in names:
+        row = {"name": name, "length": length, "note": notes.get(name, "")}
+        if name in measured:
+            seconds = measured[name]["rounds"]
+            low, high = np.quantile(seconds, [0.25, 0.75])
+            row |= {
+                "seconds": statistics.median(seconds),
+                "spread": float(high - low),
+                "peak_bytes": float(measured[name]["peak_bytes"]),
+                "flops": float(measured[name]["flops"]),
+            }
+            if baseline in measured:
+                pairs = zip(seconds, measured[baseline]["rounds"], strict=True)
+                row["ratio"] = statistics.median(ours / theirs for ours, theirs in pairs)
+        rows.append(row)
+    return rows
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # the CPU's allocator has no exception of its own
+    return "can't allocate memory" in str(error)

@@ -1,0 +1,120 @@
+"""The cost of one call: seconds, peak bytes, FLOPs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import benchmark
+
+from frugal.measure.flops import count_flops
+from frugal.measure.memory import device_of, peak_bytes
+
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""Wall-clock time, or this process's time on the CPU: on a shared machine the second repeats."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one call costs.
+
+    Attributes:
+        seconds: median over the rounds.
+        spread: interquartile range of the rounds, in seconds.
+        peak_bytes: most bytes held at a time beyond those held before the call.
+        flops: floating-point operations counted; a multiplication and an addition are two.
+        blind: operations that ran and count as nothing in ``flops``.
+    """
+
+    seconds: float
+    spread: float
+    peak_bytes: int
+    flops: int
+    blind: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.seconds * 1e3:.3g} ms (± {self.spread * 1e3:.2g}), "
+            f"{self.peak_bytes / 2**20:.3g} MiB, {self.flops / 1e9:.3g} GFLOP"
+        )
+        return f"{text}, not counted: {', '.join(self.blind)}" if self.blind else text
+
+
+def measure(
+    fn: Callable[..., Any],
+    *args: Any,
+    clock: str = "wall",
+    threads: int = 1,
+    min_seconds: float = 0.2,
+    rounds: int = 5,
+) -> Cost:
+    """Measure ``fn(*args)``, where its tensors are.
+
+    It runs a few times to warm up, to count FLOPs and to see its memory; then
+    ``torch.utils.benchmark`` times it for at least ``min_seconds`` and ``rounds`` rounds.
+
+    Args:
+        clock: "wall", or "cpu" for this process's CPU time, which other programs on the machine
+            hardly disturb; with one thread both agree on an idle machine.
+        threads: torch's threads during the call; their number is put back afterwards.
+
+    Raises:
+        ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
+    """
+    device = device_of(fn, *args)
+    check_timing(clock, threads, device)
+    if rounds < 1 or not min_seconds > 0:
+        raise ValueError(f"rounds is {rounds} and min_seconds {min_seconds}; both must be positive")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        flops, blind = count_flops(fn, *args)
+        peak = peak_bytes(fn, *args, device=device)
+        timer = benchmark.Timer(
+            "fn(*args)",
+            globals={"fn": fn, "args": args},
+            num_threads=threads,
+            # torch's own wall clock waits for the GPU
+            **({"timer": CLOCKS[clock]} if clock == "cpu" else {}),
+        )
+        once = timer.blocked_autorange(min_run_time=1e-9).median
+        timed = timer.blocked_autorange(min_run_time=max(min_seconds, rounds * once))
+    finally:
+        torch.set_num_threads(before)
+    return Cost(timed.median, timed.iqr, peak, flops, blind)
+
+
+def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, ...]]:
+    """A callable that runs ``fn`` and the backward pass from the sum of what it returns.
+
+    Gradients are computed for the floating-point tensors among the arguments and, if ``fn`` is a
+    module, for its parameters. They are returned, not accumulated, so every call does the same.
+    """
+
+    def both(*args: Any) -> tuple[Tensor, ...]:
+        args = tuple(
+            a.detach().requires_grad_() if isinstance(a, Tensor) and a.is_floating_point() else a
+            for a in args
+        )
+        leaves = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
+        if isinstance(fn, nn.Module):
+            leaves += [p for p in fn.parameters() if p.requires_grad]
+        with torch.enable_grad():
+            out = fn(*args)
+        return torch.autograd.grad(out, leaves, torch.ones_like(out), allow_unused=True)
+
+    return both
+
+
+def check_timing(clock: str, threads: int, device: torch.device) -> None:
+    """Raise ValueError unless this clock can time this device with that many threads."""
+    if clock not in CLOCKS:
+        raise ValueError(f"clock is {clock!r}, but it must be 'wall' or 'cpu'")
+    if clock == "cpu" and device.type != "cpu":
+        raise ValueError(f"clock is 'cpu', but the tensors are on {device}: it needs 'wall'")
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, but it must be 1 or more")
