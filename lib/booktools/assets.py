@@ -61,6 +61,8 @@ def share(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
         )
     if _CHART in body:
         app.add_js_file(f"{_FOLDER}/vega.js", loading_method="defer")
+    # Entries of a bibliography are not of the role that a list's children need to have.
+    body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     context["body"] = _lift(body, Path(app.outdir), context["pathto"])
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _LIMIT = 400_000
 _NAMED = re.compile(r'(?<![\w-])(id="|url\(#|href="#)')
-_FONT = re.compile(r"font: ([^;]*?)'[^;\"]*(?=[;\"])")
+# Verdana is as wide as the font that places were computed with; what is behind it never counts.
+_FONT = re.compile(r"'DejaVu Sans'(?:, '[^']*')+, sans-serif")
 
 
 def themed_svg(figure: Figure, *, alt: str) -> str:
@@ -37,7 +38,7 @@ def themed_svg(figure: Figure, *, alt: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     for name, value in light_colors().items():
         svg = svg.replace(value, f"var({name}, {value})")
-    svg = _FONT.sub(r"font: \1var(--frugal-font, sans-serif)", svg)
+    svg = _FONT.sub("'DejaVu Sans', Verdana, sans-serif", svg)
     svg = _NAMED.sub(rf"\g<1>p{digest(svg)}-", svg)
     opening, _, content = svg.partition(">")
     width, height = (re.search(rf'{side}="([\d.]+)pt"', opening) for side in ("width", "height"))

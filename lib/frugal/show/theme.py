@@ -34,8 +34,9 @@ def use_style() -> None:
     colors = light_colors()
     ink, soft, line = (colors[f"--frugal-{name}"] for name in ("ink", "ink-soft", "line"))
     heat = [value for name, value in colors.items() if "heat" in name]
-    ramp = mpl.colors.LinearSegmentedColormap.from_list("frugal_heat", heat)
-    mpl.colormaps.register(ramp, force=True)
+    if "frugal_heat" not in mpl.colormaps:
+        ramp = mpl.colors.LinearSegmentedColormap.from_list("frugal_heat", heat)
+        mpl.colormaps.register(ramp)
     dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]
     mpl.rcParams.update(
         {

@@ -1,0 +1,70 @@
+"""Altair charts: the same chart live, on the site and as a still picture."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+import altair
+import pandas as pd
+import pytest
+
+from frugal.show import chart
+from frugal.show.theme import light_colors, vega_config, with_light_colors
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def line() -> altair.Chart:
+    slope = altair.param(name="slope", value=2, bind=altair.binding_range(min=0, max=5, step=1))
+    frame = pd.DataFrame({"x": [0, 1, 2]})
+    drawn = altair.Chart(frame).mark_line().transform_calculate(y="datum.x * slope")
+    return drawn.encode(x="x:Q", y="y:Q").add_params(slope).properties(width="container")
+
+
+def test_live_chart_is_altairs_widget_with_vega_in_it(line, monkeypatch) -> None:
+    monkeypatch.delenv("FRUGAL_SITE", raising=False)
+    shown = chart(line, alt="A line.")
+    data, _ = shown._repr_mimebundle_()
+    assert set(data) == {"text/plain", "image/png", WIDGET_VIEW}
+    widget = shown.widget()
+    assert widget.params.slope == 2
+    assert "esm.sh" not in widget._esm
+    assert len(widget._esm) > 500_000
+
+
+def test_site_chart_carries_its_specification_and_no_vega(line, monkeypatch) -> None:
+    monkeypatch.setenv("FRUGAL_SITE", "1")
+    data, _ = chart(line, alt="A line.")._repr_mimebundle_()
+    assert set(data) == {"text/plain", "image/png", "text/html"}
+    assert '"description":"A line."' in data["text/html"]
+    assert len(data["text/html"]) - len(data["image/png"]) < 50_000
+    assert b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_plain_altair_charts_take_the_same_path(line, monkeypatch) -> None:
+    monkeypatch.setenv("FRUGAL_SITE", "1")
+    data, _ = line.properties(description="A line in words.")._repr_mimebundle_()
+    assert 'aria-label="A line in words."' in data["text/html"]
+
+
+def test_bad_charts_are_refused(line) -> None:
+    with pytest.raises(ValueError, match="alt is ''"):
+        chart(line, alt="")
+    with pytest.raises(ValueError, match="chart is str; it needs an Altair chart"):
+        chart("line", alt="A line.")
+    with pytest.raises(ValueError, match="alt is ''"):
+        line._repr_mimebundle_()
+
+
+def test_config_names_properties_that_exist() -> None:
+    def leaves(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            return [leaf for item in value for leaf in leaves(item)]
+        return [value]
+
+    names = {leaf for leaf in leaves(vega_config()) if str(leaf).startswith("--")}
+    assert names - {"--frugal-font"} <= set(light_colors())
+    assert not [leaf for leaf in leaves(with_light_colors(vega_config())) if "--" in str(leaf)]
