@@ -19,12 +19,38 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
-from frugal import decoding, embeddings, model, norms, positions
-from frugal.attention import softmax, span, swin
+from frugal import (
+    decoding,
+    distillation,
+    embeddings,
+    model,
+    nonautoregressive,
+    norms,
+    positions,
+)
+from frugal.attention import (
+    block_sparse,
+    global_tokens,
+    pattern_masks,
+    pattern_pieces,
+    patterns,
+    pieces,
+    softmax,
+    span,
+    swin,
+)
 from frugal.feedforward import dense
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
-FILES = ("norms", "positions", "embeddings", "model", "decoding")
+FILES = (
+    "norms",
+    "positions",
+    "embeddings",
+    "model",
+    "decoding",
+    "nonautoregressive",
+    "distillation",
+)
 
 CONFIG = model.TransformerConfig(vocab_size=11, d_model=8, n_heads=2, n_layers=2)
 
@@ -54,6 +80,8 @@ class WithoutDriver(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is Tensor.__bool__:
             return False  # "has every row ended?": a tensor without numbers cannot know
+        if function is Tensor.__int__:
+            return 4  # "how long is the longest?": any length will do
         if function is Tensor.__int__:
             return 1  # "how many keys are in reach?"
         try:
@@ -105,6 +133,18 @@ def real() -> Tensor:
     return torch.ones(2, 5, dtype=torch.bool, device=Place.device)
 
 
+def masked_translator() -> nn.Module:
+    return built(nonautoregressive.MaskedTranslator, CONFIG, mask=3, max_target_length=6)
+
+
+def last_pass() -> Tensor:
+    passes = nonautoregressive.mask_predict_passes(
+        masked_translator(), rows(), real(), iterations=2
+    )
+    *_, last = passes
+    return last.log_prob
+
+
 def with_cache() -> Tensor:
     cache = softmax.KeyValueCache(6)
     cache.append(heads(), heads())
@@ -134,6 +174,30 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     ),
     softmax.KeyValueCache: with_cache,
     softmax.recording: recorded,
+    patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(
+        heads(), heads(), heads(), window=1, global_tokens=real(), padding=real()
+    ),
+    patterns.strided_attention: lambda: patterns.strided_attention(
+        heads(), heads(), heads(), stride=2, padding=real()
+    ),
+    patterns.fixed_attention: lambda: patterns.fixed_attention(
+        heads(), heads(), heads(), stride=2, summary=1, padding=real()
+    ),
+    patterns.PatternAttention: lambda: patterns.PatternAttention(
+        "window+dilated+global+random", window=1, dilation=2, global_tokens=(0,), n_random=2
+    )(heads(), heads(), heads(), padding=real()),
+    pattern_masks.pattern_mask: lambda: pattern_masks.pattern_mask(
+        "fixed", 5, stride=2, summary=1, device=rows().device
+    ),
+    pattern_masks.receptive_field: lambda: pattern_masks.receptive_field(
+        pattern_masks.pattern_mask("window", 5, window=1, device=rows().device), 2
+    ),
+    block_sparse.block_sparse_attention: lambda: block_sparse.block_sparse_attention(
+        heads(), heads(), heads(), pattern_masks.window_rule(window=1), padding=real()
+    ),
+    block_sparse.block_mask: lambda: (
+        block_sparse.block_mask(lambda b, h, i, j: i >= j, 1, 200, 200, rows().device).kv_num_blocks
+    ),
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),
@@ -184,16 +248,51 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         eos=2,
         max_new_tokens=3,
     ),
+    nonautoregressive.MaskedTranslator: lambda: masked_translator()(ids(), ids(), real(), real())[
+        ..., 4:
+    ],  # the mask's own score is minus infinity
+    nonautoregressive.hide: lambda: nonautoregressive.hide(real()),
+    nonautoregressive.target_lengths: lambda: nonautoregressive.target_lengths(real()),
+    nonautoregressive.masked_loss: lambda: nonautoregressive.masked_loss(
+        masked_translator(),
+        ids(),
+        ids(),
+        nonautoregressive.hide(real()),
+        source_padding=real(),
+        target_padding=real(),
+    ),
+    nonautoregressive.mask_predict_passes: last_pass,
+    nonautoregressive.mask_predict: lambda: (
+        nonautoregressive.mask_predict(masked_translator(), ids(), iterations=2, n_lengths=2).ids
+    ),
+    distillation.distill: lambda: distillation.distill(
+        built(model.EncoderDecoder, CONFIG), ids(), bos=1, eos=2, max_new_tokens=3
+    ),
 }
 
 # Checks and records: they make no tensors, or every case above goes through them.
 NO_CASE = {
+    # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
+    *pattern_masks.RULES.values(),
+    pattern_masks.pattern_rule,
+    pattern_masks.at_least,
+    global_tokens.attend_with_global_tokens,
+    pattern_pieces.band_pieces,
+    pattern_pieces.strided_pieces,
+    pattern_pieces.fixed_pieces,
+    pieces.Piece,
+    pieces.hidden,
+    pieces.hide_keys,
+    pieces.attend_by_heads,
+    pieces.attend_in_pieces,
     softmax.check_heads,
     softmax.check_mask,
     softmax.Recorder,
     model.TransformerConfig,
     model.LayerCache,
     positions.check_fits,
+    nonautoregressive.Pass,
+    nonautoregressive.Written,
 }
 
 

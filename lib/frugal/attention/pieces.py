@@ -1,0 +1,192 @@
+"""Exact attention in pieces: each set of keys has its own call, and together they are one softmax.
+
+A sparse pattern is rarely one rectangle. It is a band, and a few global keys, and every sixteenth
+position. Each of these alone is a small dense attention that torch's fused kernel does well. The
+kernel also returns the logarithm of each row's normaliser, and that is all one needs to join rows
+whose keys were split: with zₚ = Σⱼ exp(sⱼ) over the keys of piece p, the joint output is
+Σₚ zₚ·outₚ / Σₚ zₚ. Backward, every piece is given the joint output and the joint normaliser, from
+which the kernel rebuilds exactly its own columns of the joint softmax. No scores are stored.
+
+Blocks of keys are joined the same way inside the kernel itself: dao2022flashattention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some queries and the keys they see.
+
+    rows: takes (sequences, length, ...) and gives a *view* (sequences, groups, queries, ...) of the
+    rows that this piece is about. k, v: (sequences, groups, keys, width); views are welcome.
+    mask: broadcasts to (sequences, groups, queries, keys), True = may attend. causal: query i of
+    the piece sees its keys up to i.
+    joins: earlier pieces have filled these rows already; the keys of this one are added.
+    """
+
+    rows: Callable[[Tensor], Tensor]
+    k: Tensor
+    v: Tensor
+    mask: Bool[Tensor, "..."] | None = None
+    causal: bool = False
+    joins: bool = False
+
+
+def hidden(dtype: torch.dtype) -> float:
+    """The score of a key that may not be seen: exp gives 0 beside any real score.
+
+    Not -inf, so that a row without a key weighs nothing and is not NaN; half of the least number,
+    so that adding to it is safe.
+    """
+    return torch.finfo(dtype).min / 2
+
+
+def hide_keys(
+    q: Float[Tensor, "batch heads queries width"],
+    k: Float[Tensor, "batch heads keys width"],
+    seen: Bool[Tensor, "batch keys"],
+) -> tuple[Tensor, Tensor]:
+    """q and k with one more channel, whose product hides the keys that are not `seen`.
+
+    It says in one number a key what a mask would say in one for every query and key.
+    """
+    channel = torch.zeros(seen.shape, dtype=k.dtype, device=k.device)
+    channel = channel.masked_fill(~seen, hidden(k.dtype))
+    channel = channel[:, None, :, None].expand(*k.shape[:3], 1)
+    return F.pad(q, (0, 1), value=1.0), torch.cat([k, channel], dim=-1)
+
+
+def attend_by_heads(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    pieces: Callable[[Tensor, Tensor], Sequence[Piece]],
+    *,
+    seen: Bool[Tensor, "batch keys"] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """`attend_in_pieces` for heads: `pieces` cuts k and v, as (sequences, keys, width), to pieces.
+
+    seen: False hides a key from every query.
+    """
+    shape, scale, value_dim = q.shape[:2], q.shape[-1] ** -0.5, v.shape[-1]
+    q, k, v = _one_dtype(q, k, v)
+    if seen is not None:
+        q, k = hide_keys(q, k, seen)
+    q, k, v = (x.flatten(0, 1) for x in _one_width(q, k, v))
+    out = attend_in_pieces(q, pieces(k, v), scale=scale)
+    return out[..., :value_dim].unflatten(0, shape)
+
+
+def _one_dtype(*tensors: Tensor) -> list[Tensor]:
+    """The tensors as autocast would hand them to an operation that it knows."""
+    if not torch.is_autocast_enabled("cpu"):
+        return list(tensors)
+    return [tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors]
+
+
+def _one_width(*tensors: Tensor) -> list[Tensor]:
+    """The tensors with zeros added to the last axis, up to the widest: products stay the same."""
+    widest = max(tensor.shape[-1] for tensor in tensors)
+    return [F.pad(x, (0, widest - x.shape[-1])) if x.shape[-1] < widest else x for x in tensors]
+
+
+def attend_in_pieces(
+    q: Float[Tensor, "sequences length width"], pieces: Sequence[Piece], *, scale: float
+) -> Float[Tensor, "sequences length width"]:
+    """softmax(scale·q kᵀ) v, where the keys of a query are those of all pieces it is in.
+
+    For tensors on the CPU. Every row of q must be in a piece; q, k and v have the same width. A row
+    whose keys are all hidden, by masks or by `hide_keys`, is zeros.
+    """
+    keys_and_values = [tensor for piece in pieces for tensor in (piece.k, piece.v)]
+    return _InPieces.apply(q, pieces, scale, *keys_and_values)
+
+
+class _InPieces(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, pieces: Sequence[Piece], scale: float, *kv: Tensor) -> Tensor:
+        out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+        logs = torch.empty(
+            q.shape[:2],
+            dtype=torch.float64 if q.dtype == torch.float64 else torch.float32,
+            device=q.device,
+        )
+        for piece, k, v in zip(pieces, kv[::2], kv[1::2], strict=True):
+            part, part_logs = _forward(
+                piece.rows(q),
+                k,
+                v,
+                0.0,
+                piece.causal,
+                attn_mask=_bias(piece.mask, q.dtype),
+                scale=scale,
+            )
+            _join(piece.rows(out), piece.rows(logs), part, part_logs, fresh=not piece.joins)
+        empty = logs < scale * hidden(q.dtype) / 2
+        ctx.empty = empty if empty.any() else None
+        if ctx.empty is not None:
+            out.masked_fill_(empty[..., None], 0.0)
+        ctx.save_for_backward(q, out, logs, *kv, *(p.mask for p in pieces if p.mask is not None))
+        # The pieces without their tensors, which autograd keeps itself.
+        ctx.pieces = [(piece.rows, piece.causal, piece.mask is not None) for piece in pieces]
+        ctx.scale = scale
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, out, logs, *rest = ctx.saved_tensors
+        kv, masks = rest[: 2 * len(ctx.pieces)], iter(rest[2 * len(ctx.pieces) :])
+        grad = grad.contiguous()
+        if ctx.empty is not None:
+            grad = grad.masked_fill(ctx.empty[..., None], 0.0)
+        grad_q = torch.zeros(q.shape, dtype=q.dtype, device=q.device)
+        grads = []
+        for (rows, causal, masked), k, v in zip(ctx.pieces, kv[::2], kv[1::2], strict=True):
+            part, grad_k, grad_v = _backward(
+                rows(grad),
+                rows(q),
+                k,
+                v,
+                rows(out),
+                rows(logs),
+                0.0,
+                causal,
+                attn_mask=_bias(next(masks), q.dtype) if masked else None,
+                scale=ctx.scale,
+            )
+            rows(grad_q).add_(part)
+            grads += [grad_k, grad_v]
+        return grad_q, None, None, *grads
+
+
+def _bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """The mask as numbers to add to the scores, with four axes."""
+    if mask is None:
+        return None
+    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return bias.masked_fill_(~mask, hidden(dtype))[(None,) * (4 - mask.ndim)]
+
+
+def _join(out: Tensor, logs: Tensor, part: Tensor, part_logs: Tensor, *, fresh: bool) -> None:
+    """Write `part` to the view `out`, or weigh it against what is there by the normalisers."""
+    if fresh:
+        out.copy_(part)
+        logs.copy_(part_logs)
+        return
+    joint = torch.logaddexp(logs, part_logs)
+    out.mul_((logs - joint).exp_()[..., None])
+    out.add_(part * (part_logs - joint).exp_()[..., None])
+    logs.copy_(joint)
