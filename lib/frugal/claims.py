@@ -1,59 +1,125 @@
-"""A sentence of the book that is checked when the book is built.
+"""Sentences of the book that are checked when the book is built.
 
-`claim("Windows take {ratio:.2f} of the time.", ratio < 0.5, ratio=ratio)` renders the sentence with
-its numbers and a check mark; when the condition is false, the cell fails and with it the build. A
-claim about time is a ratio with a margin.
+``claim("The band costs {ratio:.2f} of full attention.", ratio < 0.5, ratio=ratio)`` shows its
+sentence, marked as checked, or stops the build when it is false. What it judges is the caller's:
+a claim knows nothing about timing or tolerance.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import re
-from dataclasses import dataclass
-from html import escape
 from typing import Any
+
+import numpy as np
+import torch
+
+# A field to fill in; one that follows ^ and has no value is an exponent, and stays.
+FIELD = re.compile(r"(?P<exponent>\^)?\{(?P<name>\w+)(?P<format>(?:![rsa])?(?::[^{}]*)?)\}")
+EXPONENT = re.compile(r"\^\{([^{}]*)\}")
+
+_held: list[Claim] = []
 
 
 class ClaimError(AssertionError):
-    """A claim that this run does not bear out; the message is the sentence with its numbers."""
+    """A claim is false; the message is its sentence with its numbers."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Claim:
-    """A checked sentence; notebooks show it as a marked paragraph."""
+    """A sentence that was found true, and the numbers it was told with."""
 
     sentence: str
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"✓ {self.sentence}"
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
-        text = re.sub(r"\^\{([^{}]*)\}", r"<sup>\1</sup>", escape(self.sentence))
+        # the mark is the style sheet's, which says it aloud as well
+        text = EXPONENT.sub(r"<sup>\1</sup>", html.escape(self.sentence))
         return f'<p class="frugal-claim">{text}</p>'
 
+    def _repr_markdown_(self) -> str:
+        return str(self)
 
-def claim(sentence: str, condition: Any, **numbers: Any) -> Claim:
-    """Check `condition` and return the sentence to show.
+
+def claim(sentence: str, condition: Any, **values: Any) -> Claim:
+    """State ``sentence`` and check it.
 
     Args:
-        sentence: may hold fields such as ``{ratio:.2f}``; ``^{x}`` renders as an exponent.
-        condition: True or False, or a numpy or torch scalar of that kind.
-        **numbers: the values of the fields.
+        sentence: a full sentence; ``{name:.2f}`` is filled in from ``values``, and ``N^{2}`` or
+            ``N^{{name:.2f}}`` shows as a power.
+        condition: a bool of Python, NumPy or torch: True if the sentence holds.
+        values: the numbers that the sentence tells.
+
+    Returns:
+        the claim, which a notebook shows as a checked sentence.
 
     Raises:
-        ClaimError: the condition is false.
-        ValueError: the condition is no truth value, or a field of the sentence has no number.
+        ClaimError: the condition is False.
+        ValueError: the condition is no single bool, the sentence is empty, or its numbers and
+            ``values`` do not match.
     """
-    if not isinstance(sentence, str) or not sentence.strip():
-        raise ValueError(f"sentence is {sentence!r}; a claim needs a sentence.")
-    value = condition.item() if hasattr(condition, "item") else condition
-    if not isinstance(value, bool):
-        raise ValueError(f"condition is {condition!r}; a claim needs True or False.")
-    # an exponent's braces stay: only fields that were given a number are filled in
-    field = re.compile(r"\{(\w+)((?:![rsa])?(?::[^{}]*)?)\}")
-    missing = [name for name, _ in field.findall(sentence) if name not in numbers]
-    if missing:
-        raise ValueError(f"numbers lacks {missing[0]!r}, which the sentence names.")
-    filled = field.sub(lambda match: match.group(0).format(**numbers), sentence)
-    if not value:
-        raise ClaimError(f"This run does not show it: {filled}")
-    return Claim(" ".join(filled.split()))
+    text = _fill(sentence, values)
+    if not _as_bool(condition):
+        raise ClaimError(f"this run does not show it: {text}" + _list_of(values))
+    made = Claim(text, values)
+    _held.append(made)
+    return made
+
+
+def claims() -> tuple[Claim, ...]:
+    """Every claim that held so far in this process, in order."""
+    return tuple(_held)
+
+
+def _as_bool(condition: Any) -> bool:
+    if isinstance(condition, torch.Tensor):
+        if condition.dtype == torch.bool and condition.numel() == 1:
+            return bool(condition)
+        got = f"a tensor of {condition.dtype} and shape {tuple(condition.shape)}"
+    elif isinstance(condition, bool | np.bool_):
+        return bool(condition)
+    elif isinstance(condition, np.ndarray):
+        if condition.dtype == np.bool_ and condition.size == 1:
+            return bool(condition.item())
+        got = f"an array of {condition.dtype} and shape {condition.shape}"
+    else:
+        got = type(condition).__name__
+    raise ValueError(f"condition is {got}, but it must be one bool: compare something")
+
+
+def _fill(sentence: str, values: dict[str, Any]) -> str:
+    if not sentence.strip():
+        raise ValueError("sentence is empty, but a claim needs words")
+    told: set[str] = set()
+
+    def fill(field: re.Match[str]) -> str:
+        name = field["name"]
+        if field["exponent"] and name not in values:
+            return field[0]
+        told.add(name)
+        if name not in values:
+            return ""
+        text = f"{{{name}{field['format']}}}".format(**values)
+        return f"^{{{text}}}" if field["exponent"] else text
+
+    try:
+        filled = FIELD.sub(fill, sentence)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"sentence cannot be filled in ({error}): {sentence}") from error
+    if told != set(values):
+        raise ValueError(
+            f"sentence tells {sorted(told)}, but values has {sorted(values)}: they must match"
+        )
+    return " ".join(filled.split())
+
+
+def _list_of(values: dict[str, Any]) -> str:
+    told = ", ".join(f"{name} = {value}" for name, value in values.items())
+    return f" ({told})" if told else ""
