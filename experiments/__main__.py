@@ -1,0 +1,71 @@
+"""The command line: python -m experiments list | run NAME | show NAME."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import joblib
+
+from experiments import runner
+from frugal import results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if all went well, else 1 and a sentence on the error stream."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description="Run experiments.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the experiments there are, and what is recorded")
+    run = commands.add_parser("run", help="run an experiment and record what it gives")
+    run.add_argument("name")
+    run.add_argument("--seeds", type=int, help="seeds for each setting (5; 1 for a smoke run)")
+    run.add_argument("--jobs", type=int, help="processes on this machine (one for each core)")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster instead")
+    run.add_argument("--smoke", action="store_true", help="at the size of a test, not recorded")
+    show = commands.add_parser("show", help="what is recorded: mean, std and where it came from")
+    show.add_argument("name")
+    options = parser.parse_args(arguments)
+    try:
+        {"list": _list, "run": _run, "show": _show}[options.command](options)
+    except (runner.ExperimentError, results.MissingResult, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _list(options: argparse.Namespace) -> None:
+    for name in runner.names():
+        module = runner.module_of(name)
+        print(f"{name}: {runner.question_of(module)}")
+        try:
+            recorded = results.load(name, folder=runner.RESULTS)
+        except results.MissingResult:
+            print(f"    {len(module.settings())} settings, not recorded yet")
+        else:
+            print(f"    {len(module.settings())} settings. {recorded.provenance}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    path = runner.record(
+        options.name,
+        seeds=(1 if options.smoke else 5) if options.seeds is None else options.seeds,
+        smoke=options.smoke,
+        jobs=joblib.cpu_count() if options.jobs is None else options.jobs,
+        scheduler=options.scheduler,
+    )
+    print(f"wrote {path}")
+
+
+def _show(options: argparse.Namespace) -> None:
+    recorded = results.load(options.name, folder=runner.RESULTS)
+    print(recorded.question)
+    for metric in dict.fromkeys(recorded.frame()["metric"]):
+        print(f"\n{metric}\n{recorded.mean_std(metric).to_string(float_format='{:.4g}'.format)}")
+    print(f"\n{recorded.provenance}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Recorded results of experiments, as chapters read them.
+
+``python -m experiments run NAME`` writes ``experiments/results/NAME.json``; ``load(NAME)`` reads
+it, from any folder below the repository's root.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+class MissingResult(FileNotFoundError):
+    """No such result is recorded; the message names the command that makes it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one experiment gave, and where, when and with what.
+
+    Attributes:
+        name: the experiment, a module of ``experiments``.
+        question: the first line of its description.
+        settings: what was set, by the name of the setting.
+        runs: one dict for each setting and seed: ``setting``, ``seed``, ``seconds``, ``values``
+            (metric -> number or list), and the ``processor`` and ``commit`` it ran on.
+        made: what all runs have in common: ``command``, ``date``, ``torch``, ``python``.
+        smoke: True for a run at the size of a test; its numbers mean nothing.
+    """
+
+    name: str
+    question: str
+    settings: dict[str, dict[str, Any]]
+    runs: list[dict[str, Any]]
+    made: dict[str, str]
+    smoke: bool = False
+
+    def frame(self) -> pd.DataFrame:
+        """One row a number: setting, seed, metric, value. Lists are left to :meth:`values`."""
+        rows = [
+            (run["setting"], run["seed"], metric, value)
+            for run in self.runs
+            for metric, value in run["values"].items()
+            if not isinstance(value, list)
+        ]
+        frame = pd.DataFrame(rows, columns=["setting", "seed", "metric", "value"])
+        return frame.astype({"value": float})  # a missing number becomes NaN
+
+    def mean_std(self, metric: str) -> pd.DataFrame:
+        """For each setting, in the experiment's order: mean, std (over seeds, n - 1) and n.
+
+        Raises:
+            ValueError: no run has a number of that name.
+        """
+        frame = self.frame()
+        rows = frame[frame["metric"] == metric]
+        if rows.empty:
+            known = sorted(set(frame["metric"]))
+            raise ValueError(f"metric is {metric!r}, but '{self.name}' has the numbers {known}")
+        table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
+        order = [name for name in self.settings if name in table.index]
+        return table.rename(columns={"count": "n"}).loc[order]
+
+    def values(self, metric: str) -> dict[str, list[Any]]:
+        """For each setting what the runs gave, number or list, in the order of the seeds.
+
+        Raises:
+            ValueError: no run gave it.
+        """
+        found: dict[str, list[Any]] = {name: [] for name in self.settings}
+        for run in sorted(self.runs, key=lambda run: run["seed"]):
+            if metric in run["values"]:
+                found[run["setting"]].append(run["values"][metric])
+        found = {name: values for name, values in found.items() if values}
+        if not found:
+            known = sorted({known for run in self.runs for known in run["values"]})
+            raise ValueError(f"metric is {metric!r}, but '{self.name}' has {known}")
+        return found
+
+    @property
+    def provenance(self) -> str:
+        """A sentence for a caption: seeds, machine, versions, commit, and how to make it again."""
+        seeds = len({run["seed"] for run in self.runs})
+        seconds = [run["seconds"] for run in self.runs]
+        processors = " and ".join(sorted({run["processor"] for run in self.runs}))
+        commits = " and ".join(sorted({run["commit"] for run in self.runs}))
+        each = f"{sum(seconds) / len(seconds):.0f} s a run"
+        text = (
+            f"Recorded on {self.made['date'][:10]}: {seeds} seed{'s' * (seeds != 1)}, {each} "
+            f"on one core of {processors}, torch {self.made['torch']}, "
+            f"Python {self.made['python']}, commit {commits}. "
+            f"Make it again: {self.made['command']}"
+        )
+        return f"A smoke run, its numbers mean nothing. {text}" if self.smoke else text
+
+    def __str__(self) -> str:
+        return self.provenance
+
+    def _repr_markdown_(self) -> str:
+        return self.provenance
+
+    def _repr_html_(self) -> str:
+        text, command = html.escape(self.provenance), html.escape(self.made["command"])
+        text = text.replace(command, f"<code>{command}</code>")
+        return f'<p class="frugal-provenance"><small>{text}</small></p>'
+
+
+def load(name: str, *, folder: Path | str | None = None) -> Result:
+    """The recorded result of an experiment.
+
+    Args:
+        name: of the experiment, as in ``python -m experiments list``.
+        folder: where to look; by default :func:`results_folder`.
+
+    Raises:
+        MissingResult: it is not recorded; the message names the command that records it.
+        ValueError: its file cannot be read.
+    """
+    path = Path(folder or results_folder()) / f"{name}.json"
+    if not path.is_file():
+        raise MissingResult(
+            f"there is no recorded result '{name}' ({path}): "
+            f"run python -m experiments run {name} in the repository's root"
+        )
+    try:
+        return Result(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"the recorded result {path} cannot be read ({error}): make it again with "
+            f"python -m experiments run {name}"
+        ) from error
+
+
+def results_folder() -> Path:
+    """``$FRUGAL_RESULTS``, or ``experiments/results`` here or in a folder above.
+
+    Raises:
+        MissingResult: there is none.
+    """
+    chosen = os.environ.get("FRUGAL_RESULTS")
+    if chosen:
+        return Path(chosen)
+    here = Path.cwd()
+    for above in (here, *here.parents):
+        folder = above / "experiments" / "results"
+        if folder.is_dir():
+            return folder
+    raise MissingResult(
+        f"there is no folder experiments/results in {here} or above it: "
+        "work in the repository, or set FRUGAL_RESULTS to the folder of results"
+    )
