@@ -1,7 +1,7 @@
 """Write all tokens of a target at once, then mask the doubtful ones and write those again.
 
 An autoregressive decoder needs one step a token. Here the length is predicted first; then every
-position starts as a mask and is filled in parallel, once (gu2018non) or in T passes
+position starts as a mask and is filled in parallel, once (gu2018nat) or in T passes
 (ghazvininejad2019mask). The price is that positions filled in one pass do not know of each other.
 """
 
@@ -140,7 +140,8 @@ def masked_loss(
         target_padding=target_padding,
         memory_padding=source_padding,
     )
-    of_tokens = F.cross_entropy(scores[hidden], target[hidden])
+    asked = target.masked_fill(~hidden, -100)  # cross_entropy skips -100
+    of_tokens = F.cross_entropy(scores.flatten(0, 1), asked.flatten())
     return of_tokens + F.cross_entropy(model.length_scores(memory, source_padding), lengths - 1)
 
 
@@ -180,7 +181,8 @@ def mask_predict_passes(
         if t:
             # in whole numbers: 1 - t/T is not exact, and ⌊n·(1 - t/T)⌋ can fall one short
             count = (lengths * (iterations - t) // iterations).clamp(min=1)
-            rank = log_prob.masked_fill(~padding, torch.inf).argsort(dim=-1, stable=True).argsort(-1)
+            doubtful_first = log_prob.masked_fill(~padding, torch.inf).argsort(dim=-1, stable=True)
+            rank = doubtful_first.argsort(-1)
             hidden = padding & (rank < count[:, None])
         scores = model.fill(
             ids.masked_fill(hidden, model.mask),
