@@ -82,14 +82,17 @@ def make_batches(setting: dict[str, Any]) -> Any:
     return batch
 
 
-def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
-    """Train once; ``at_250_place_07`` and the like, or ``pairs_40_place_07`` where trained short."""
-    steps = 4 if smoke else setting["steps"]
-    moments = {4} if smoke else {moment for moment in CHECKPOINTS if moment <= steps}
-    found: dict[str, float] = {}
+def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
+    """Train once; steps, and accuracy[moment][place] at each of them.
 
-    def asked_everywhere(model: Retriever, n_pairs: int) -> torch.Tensor:
-        return accuracy_by_position(
+    Trained short: pairs_20, pairs_40 and pairs_60[place] after the last update instead.
+    """
+    steps = 4 if smoke else setting["steps"]
+    moments = [4] if smoke else [moment for moment in CHECKPOINTS if moment <= steps]
+    curves: list[list[float]] = []
+
+    def accuracy(model: Retriever, n_pairs: int) -> list[float]:
+        found = accuracy_by_position(
             model,
             n_pairs=n_pairs,
             n_queries=1 if n_pairs % N_QUERIES else N_QUERIES,
@@ -99,40 +102,25 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
             n_values=SYMBOLS,
             seed=10_000 + seed,
         )
-
-    def keep(name: str, accuracy: torch.Tensor) -> None:
-        found.update(
-            {f"{name}_place_{i:02d}": round(a, 4) for i, a in enumerate(accuracy.tolist())}
-        )
-
-    done = 0
-
-    def evaluate(model: Retriever) -> dict[str, float]:
-        nonlocal done
-        done += 1 if smoke else 25
-        if done not in moments:
-            return {}
-        accuracy = asked_everywhere(model, N_PAIRS)
-        keep(f"at_{done}", accuracy)
-        return {"accuracy": accuracy.mean().item()}
+        return [round(share, 4) for share in found.tolist()]
 
     model = make_model(setting, seed)
+    options = {"steps": steps, "lr": 5e-3, "warmup": 50, "seed": seed, "progress": False}
     short = setting["asked"] == "short"
     history = train(
         model,
         make_batches(setting),
         retrieval_loss,
-        steps=steps,
-        lr=5e-3,
-        warmup=50,
-        seed=seed,
-        evaluate=None if short else evaluate,
-        every=1 if smoke else 25,
-        progress=False,
+        checkpoints=[] if short else moments,
+        **options,
     )
+    found: dict[str, Any] = {
+        "training_seconds": history.seconds,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+    }
     if short:
-        for n_pairs in LONG:
-            keep(f"pairs_{n_pairs}", asked_everywhere(model, n_pairs))
-    found["seconds"] = round(history.seconds, 2)
-    found["parameters"] = float(sum(weight.numel() for weight in model.parameters()))
-    return found
+        return found | {f"pairs_{n_pairs}": accuracy(model, n_pairs) for n_pairs in LONG}
+    for moment in moments:
+        model.load_state_dict(history.checkpoints[moment])
+        curves.append(accuracy(model, N_PAIRS))
+    return found | {"steps": moments, "accuracy": curves}
