@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -14,10 +16,13 @@ from booktools.execution import (
     prepare_kernels,
     report_failures,
 )
+from frugal.show.site import figure_style
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the parts of the extension to the events of a build."""
+    # Pages are written again when this extension or what it puts on them has changed.
+    app.add_config_value("booktools_state", _state(), "html")
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", add_static_files)
     app.connect("env-get-outdated", changed_chapters)
@@ -26,3 +31,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
+
+
+def _state() -> str:
+    digest = hashlib.sha256(figure_style().encode())
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in {".py", ".css", ".svg"}:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
