@@ -174,32 +174,21 @@ function render({ model, el }) {
   const parts = model.get("parts");
   const baseline = counts(scene("whole"));
   const drawing = stack();
-  const id = `map-${Math.random().toString(36).slice(2)}`;
-  const tabs = parts.map((part, index) =>
+  const name = `map-part-${Math.random().toString(36).slice(2)}`;
+  const inputs = parts.map((part, index) =>
+    element("input", { type: "radio", name, onchange: () => choose(index) }),
+  );
+  const tabs = parts.map(({ number, title, about }, index) =>
     element(
-      "button",
-      {
-        type: "button",
-        role: "tab",
-        id: `${id}-${index}`,
-        "aria-controls": `${id}-panel`,
-        class: part.about ? `map-tab map-about-${part.about}` : "map-tab",
-        onclick: () => choose(index),
-      },
-      element("span", { class: "map-number" }, `${part.number}`),
-      element("span", {}, part.title),
+      "label",
+      { class: about ? `map-tab map-about-${about}` : "map-tab" },
+      inputs[index],
+      element("span", { class: "map-number" }, String(number)),
+      element("span", {}, title),
     ),
   );
-  const list = element(
-    "div",
-    {
-      class: "map-parts",
-      role: "tablist",
-      "aria-label": "Parts of the book",
-      "aria-orientation": "vertical",
-    },
-    ...tabs,
-  );
+  const legend = element("legend", {}, "Part of the book");
+  const list = element("fieldset", { class: "map-parts" }, legend, ...tabs);
   const meters = Object.fromEntries(
     ["interactions", "representations", "parameters"].map((name) => {
       const value = element("dd", {});
@@ -221,12 +210,7 @@ function render({ model, el }) {
   );
   const text = element("p", { class: "map-text" });
   const methods = element("ul", { class: "map-methods" });
-  const panel = element(
-    "div",
-    { class: "map-panel", role: "tabpanel", id: `${id}-panel` },
-    text,
-    methods,
-  );
+  const panel = element("div", { class: "map-panel" }, text, methods);
   const said = readout();
   const root = element(
     "div",
@@ -295,12 +279,10 @@ function render({ model, el }) {
   function showPart() {
     const index = model.get("part");
     const part = parts[index];
-    tabs.forEach((tab, place) => {
-      tab.setAttribute("aria-selected", String(place === index));
-      tab.tabIndex = place === index ? 0 : -1;
+    inputs.forEach((input, place) => {
+      input.checked = place === index;
     });
     root.dataset.about = part.about ?? "all";
-    panel.setAttribute("aria-labelledby", tabs[index].id);
     text.textContent = part.text;
     methods.replaceChildren(
       ...part.methods.map((method, place) => {
@@ -318,23 +300,6 @@ function render({ model, el }) {
     show();
   }
 
-  list.addEventListener("keydown", (event) => {
-    const last = parts.length - 1;
-    const index = model.get("part");
-    const moves = {
-      ArrowDown: index + 1,
-      ArrowRight: index + 1,
-      ArrowUp: index - 1,
-      ArrowLeft: index - 1,
-      Home: 0,
-      End: last,
-    };
-    if (!(event.key in moves) || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const next = (moves[event.key] + parts.length) % parts.length;
-    choose(next);
-    tabs[next].focus();
-  });
   drawing.regions.addEventListener("click", (event) => {
     const index = parts.findIndex(({ about }) => about === event.target.dataset.about);
     if (index >= 0) choose(index);
