@@ -51,8 +51,9 @@ def build_lab(path: Path) -> Lab:
         otter_assign(str(master), str(result), no_pdfs=True, no_run_tests=True)
         student = nbformat.read(result / "student" / master.name, nbformat.NO_CONVERT)
         solved = nbformat.read(result / "autograder" / master.name, nbformat.NO_CONVERT)
-    tests = dict(solved.metadata.otter.tests)
-    public_tests = dict(student.metadata.otter.tests)
+    names = [question.name for question in source.questions]  # JSON sorts q10 before q2
+    tests = {name: solved.metadata.otter.tests[name] for name in names}
+    public_tests = {name: student.metadata.otter.tests[name] for name in names}
     metadata = {
         "kernelspec": _KERNEL,
         "language_info": {"name": "python"},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` to `path` through a temporary file beside it, then rename."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -33,6 +33,11 @@ class _CallsByName(TorchFunctionMode):
 class _OperatorsByName(TorchDispatchMode):
     """Sees the operators that actually run, also those called inside another torch function."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing here is compiled. True would import the compiler at the first call: seconds."""
+        return False
+
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
         self.names = names

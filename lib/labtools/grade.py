@@ -127,7 +127,7 @@ def run_control(
     grade = grade_submission(control, lab, seconds=seconds, call_seconds=call_seconds)
     if grade.status != GRADED or grade.points != grade.possible:
         lost = [
-            f"{question}: {case.property}. {case.words}"
+            f"{question}: {case.property}. {case.said}"
             for question, cases in grade.results.items()
             for case in cases
             if not case.passed

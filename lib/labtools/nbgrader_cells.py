@@ -21,5 +21,5 @@ def run_test(test: Callable[..., None], environment: dict[str, Any], failure_mes
     case = test_case(name=test.__name__, points=0, failure_message=failure_message)(test)
     result = run_case(case.to_dataclass(), environment)
     if not result.passed:
-        raise CheckFailed(result.words)
+        raise CheckFailed(result.said)
     print("✓ passed")

@@ -40,7 +40,7 @@ def _question(name: str, points: float, results: list[CaseResult]) -> str:
 def _case(result: CaseResult) -> str:
     kind = "passed" if result.passed else "failed"
     label = f"{kind}, hidden test" if result.hidden else kind
-    words = f"<pre>{escape(result.words)}</pre>" if result.words else ""
+    words = f"<pre>{escape(result.said)}</pre>" if result.said else ""
     return (
         f'<li class="{kind}"><strong>{label}</strong> {escape(result.property)} '
         f"<small>{points_in_words(result.points)}</small>{words}</li>"

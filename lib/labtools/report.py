@@ -62,7 +62,7 @@ class Report:
             if title:
                 worth = points_in_words(result.points)
                 lines.append(f"  {_MARK[result.passed]} {title} ({worth})")
-            lines.extend(f"      {line}" for line in result.words.splitlines())
+            lines.extend(f"      {line}" for line in result.said.splitlines())
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -77,9 +77,9 @@ class Report:
                     f'<div style="margin-left: 1em"><span style="{_STYLE[result.passed]}">'
                     f"{_MARK[result.passed]}</span> {escape(title)} ({worth})</div>"
                 )
-            if result.words:
+            if result.said:
                 rows.append(
                     '<pre style="margin: 0.1em 0 0.5em 2.4em; white-space: pre-wrap; '
-                    f'background: none">{escape(result.words)}</pre>'
+                    f'background: none">{escape(result.said)}</pre>'
                 )
         return f'<div role="status">{"".join(rows)}</div>'

@@ -23,9 +23,15 @@ class CaseResult:
     points: float
     hidden: bool
     passed: bool
-    words: str = ""  # why it failed
+    advice: str = ""  # what the lab's author says to whoever fails it
+    words: str = ""  # what went wrong this time
     unwritten: bool = False  # the code is not there yet
     error: str = ""  # the type of the exception
+
+    @property
+    def said(self) -> str:
+        """The advice and the words, as a student reads them."""
+        return "\n".join(filter(None, (self.advice, self.words)))
 
 
 def run_cases(
@@ -60,13 +66,11 @@ def run_case(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        words = explain(error, environment)
-        if case.failure_message and isinstance(error, Failure):
-            words = f"{case.failure_message}\n{words}"
         return CaseResult(
             **described,
             passed=False,
-            words=words,
+            advice=(case.failure_message or "") if isinstance(error, Failure) else "",
+            words=explain(error, environment),
             unwritten=is_unwritten(error),
             error=type(error).__name__,
         )

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy
 import torch
+import torch.utils.flop_counter
 from otter.test_files import TestCase, test_case
-from torch.utils.flop_counter import FlopCounterMode
 
 from labtools import testing
 from labtools.running import CaseResult
@@ -37,7 +37,7 @@ _WATCHED: tuple[ModuleType | type, ...] = (
     torch.nn.functional,
     torch.testing,
     torch.Tensor,
-    FlopCounterMode,
+    torch.utils.flop_counter,
 )
 
 

@@ -135,7 +135,7 @@ def check_solution(lab: Lab, outcome: Outcome) -> list[str]:
     if not outcome.finished or outcome.tampered:
         return [f"The solution of {lab.name} did not run to its end. {outcome.tampered}"]
     problems = [
-        f"The solution fails {name}: {case.property}. {case.words}"
+        f"The solution fails {name}: {case.property}. {case.said}"
         for name, cases in outcome.results.items()
         for case in cases
         if not case.passed

@@ -6,10 +6,15 @@ import traceback
 from types import FrameType
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from labtools.testing import Failure, Forbidden
 from labtools.time_limit import TimeLimit
 
 Namespace = dict[str, Any]
+
+LONGEST = 2000
 
 
 class NotDefined(AssertionError):
@@ -31,6 +36,11 @@ def explain(error: BaseException, environment: Namespace) -> str:
 
     `environment` is the notebook's namespace: a frame that runs in it is the student's code.
     """
+    words = _explain(error, environment)
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]} ..."
+
+
+def _explain(error: BaseException, environment: Namespace) -> str:
     frame = _deepest_student_frame(error, environment)
     place = _place(*frame) if frame else ""
     if isinstance(error, Failure | NotDefined):
@@ -42,12 +52,21 @@ def explain(error: BaseException, environment: Namespace) -> str:
     if isinstance(error, TimeLimit):
         after = f"after {error.seconds:g} s" if error.seconds is not None else "by the time limit"
         return f"Stopped {after}: the call did not end. Is there a loop without an end?{place}"
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = _said(error)
     if frame:
         return f"Your code raised {said}{place}"
     if _is_about_the_call(error):
         return f"Calling your function as the question says raised {said}"
     return f"What your function returned could not be used: {said}"
+
+
+def _said(error: BaseException) -> str:
+    """The type and the message. A student's own exception may fail to give one."""
+    try:
+        message = str(error)
+    except Exception:
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _deepest_student_frame(
@@ -74,11 +93,12 @@ def _place(frame: FrameType, line: int) -> str:
     shapes = [
         f"{name} {tuple(value.shape)}"
         for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", source))
-        if hasattr(value := frame.f_locals.get(name), "shape")
+        if isinstance(value := frame.f_locals.get(name), Tensor | np.ndarray)
     ]
     return f"{where}:\n    {source}" + (f"\n  with shapes {', '.join(shapes)}" if shapes else "")
 
 
 def _is_about_the_call(error: BaseException) -> bool:
     """Whether Python refused the arguments: nothing of the function itself ran."""
-    return isinstance(error, TypeError) and re.search(r"\(\)|not callable", str(error)) is not None
+    refused = re.search(r"\(\)|not callable", _said(error))
+    return isinstance(error, TypeError) and refused is not None
