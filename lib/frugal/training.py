@@ -123,14 +123,14 @@ def train(
     loss: Callable[[nn.Module, Batch], Tensor],
     *,
     steps: int,
-    lr: float = 3e-3,
+    lr: float | int = 3e-3,
     warmup: int = 100,
-    weight_decay: float = 0.0,
+    weight_decay: float | int = 0.0,
     betas: tuple[float, float] = (0.9, 0.98),
-    clip: float | None = 1.0,
+    clip: float | int | None = 1.0,
     seed: int = 0,
     device: torch.device | str | None = None,
-    seconds: float | None = None,
+    seconds: float | int | None = None,
     evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
     every: int = 100,
     checkpoints: Sequence[int] = (),
@@ -252,10 +252,10 @@ def move(batch: Batch, device: torch.device | str) -> Batch:
 
 def _check_arguments(
     steps: int,
-    lr: float,
+    lr: float | int,
     warmup: int,
-    clip: float | None,
-    seconds: float | None,
+    clip: float | int | None,
+    seconds: float | int | None,
     every: int,
     checkpoints: Sequence[int],
     autocast: torch.dtype | None,
@@ -289,7 +289,10 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _adamw(
-    weights: list[nn.Parameter], lr: float, betas: tuple[float, float], weight_decay: float
+    weights: list[nn.Parameter],
+    lr: float | int,
+    betas: tuple[float, float],
+    weight_decay: float | int,
 ) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": weight_decay},
@@ -323,7 +326,7 @@ def _update(
     loss: Callable[[nn.Module, Batch], Tensor],
     optimizer: torch.optim.Optimizer,
     weights: list[nn.Parameter],
-    clip: float | None,
+    clip: float | int | None,
     autocast: torch.dtype | None,
     history: History,
 ) -> float:

@@ -13,7 +13,7 @@ import dataclasses
 
 import pandas as pd
 
-from frugal.data import copying, dates, digits, listops, recall, retrieval, text
+from frugal.data import copying, dates, digits, listops, numbers, recall, retrieval, text
 from frugal.data.sequences import IGNORE, SequenceBatch, accuracy
 from frugal.data.source import MissingSource, Source
 from frugal.data.vocabulary import CharacterVocabulary, WordVocabulary

@@ -23,7 +23,7 @@ def draw(
     n_pairs: int,
     length: int,
     n_symbols: int = 64,
-    power: float = 0.1,
+    power: float | int = 0.1,
     noise: bool = True,
     seed: Seed = 0,
     device: torch.device | str | None = None,

@@ -92,7 +92,7 @@ def draw(
 
 
 def edge_weights(
-    n_pairs: int, *, start: float = 0.315, end: float = 0.585, decay: float = 2.0
+    n_pairs: int, *, start: float | int = 0.315, end: float | int = 0.585, decay: float | int = 2.0
 ) -> Float64[Tensor, " pairs"]:
     """How likely each pair is asked for when answers mostly sit near the ends.
 

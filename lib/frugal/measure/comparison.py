@@ -37,7 +37,7 @@ def compare(
     clock: str | None = None,
     threads: int = 1,
     rounds: int = 5,
-    min_seconds: float = 0.02,
+    min_seconds: float | int = 0.02,
 ) -> pd.DataFrame:
     """Cost of every competitor at every length.
 
@@ -131,7 +131,7 @@ def _race(
     clock: str | None,
     threads: int,
     rounds: int,
-    min_seconds: float,
+    min_seconds: float | int,
 ) -> dict[str, dict[str, Any]]:
     """Memory, FLOPs and the seconds of each round; who runs out of memory leaves with a note."""
     ready: dict[str, dict[str, Any]] = {}

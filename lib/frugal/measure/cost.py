@@ -49,7 +49,7 @@ def measure(
     *args: Any,
     clock: str = "wall",
     threads: int = 1,
-    min_seconds: float = 0.2,
+    min_seconds: float | int = 0.2,
     rounds: int = 5,
 ) -> Cost:
     """Measure ``fn(*args)``, where its tensors are.
