@@ -1,0 +1,121 @@
+"""What can a window not do, and what repairs it?
+
+Two tasks whose answer lies farther away than two layers of windows reach.
+
+- copy (causal): 12 symbols, a mark, the same symbols again; the answer is always 12 positions back.
+  Windows of 4 reach 8. Repairs tried: four layers, the mark as a global token, a strided pattern
+  in which the answer's place is one of the keys.
+- needles (both directions): 1 or 8 marked symbols hidden among 48 tokens, and asked for at the end.
+  Repair tried: the first token global, so that all must pass through its one vector.
+
+The share of answers that are right; chance is 1/16. About 8 seconds a run on one core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from frugal.attention.patterns import PatternAttention
+from frugal.data import copying
+from frugal.data.sequences import IGNORE, SequenceBatch
+from frugal.model import Decoder, Encoder, TransformerConfig
+from frugal.training import train
+
+SYMBOLS = 16
+COPIED = 12
+LENGTH = 48
+MOST_NEEDLES = 8
+STEPS = 300
+WINDOW = {"name": "window", "window": 4}
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    """By name, the task, the pattern and its options."""
+    full = {"name": "full"}
+    mark = {"name": "window+global", "window": 4, "global_tokens": (COPIED,)}
+    first = {"name": "window+global", "window": 4, "global_tokens": (0,)}
+    found: dict[str, dict[str, Any]] = {
+        "copy-full": {"task": "copy", "pattern": full},
+        "copy-window": {"task": "copy", "pattern": WINDOW},
+        "copy-deep": {"task": "copy", "pattern": WINDOW, "n_layers": 4},
+        "copy-global": {"task": "copy", "pattern": mark},
+        "copy-strided": {"task": "copy", "pattern": {"name": "strided", "stride": 4}},
+    }
+    for needles in (1, MOST_NEEDLES):
+        for name, pattern in (("full", full), ("window", WINDOW), ("global", first)):
+            task = {"task": "needles", "needles": needles, "pattern": pattern}
+            found[f"needles-{needles}-{name}"] = task
+    return found
+
+
+def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
+    """Train once; the share of answers that are right on new sequences."""
+    pattern = dict(setting["pattern"])
+    attend = PatternAttention(pattern.pop("name"), **pattern)
+    causal = setting["task"] == "copy"
+    torch.manual_seed(seed)
+    config = TransformerConfig(
+        vocab_size=1 + SYMBOLS + (SYMBOLS + 1) * MOST_NEEDLES,
+        d_model=64,
+        n_heads=4,
+        n_layers=setting.get("n_layers", 2),
+        make_attend=lambda index, config: attend,
+    )
+    model = (Decoder if causal else Tagger)(config)
+
+    def draw(batch_size: int, generator: torch.Generator) -> SequenceBatch:
+        if causal:
+            return copying.draw(batch_size, n=COPIED, n_symbols=SYMBOLS, seed=generator)
+        return needles(batch_size, setting["needles"], generator)
+
+    def loss(model: torch.nn.Module, batch: SequenceBatch) -> Tensor:
+        scores = model(batch.inputs).flatten(0, 1)
+        return F.cross_entropy(scores, batch.targets.flatten(), ignore_index=IGNORE)
+
+    train(
+        model,
+        lambda step, generator: draw(4 if smoke else 32, generator),
+        loss,
+        steps=3 if smoke else STEPS,
+        seed=seed,
+        progress=False,
+    )
+    test = draw(8 if smoke else 512, torch.Generator().manual_seed(10_000 + seed))
+    model.eval()
+    with torch.no_grad():
+        right = model(test.inputs).argmax(-1) == test.targets
+    return {"right": right[test.targets != IGNORE].float().mean().item()}
+
+
+class Tagger(torch.nn.Module):
+    """An encoder and, at every position, scores over the vocabulary."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.encoder.embedding.logits(self.encoder(ids))
+
+
+def needles(batch_size: int, count: int, generator: torch.Generator) -> SequenceBatch:
+    """`count` marked symbols among plain ones; question k at the end asks for the one of mark k.
+
+    Ids: 0 opens the sequence, 1 … 16 are plain symbols, then 16 for each of 8 marks, then 8
+    questions. Between needles and questions lie 16 tokens, twice what two windows of 4 reach.
+    """
+    ids = torch.randint(1, SYMBOLS + 1, (batch_size, LENGTH), generator=generator)
+    ids[:, 0] = 0
+    number = torch.arange(count)
+    answers = torch.randint(1, SYMBOLS + 1, (batch_size, count), generator=generator)
+    room = LENGTH - 1 - MOST_NEEDLES - 16
+    places = 1 + torch.rand(batch_size, room, generator=generator).argsort(-1)[:, :count]
+    ids.scatter_(1, places, answers + SYMBOLS * (1 + number))
+    ids[:, LENGTH - count :] = 1 + SYMBOLS * (1 + MOST_NEEDLES) + number
+    targets = torch.full_like(ids, IGNORE)
+    targets[:, LENGTH - count :] = answers
+    return SequenceBatch(ids, targets)
