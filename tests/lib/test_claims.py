@@ -41,6 +41,8 @@ def test_powers():
 
 
 def test_html_is_escaped():
+    html = claim("N^{{slope:.1f}} & <1", True, slope=2.04)._repr_html_()
+    assert html == '<p class="frugal-claim">N<sup>2.0</sup> &amp; &lt;1</p>'
     shown = claim("{x} is <b>bold</b> & brave.", True, x="<script>")._repr_html_()
     assert "&lt;script&gt; is &lt;b&gt;bold&lt;/b&gt; &amp; brave." in shown
     assert "<script>" not in shown
