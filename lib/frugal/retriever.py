@@ -74,7 +74,7 @@ class Retriever(nn.Module):
         return self.model.embedding.logits(x[:, -n_queries:])
 
 
-def retrieval_loss(model: Retriever, batch: RetrievalBatch) -> Tensor:
+def retrieval_loss(model: nn.Module, batch: RetrievalBatch) -> Tensor:
     """Mean cross-entropy of the asked values, as `frugal.training.train` takes it."""
     scores = model(batch)
     return F.cross_entropy(scores.flatten(0, 1), batch.targets[:, -scores.shape[1] :].flatten())
@@ -82,7 +82,7 @@ def retrieval_loss(model: Retriever, batch: RetrievalBatch) -> Tensor:
 
 @torch.no_grad()
 def accuracy_by_position(
-    model: Retriever,
+    model: nn.Module,
     *,
     n_pairs: int,
     n_queries: int = 1,
@@ -93,6 +93,8 @@ def accuracy_by_position(
     seed: Seed = 0,
 ) -> Float64[Tensor, " pairs"]:
     """The share of right answers for each place of the gold pair, first pair first.
+
+    model: a `Retriever`, or any module called the same way.
 
     Every place is asked for `examples` times, each time in another context. With several questions
     a context, a random order of all places is dealt out, so that each context asks for different
