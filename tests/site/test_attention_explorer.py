@@ -71,7 +71,7 @@ def test_every_weight_shown_is_the_tensors(show, kind, bits, tolerance):
         """(it) => {
           const shown = [];
           const rows = it.querySelector(".attention-queries").children.length;
-          const layers = it.querySelectorAll(".attention-layers input").length || 1;
+          const layers = it.querySelectorAll(".attention-layers input:enabled").length;
           const heads = it.querySelectorAll(".attention-head").length;
           for (let layer = 0; layer < layers; layer += 1)
             for (let head = 0; head < heads; head += 1)
@@ -168,6 +168,7 @@ def test_another_example_and_kind_fit_their_own_sizes(show):
     figure = show(explorer(kind="encoder", layer=2, query=8))
     figure.get_by_label("decoder (causal)").check()
     assert (state(figure, "layer"), state(figure, "query")) == (1, 6)  # the last there are
+    assert figure.locator(".attention-layers label:visible").all_inner_texts() == ["1", "2"]
     figure.get_by_label("Example").select_option(label="second")
     assert torch.allclose(shown_weights(figure), SECOND["decoder"][1, 0, 6], atol=0.004)
     figure.locator(".attention-queries li").nth(2).click()
@@ -196,3 +197,13 @@ def test_it_fits(show, visit, width):
     figure = show(explorer())
     stage = figure.locator(".frugal-stage")
     assert stage.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
+
+
+def test_one_layer_with_one_head_has_nothing_to_choose_there(show):
+    weights = {"encoder": FIRST["encoder"][:1, :1]}
+    one = AttentionExample.from_weights(weights, source=SOURCE, title="one")
+    figure = show(AttentionExplorer([one]))
+    assert figure.locator("input:enabled, select").count() == 0
+    assert figure.locator(".attention-layers").is_hidden()
+    figure.locator(".attention-queries li").nth(2).click()
+    assert torch.allclose(shown_weights(figure), FIRST["encoder"][0, 0, 2], atol=0.004)

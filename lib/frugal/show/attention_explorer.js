@@ -95,15 +95,18 @@ function render({ model, el }) {
   root.append(controls, heads, said, element("div", { class: "attention-views" }, tokens, picture));
   el.append(root);
 
-  // Which controls there are depends on the example and the kind; their focus survives a rebuild
-  // because only a change of example or kind rebuilds them, and neither of those two is replaced.
   const titles = model.get("examples").map(({ title }, index) => [index, title]);
   const kinds = Object.keys(model.get("examples")[0].maps).map((kind) => [kind, KINDS[kind].label]);
   const chosen = toolbar(
     ...(titles.length > 1 ? [select(model, "example", { label: "Example", options: titles })] : []),
     ...(kinds.length > 1 ? [segmented(model, "kind", { label: "Attention", options: kinds })] : []),
   );
-  const layers = element("div", { class: "attention-layers" });
+  const deepest = Math.max(
+    ...maps.flatMap((example) => Object.values(example).map((it) => it.layers)),
+  );
+  const numbers = Array.from({ length: deepest }, (_, layer) => [layer, String(layer + 1)]);
+  const layers = segmented(model, "layer", { label: "Layer", options: numbers });
+  layers.classList.add("attention-layers");
   chosen.append(layers);
   controls.append(chosen);
 
@@ -111,19 +114,22 @@ function render({ model, el }) {
     if (model.get(name) !== value) store(model, name, value);
   }
 
-  function buildLayers() {
-    const options = Array.from({ length: map().layers }, (_, layer) => [layer, `${layer + 1}`]);
-    layers.replaceChildren(
-      ...(options.length > 1 ? [segmented(model, "layer", { label: "Layer", options })] : []),
-    );
+  // Layers that this kind of attention does not have are hidden, not removed: the group stays one.
+  function showLayers() {
+    layers.hidden = map().layers === 1;
+    layers.querySelectorAll("label").forEach((label, layer) => {
+      label.hidden = layers.hidden || layer >= map().layers;
+      label.firstChild.disabled = label.hidden;
+    });
   }
 
+  const group = `attention-head-${Math.random().toString(36).slice(2)}`;
   function buildHeads() {
-    const group = `attention-head-${Math.random().toString(36).slice(2)}`;
     const choices = Array.from({ length: map().heads }, (_, head) => {
       const input = element("input", {
         type: "radio",
         name: group,
+        disabled: map().heads === 1,
         value: head,
         onchange: () => choose("head", head),
       });
@@ -334,7 +340,7 @@ function render({ model, el }) {
     const sizes = { layer: map().layers, head: map().heads, query: map().queries.length };
     for (const [name, size] of Object.entries(sizes))
       choose(name, Math.min(model.get(name), size - 1));
-    buildLayers();
+    showLayers();
     buildHeads();
     buildTokens();
     building = false;
