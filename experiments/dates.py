@@ -24,11 +24,9 @@ def settings() -> dict[str, dict[str, Any]]:
     return {
         "base": {},
         "heads-1": {"n_heads": 1},
-        "heads-2": {"n_heads": 2},
         "heads-8": {"n_heads": 8},
         "learned": {"positions": "learned"},
         "rope": {"positions": "rope"},
-        "alibi": {"positions": "alibi"},
         "none": {"positions": "none"},
         "post-norm": {"norm_first": False},
     }

@@ -1,0 +1,96 @@
+"""Every chapter is listed, cites what exists, and keeps to the form."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import jupytext
+import pytest
+import yaml
+from pybtex.database import parse_file
+
+ROOT = Path(__file__).parents[2]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+LISTED = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+CHAPTERS = [file for file in LISTED if not file.startswith("chapters/appendix/")]
+KEYS = set(parse_file(str(ROOT / "references.bib")).entries)
+
+BEATS = [
+    "The bill",
+    "The idea",
+    "Build",
+    "See",
+    "Speed",
+    "Learn",
+    "What the paper found, what we saw",
+]
+
+
+def source(file: str) -> str:
+    return (ROOT / f"{file}.md").read_text()
+
+
+def test_every_page_is_listed_once():
+    there = {
+        path.relative_to(ROOT).with_suffix("").as_posix()
+        for path in (ROOT / "chapters").rglob("*.md")
+    }
+    assert there == set(LISTED)
+    assert len(LISTED) == len(set(LISTED))
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_a_chapter_has_the_seven_beats_in_order(file):
+    headings = re.findall(r"^## (.+)$", source(file), flags=re.MULTILINE)
+    assert [heading for heading in headings if heading in BEATS] == BEATS
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_a_chapter_claims_and_has_exercises_with_solutions(file):
+    text = source(file)
+    assert text.count("claim(") >= 3
+    assert "## Exercises" in text
+    assert text.count("```{dropdown} Solution") >= 3
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_shown_cells_are_short(file):
+    """At most 16 lines of code; 3 to 15 is the aim, and an import or two may come on top."""
+    for cell in jupytext.read(ROOT / f"{file}.md").cells:
+        hidden = {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code" and not hidden:
+            assert len(list(filter(str.strip, cell.source.splitlines()))) <= 16, cell.source
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_every_section_opens_with_words(file):
+    cells = jupytext.read(ROOT / f"{file}.md").cells
+    for before, cell in pairwise(cells):
+        ends_in_heading = before.source.rstrip().splitlines()[-1:] and re.match(
+            r"#+ ", before.source.rstrip().splitlines()[-1]
+        )
+        assert not (cell.cell_type == "code" and ends_in_heading), before.source
+
+
+@pytest.mark.parametrize("file", [*LISTED, "index"])
+def test_citations_exist(file):
+    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", source(file))
+    keys = {key.strip() for group in cited for key in group.split(",")}
+    assert keys <= KEYS
+
+
+def test_docstrings_cite_keys_that_exist():
+    """A word like vaswani2017attention in the library names an entry of references.bib."""
+    pattern = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]+\b")
+    for path in (ROOT / "lib/frugal").rglob("*.py"):
+        unknown = set(pattern.findall(path.read_text())) - KEYS
+        assert not unknown, f"{path.relative_to(ROOT)} cites {unknown}"
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_recorded_results_are_there_and_whole(file):
+    from frugal import results
+
+    for name in re.findall(r"results\.load\(\"(\w+)\"", source(file)):
+        recorded = results.load(name)
+        assert recorded.provenance

@@ -1,0 +1,97 @@
+"""The files that describe the project agree with each other."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_of(requirement: str) -> str:
+    return normal(re.match(r"[A-Za-z0-9._-]+", requirement)[0])
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    pairs = [line.split("==") for line in wanted]
+    assert all(len(pair) == 2 for pair in pairs), "constraints.txt has a line that is no exact pin"
+    return {normal(name): version for name, version in pairs}
+
+
+def direct() -> set[str]:
+    return {name_of(r) for r in [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])]}
+
+
+def test_every_direct_dependency_is_pinned():
+    assert direct() <= set(pins())
+
+
+def test_conda_users_get_the_same_versions():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, rest = environment["dependencies"]
+    assert python == "python=3.11"
+    assert pip == "pip"
+    constraint, *listed, project = rest["pip"]
+    assert constraint == "--constraint constraints.txt"
+    assert project == "--editable ."
+    found = dict(line.split("==") for line in listed)
+    assert found == {name: pins()[name] for name in direct()}
+
+
+def test_the_installed_versions_are_the_pinned_ones():
+    from importlib import metadata
+
+    wanted = {name: pins()[name] for name in direct()}
+    found = {name: metadata.version(name).partition("+")[0] for name in wanted}
+    assert found == wanted
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = (ROOT / ".ci/run").read_text().splitlines()
+    assert script[-1] == "make test"
+    assert "make test     # run every test" in (ROOT / "README.md").read_text()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert set(job["strategy"]["matrix"]["os"]) == {"ubuntu-latest", "macos-latest"}
+    assert "make test" in [step.get("run") for step in job["steps"]]
+
+
+@pytest.mark.parametrize("target", ["book", "serve", "test", "live", "labs", "grade", "bench"])
+def test_make_knows_the_targets_that_the_readme_names(target):
+    make = ["make", "--dry-run", "--question", target, "SUBMISSIONS=here"]
+    run = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "No rule" not in run.stderr
+    assert f"make {target}" in (ROOT / "README.md").read_text()
+
+
+def test_make_grade_asks_for_a_folder():
+    run = subprocess.run(["make", "grade"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "make grade SUBMISSIONS=dir" in run.stdout
+
+
+def test_the_project_speaks_of_itself_alone():
+    """No paths of the machine that it was written on."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    this = Path(__file__).relative_to(ROOT).as_posix()
+    found = []
+    for name in filter(None, listed):
+        path = ROOT / name
+        if name == this or not path.is_file() or path.stat().st_size > 4_000_000:
+            continue
+        if re.search(rb"/(work|root|home)/[a-z]", path.read_bytes()):
+            found.append(name)
+    assert not found
