@@ -24,7 +24,7 @@ from labtools import testing
 from labtools.running import CaseResult
 
 RunCases = Callable[..., list[CaseResult]]
-Snapshot = dict[tuple[str, str], tuple[int, int]]
+Snapshot = dict[str, tuple[int, int]]
 
 _TORCH = str(Path(torch.__file__).parent)
 
@@ -43,27 +43,31 @@ _WATCHED: tuple[ModuleType | type, ...] = (
 
 def snapshot() -> Snapshot:
     """The identity of every function that a test may rely on."""
-    return {
-        (holder.__name__, name): (id(value), id(getattr(value, "__code__", None)))
-        for holder in _watched()
-        for name, value in vars(holder).items()
-        if callable(value)
-    }
+    return {name: _identity(value) for name, value in _functions().items()}
 
 
 def replaced(before: Snapshot) -> list[str]:
     """The dotted names in `before` that now mean something else."""
-    now = snapshot()
-    values = {
-        (holder.__name__, name): value
-        for holder in _watched()
-        for name, value in vars(holder).items()
-    }
+    now = _functions()
     return sorted(
-        ".".join(key)
-        for key, identity in before.items()
-        if now.get(key) != identity and not _is_torchs_own(values.get(key))
+        name
+        for name, identity in before.items()
+        if _identity(now.get(name)) != identity and not _is_torchs_own(now.get(name))
     )
+
+
+def _functions() -> dict[str, Any]:
+    return {
+        f"{holder.__name__}.{name}": value
+        for holder in _watched()
+        for scope in reversed(getattr(holder, "__mro__", (holder,)))
+        for name, value in vars(scope).items()
+        if callable(value)
+    }
+
+
+def _identity(value: Any) -> tuple[int, int]:
+    return id(value), id(getattr(value, "__code__", None))
 
 
 def _watched() -> list[ModuleType | type]:

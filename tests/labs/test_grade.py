@@ -31,6 +31,7 @@ def median_seconds(function, *, warmup=2, repeats=5, clock=None):
         except Exception:
             pass
 """
+ENDLESS_CELL = "while True: time.sleep(1)"
 WRONG_TYPES = {
     "q1": "def softmax(scores):\n    return scores.tolist()",
     "q2": "def attention(q, k, v):\n    return (q @ k.mT).numpy()",
@@ -71,15 +72,6 @@ running.run_case.__code__ = (
     )
 ).__code__
 """
-FORGED_CHANNEL = """
-import json, os
-
-for descriptor in range(3, 20):
-    try:
-        os.write(descriptor, b'{"line": "{}", "signature": "x"}\\n')
-    except OSError:
-        pass
-"""
 EXIT = f"""
 import os, subprocess
 
@@ -113,13 +105,9 @@ def hand_in(student: Student, folder: Path) -> None:
         "exception": student.notebook(
             {"q4": "def split_heads(x, n_heads):\n    return [][0]\n\nmerge_heads = split_heads"},
             solved=True,
-            after={"q2": "1 / 0", "q9": "exit()\nquit()"},
+            after={"q2": "1 / 0", "q6": "exit()\nquit()", "q9": ENDLESS_CELL},
         ),
         "endless-call": student.notebook({"q7": ENDLESS_CALL}, solved=True),
-        "endless-cell": student.notebook(
-            {name: student.solution(name) for name in ("q2", "q3")},
-            after={"q2": "import time\nwhile True: time.sleep(1)"},
-        ),
         "swallows": student.notebook(solved=True, after={"q3": SWALLOWS_EVERYTHING}),
         "exits": student.notebook(solved=True, after={"q3": EXIT}),
         "oracle": student.notebook(
@@ -127,7 +115,6 @@ def hand_in(student: Student, folder: Path) -> None:
             after={"q1": ORACLE},
         ),
         "runner": student.notebook(after={"q1": FORGED_RUNNER}),
-        "channel": student.notebook(after={"q1": FORGED_CHANNEL}),
         "wrong-types": student.notebook(WRONG_TYPES),
         "hard-coded": student.notebook(HARD_CODED),
     }
@@ -181,13 +168,11 @@ def batch(student: Student, labs: dict[str, Lab], tmp_path_factory) -> Batch:
         ("blank.ipynb", 0, "graded"),
         ("exception.ipynb", 29, "graded"),
         ("endless-call.ipynb", 29, "graded"),
-        ("endless-cell.ipynb", 7, "graded"),
         ("swallows.ipynb", 10, "time limit"),
         ("exits.ipynb", 10, "stopped"),
         ("overridden-duplicates.ipynb", 10, "graded"),
         ("oracle.ipynb", 0, "tampered"),
         ("runner.ipynb", 0, "tampered"),
-        ("channel.ipynb", 0, "tampered"),
         ("wrong-types.ipynb", 0, "graded"),
         ("hard-coded.ipynb", 2, "graded"),
         ("essay.ipynb", 0, "not a notebook"),
@@ -236,7 +221,6 @@ def test_control_comes_first_and_times_are_said(batch: Batch) -> None:
 def test_notes_say_what_happened(batch: Batch) -> None:
     notes = {name: " ".join(grade.notes) for name, grade in batch.grades.items()}
     assert "replaced torch.nn.functional.scaled_dot_product_attention" in notes["oracle.ipynb"]
-    assert "wrote to the channel" in notes["channel.ipynb"]
     assert "replaced labtools.running.run_case" in notes["runner.ipynb"]
     assert "public tests of q1" in notes["hard-coded.ipynb"]
     assert "ended its own process. Not reached: q4, q5" in notes["exits.ipynb"]
@@ -258,12 +242,7 @@ def test_words_of_the_feedback(batch: Batch) -> None:
     assert "return [][0]" in failures("exception.ipynb", "q4")[0]
     cell_errors = dict(batch.grades["exception.ipynb"].cell_errors)
     assert any("ZeroDivisionError" in words for words in cell_errors.values())
-    ((_, words),) = [
-        (index, words)
-        for index, words in batch.grades["endless-cell.ipynb"].cell_errors
-        if "did not end" in words
-    ]
-    assert "Stopped after 20 s" in words
+    assert any("Stopped after 20 s" in words for words in cell_errors.values())
 
 
 def test_page_shows_and_escapes(batch: Batch) -> None:

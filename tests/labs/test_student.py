@@ -1,0 +1,219 @@
+"""A student opens the notebook, and nothing but the notebook, in a real Jupyter kernel."""
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import otter
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from labtools.build import Lab
+from labtools.grader import Grader
+from tests.labs.conftest import ROOT, Student
+
+PUBLIC = 22
+
+WRONG = {
+    "q1": "def softmax(scores):\n    return scores.exp() / scores.exp().sum(dim=-1, keepdim=True)",
+    "q2": "def attention(q, k, v):\n    weights = q @ k\n    return weights @ v",
+    "q3": (
+        "def causal_mask(length):\n    return torch.ones(length, length)\n\n"
+        "def padding_mask(padding):\n    return padding\n\n"
+        "def masked_attention(q, k, v, mask):\n    return v[..., :1]"
+    ),
+    "q4": "def split_heads(x, n_heads):\n    pass\n\ndef merge_heads(x):\n    return x",
+    "q5": "def layer_flops(length):\n    return {}\n\ndef crossover_length(a, b):\n    return 1536",
+    "q6": "def score_bytes(*a):\n    return 'many'\n\ndef longest_length(*a):\n    return 5.5",
+    "q7": "def median_seconds(function, **options):\n    while True:\n        pass",
+    "q8": "fit_exponent = 2.0",
+    "q9": "def matmul_intensity(*a):\n    raise ValueError\n\nreachable_flops = 1",
+    "q10": "decode_steps = None",
+}
+
+
+def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
+    """Run the notebook as "Run All Cells" would, in `folder`, where nothing else lies."""
+    (folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+    client = NotebookClient(
+        notebook,
+        timeout=240,
+        allow_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    return client.execute()
+
+
+def said(notebook: NotebookNode, source: str) -> str:
+    """The text that the cell with `source` shows."""
+    (cell,) = (cell for cell in notebook.cells if cell.source == source)
+    texts = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            texts.append(output.text)
+        elif output.output_type == "error":
+            texts.append(f"TRACEBACK {output.ename}")
+        else:
+            texts.append(output.data["text/plain"])
+    return "\n".join(texts)
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory) -> NotebookNode:
+    notebook = nbformat.read(ROOT / "labs" / "lab01.ipynb", as_version=4)
+    return execute(notebook, tmp_path_factory.mktemp("home"), "my own name (1).ipynb")
+
+
+@pytest.fixture(scope="module")
+def wrong(student: Student, tmp_path_factory) -> NotebookNode:
+    notebook = student.notebook(WRONG)
+    for cell in notebook.cells:
+        if cell.source == 'grader.check("q7")':
+            cell.source = 'grader.seconds = 2\ngrader.check("q7")'
+        if cell.source == 'grader.check("q8")':
+            cell.source = 'grader.seconds = 60\ngrader.check("q8")'
+        if "labtools.look(" in cell.source:
+            cell.source = ""
+        if cell.source == "labtools.score(grader)":
+            cell.source = ""
+    return execute(notebook, tmp_path_factory.mktemp("home"), "lab01.ipynb")
+
+
+@pytest.mark.xdist_group("student-blank")
+def test_blank_runs_to_its_end_and_says_what_is_missing(blank: NotebookNode, lab: Lab) -> None:
+    for cell in blank.cells:
+        assert all(output.output_type != "error" for output in cell.get("outputs", [])), cell.source
+    for name in lab.tests:
+        words = said(blank, f'grader.check("{name}")')
+        assert words.startswith(f"{name}: not written yet, 0 of ")
+        assert "still raises NotImplementedError: it is not written yet." in words
+    score = said(blank, "labtools.score(grader)")
+    assert f"0 of {PUBLIC} public points" in score
+    assert "passed" not in score
+    looks = [cell for cell in blank.cells if "labtools.look(" in cell.source]
+    assert len(looks) == 4
+    assert all("Nothing to see yet" in said(blank, cell.source) for cell in looks)
+
+
+@pytest.mark.xdist_group("student-wrong")
+@pytest.mark.parametrize(
+    ("cell", "sentences"),
+    [
+        (
+            'grader.check("q1")',
+            (
+                "q1: 1 of 2 public points",
+                "✓ each row along the last axis becomes weights that sum to 1 (1 point)",
+                "✗ scores of 1000 give finite weights (1 point)",
+                "Large scores overflow in exp.",
+                "100 % of the values are NaN (6 of 6)",
+            ),
+        ),
+        (
+            'grader.check("q2")',
+            (
+                "Your code raised RuntimeError",
+                "in `attention`, line 2 of its cell:",
+                "weights = q @ k",
+                "with shapes q (2, 3, 4, 5), k (2, 3, 7, 5)",
+            ),
+        ),
+        (
+            'grader.check("q3")',
+            (
+                "expected dtype torch.bool, got torch.float32",
+                "expected shape (2, 3, 5, 4), got (2,",
+            ),
+        ),
+        ('grader.check("q4")', ("returned None. Is the `return` missing?",)),
+        (
+            'grader.check("q5")',
+            ("Calling your function as the question says raised TypeError: layer_flops() takes",),
+        ),
+        (
+            'grader.check("q6")',
+            ("returned a str; it must return a number", "expected 1930, got 5.5"),
+        ),
+        (
+            'grader.seconds = 2\ngrader.check("q7")',
+            ("Stopped after 2 s: the call did not end.", "in `median_seconds`, line "),
+        ),
+        ('grader.seconds = 60\ngrader.check("q8")', ("'float' object is not callable",)),
+        ('grader.check("q9")', ("Your code raised ValueError\n", "raise ValueError")),
+        ('grader.check("q10")', ("`decode_step` is not defined. Run the cell in which",)),
+    ],
+)
+def test_wrong_answers_are_explained(
+    wrong: NotebookNode, cell: str, sentences: tuple[str, ...]
+) -> None:
+    words = said(wrong, cell)
+    assert "TRACEBACK" not in words
+    assert "Traceback" not in words
+    for sentence in sentences:
+        assert sentence in words, words
+
+
+@pytest.mark.xdist_group("student-solved")
+def test_solved_notebook_shows_its_pictures_and_its_score(lab: Lab, tmp_path: Path) -> None:
+    solved = nbformat.read(ROOT / "solutions" / "lab01.ipynb", as_version=4)
+    notebook = execute(solved, tmp_path, "lab01.ipynb")
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 4
+    score = said(notebook, "labtools.score(grader)")
+    assert f"{PUBLIC} of {PUBLIC} public points" in score
+    assert "Public tests passed." in score
+    assert "all tests" not in score.lower()
+    check = next(cell for cell in notebook.cells if cell.source == 'grader.check("q1")')
+    html = check.outputs[0].data["text/html"]
+    assert "q1: public tests passed, 2 of 2 public points" in html
+    assert not (tmp_path / ".OTTER_LOG").exists()
+
+
+def test_otters_own_notebook_finds_the_tests_too(
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lab01.ipynb").write_text(json.dumps(student.notebook()), encoding="utf-8")
+    environment: dict[str, object] = {}
+    exec("import torch\nfrom torch import Tensor\n" + student.solution("q1"), environment)
+    result = otter.Notebook("lab01.ipynb").check("q1", global_env=environment)
+    assert result.passed_all
+
+
+@pytest.mark.parametrize("variable", ["JPY_SESSION_NAME", "__vsc_ipynb_file__", None])
+def test_finds_the_open_notebook(
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path if variable else elsewhere)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    path = elsewhere / "renamed.ipynb"
+    path.write_text(json.dumps(student.notebook()), encoding="utf-8")
+    (tmp_path / "broken.ipynb").write_text("{")
+    environment: dict[str, object] = {}
+    if variable == "JPY_SESSION_NAME":
+        monkeypatch.setitem(os.environ, variable, str(path))
+    elif variable:
+        environment[variable] = str(path)
+    report = Grader("lab01").check("q1", environment)
+    assert report.heading == "q1: not written yet, 0 of 2 public points"
+
+
+def test_says_what_it_cannot_find(
+    student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    with pytest.raises(ValueError, match="no notebook with the tests of lab01 was found"):
+        Grader("lab01").check("q1", {})
+    Path("lab01.ipynb").write_text(json.dumps(student.notebook()), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must be one of q1, q2.*q10 for lab01, got 'q11'"):
+        Grader("lab01").check("q11", {})
