@@ -94,9 +94,16 @@ def read_source(path: Path) -> LabSource:
     Raises:
         ValueError: if a mutant, a question or a test case is not stated as it should be.
     """
+    try:
+        return _read(path)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> LabSource:
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md")
     if "kernelspec" not in notebook.metadata:
-        raise ValueError(f"{path.name} must name `jupyter: kernelspec:` in its front matter.")
+        raise ValueError("the front matter must name `jupyter: kernelspec:`.")
     points: dict[str, float] = {}
     cells = tuple(_walk(notebook.cells, points))
     return LabSource(

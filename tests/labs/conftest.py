@@ -1,5 +1,6 @@
 """Built labs and notebooks to hand in, made once and shared."""
 
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -8,21 +9,19 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from labtools.build import Lab, build_lab, notebook_text
-from labtools.source import find_sources
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = find_sources(ROOT / "solutions" / "src")
+
+
+@cache
+def built(name: str) -> Lab:
+    """The lab of that name, built once."""
+    return build_lab(ROOT / "solutions" / "src" / f"{name}.md")
 
 
 @pytest.fixture(scope="session")
-def labs() -> dict[str, Lab]:
-    """Every lab of the repository, built."""
-    return {path.stem: build_lab(path) for path in SOURCES}
-
-
-@pytest.fixture(scope="session")
-def lab(labs: dict[str, Lab]) -> Lab:
-    return labs["lab01"]
+def lab() -> Lab:
+    return built("lab01")
 
 
 class Student:

@@ -11,7 +11,7 @@ import pytest
 
 from labtools.build import Lab, build_lab, notebook_text, write_lab
 from labtools.process import Outcome, run_notebook
-from labtools.source import read_source
+from labtools.source import find_sources
 from labtools.verify import (
     check_blank,
     check_leaks,
@@ -21,14 +21,14 @@ from labtools.verify import (
     check_text,
     solved_cells,
 )
+from tests.labs.conftest import ROOT, built
 
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = [path.stem for path in sorted((ROOT / "solutions" / "src").glob("lab*.md"))]
+NAMES = [path.stem for path in find_sources(ROOT / "solutions" / "src")]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_committed_notebooks_match_the_source(labs: dict[str, Lab], name: str) -> None:
-    for folder, notebook in (("labs", labs[name].student), ("solutions", labs[name].solved)):
+def test_committed_notebooks_match_the_source(name: str) -> None:
+    for folder, notebook in (("labs", built(name).student), ("solutions", built(name).solved)):
         committed = (ROOT / folder / f"{name}.ipynb").read_bytes()
         assert committed == notebook_text(notebook).encode(), "run `make labs` and commit"
 
@@ -50,21 +50,21 @@ def test_another_process_builds_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rules_that_need_no_run(labs: dict[str, Lab], name: str) -> None:
-    lab = labs[name]
+def test_rules_that_need_no_run(name: str) -> None:
+    lab = built(name)
     assert [*check_text(lab), *check_tests(lab), *check_leaks(lab)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_solution_gets_all_and_every_mutant_is_refused(labs: dict[str, Lab], name: str) -> None:
-    lab = labs[name]
+def test_solution_gets_all_and_every_mutant_is_refused(name: str) -> None:
+    lab = built(name)
     outcome = run_notebook(solved_cells(lab), lab.tests, seconds=300, mutants=lab.source.mutants)
     assert [*check_solution(lab, outcome), *check_mutants(lab, outcome)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_blank_gets_nothing(labs: dict[str, Lab], name: str) -> None:
-    assert check_blank(labs[name]) == []
+def test_blank_gets_nothing(name: str) -> None:
+    assert check_blank(built(name)) == []
 
 
 def test_student_notebook_is_fit_to_hand_out(lab: Lab) -> None:
@@ -154,7 +154,7 @@ def test_a_mutant_that_survives_or_is_broken_is_named(lab: Lab) -> None:
             "must state its success_mess",
         ),
         ("# MUTANT q1 overflows", "# MUTATION", "must hold `# MUTANT question name`"),
-        ("  kernelspec:", "  other:", "must name `jupyter: kernelspec:`"),
+        ("  kernelspec:", "  other:", "front matter must name `jupyter: kernelspec:`"),
         ('""" # BEGIN TEST CONFIG', "# a test", "must begin with a TEST CONFIG"),
     ],
 )
@@ -163,16 +163,6 @@ def test_a_source_that_would_break_otter_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         broken(tmp_path, old, new)
-
-
-def test_every_test_has_a_line_of_its_own_in_the_source() -> None:
-    source = read_source(ROOT / "solutions/src/lab01.md")
-    names = [
-        re.search(r"def (\w+)", case.code)[1]
-        for question in source.questions
-        for case in question.cases
-    ]
-    assert len(set(names)) == len(names)
 
 
 def test_a_failed_write_leaves_the_old_notebook(lab: Lab, tmp_path: Path, monkeypatch) -> None:

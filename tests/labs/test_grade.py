@@ -153,11 +153,11 @@ def hand_in(student: Student, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def batch(student: Student, labs: dict[str, Lab], tmp_path_factory) -> Batch:
+def batch(student: Student, lab: Lab, tmp_path_factory) -> Batch:
     folder = tmp_path_factory.mktemp("submissions")
     hand_in(student, folder)
     said: list[str] = []
-    grades = grade_folder(folder, labs, jobs=2, seconds=SECONDS, say=said.append)
+    grades = grade_folder(folder, {"lab01": lab}, jobs=2, seconds=SECONDS, say=said.append)
     return Batch({grade.submission: grade for grade in grades}, folder, folder / "grades", said)
 
 
