@@ -79,7 +79,7 @@ export function describe(map, kind, layer, head, query) {
   const order = ranked(weights);
   const named = order.slice(0, 3).filter((key, place) => place === 0 || weights[key] >= 0.05);
   const parts = named.map((key, place) => {
-    const where = place === 0 ? ` (token ${key + 1} of the ${asked})` : "";
+    const where = place === 0 ? ` (token ${key + 1} of the ${asked})` : ` (${key + 1})`;
     return `${percent(weights[key])} to ‘${visible(map.keys[key])}’${where}`;
   });
   const gives =

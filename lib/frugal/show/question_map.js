@@ -191,20 +191,26 @@ function render({ model, el }) {
   const list = element("fieldset", { class: "map-parts" }, legend, ...tabs);
   const meters = Object.fromEntries(
     ["interactions", "representations", "parameters"].map((name) => {
-      const value = element("dd", {});
-      const bar = element("dd", { class: "map-meter", "aria-hidden": "true" }, element("i"));
+      const value = element("span", {});
+      const bar = element("span", { class: "map-meter", "aria-hidden": "true" }, element("i"));
       return [
         name,
         {
           value,
           bar: bar.firstChild,
-          node: element("div", { class: `map-about-${name}` }, element("dt", {}, name), value, bar),
+          node: element(
+            "div",
+            { class: `map-about-${name}` },
+            element("span", { class: "map-name" }, name),
+            value,
+            bar,
+          ),
         },
       ];
     }),
   );
   const numbers = element(
-    "dl",
+    "div",
     { class: "map-counts" },
     ...Object.values(meters).map(({ node: item }) => item),
   );
