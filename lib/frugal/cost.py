@@ -145,7 +145,7 @@ class Operation:
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """A processor as the roofline model sees it: a peak of arithmetic and a peak of memory traffic
-    (Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52(4), 2009)."""
+    (`williams2009roofline`)."""
 
     name: str
     flops_fp32: float
