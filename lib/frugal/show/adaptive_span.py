@@ -49,11 +49,11 @@ class AdaptiveSpanFigure(Interactive):
 
     def __init__(
         self,
-        scores: Sequence[float],
+        scores: Sequence[float | int],
         *,
         runs: Mapping[str, SpanRun] | None = None,
         max_span: int = 128,
-        model_ramp: float = 16,
+        model_ramp: float | int = 16,
         span: int = 24,
         ramp: int = 16,
         run: str | None = None,
