@@ -220,7 +220,7 @@ def test_an_interval_over_seeds():
     np.testing.assert_allclose(mean - low, [reach, 0], atol=1e-6)
     with pytest.raises(ValueError, match="values has 1 seeds"):
         mean_interval([1.0])
-    with pytest.raises(ValueError, match="confidence is 95.0"):
+    with pytest.raises(ValueError, match=r"confidence is 95\.0"):
         mean_interval([1.0, 2.0], confidence=95.0)
 
 

@@ -1,14 +1,18 @@
 """The lost-in-the-middle figure in a browser: what it shows is the data, and all keys work."""
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from frugal.data import lost_in_the_middle as published
 from frugal.intervals import mean_interval
+from frugal.retriever import dip
 from frugal.show.interactive import Interactive
 from frugal.show.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 
@@ -57,7 +61,7 @@ def points(figure, kind, name):
 
 
 def words(figure):
-    return [one.inner_text() for one in figure.get_by_role("status").all()]
+    return figure.locator(".frugal-readout").all_inner_texts()
 
 
 def test_every_published_curve_is_drawn_as_it_was_published(show):
@@ -163,18 +167,18 @@ def test_the_plain_setting_beside(show):
     plain = plain[(plain["documents"] == 20) & (plain["position"] == 1)]["accuracy"].item()
     assert f"the plain setting: {plain:g} % there" in words(figure)[0]
     assert figure.locator(".middle-plain").count() == 1
-    figure.get_by_label("Setting").select_option(label="20 documents")
+    figure.get_by_label("Setting", exact=True).select_option(label="20 documents")
     assert figure.get_by_label("and the plain setting").is_disabled()
     assert figure.locator(".middle-plain").count() == 0
 
 
 def test_another_setting_keeps_the_model_where_it_can(show):
     figure = show(group="20 documents", model="Claude-1.3")
-    figure.get_by_label("Setting").select_option(label="30 documents")
+    figure.get_by_label("Setting", exact=True).select_option(label="30 documents")
     assert state(figure, "model") == "Claude-1.3"
-    figure.get_by_label("Setting").select_option(label="30 documents, encoder-decoder")
+    figure.get_by_label("Setting", exact=True).select_option(label="30 documents, encoder-decoder")
     assert state(figure, "model") == "Flan-UL2"
-    figure.get_by_label("Model").select_option(label="Flan-T5-XXL")
+    figure.get_by_label("Model", exact=True).select_option(label="Flan-T5-XXL")
     assert points(figure, "theirs", "position")[0] == [1, 58.7]
 
 
@@ -189,13 +193,6 @@ def test_nothing_sticks_out(show, visit, width):
 
 def test_dip_is_the_librarys():
     """The same formula twice: in the page and in `frugal.retriever`."""
-    import json
-    import shutil
-
-    import torch
-
-    from frugal.retriever import dip
-
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs Node to run the figure's module alone")

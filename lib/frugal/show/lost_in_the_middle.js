@@ -177,7 +177,13 @@ function render({ model, el }) {
         shape("line", { class: "middle-limit", x1: LEFT, x2: RIGHT, y1: up, y2: up }),
         shape(
           "text",
-          { x: RIGHT, y: up - 4, "text-anchor": "end", "data-limit": name, "data-accuracy": value },
+          {
+            x: LEFT + 0.42 * (RIGHT - LEFT),
+            y: name === "oracle" ? up - 5 : up + 16,
+            "text-anchor": "middle",
+            "data-limit": name,
+            "data-accuracy": value,
+          },
           `${name.replace("_", " ")} ${value} %`,
         ),
       );
