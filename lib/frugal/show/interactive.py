@@ -88,6 +88,8 @@ export default {{
     const figure = document.createElement("div");
     figure.className = "frugal-figure";
     figure.setAttribute("role", "figure");
+    // Or JupyterLab's own shortcuts take the arrow keys away from a slider.
+    figure.setAttribute("data-lm-suppress-shortcuts", "true");
     figure.setAttribute("aria-label", context.model.get("alt"));
     figure.model = context.model;
     const stage = document.createElement("div");
