@@ -134,7 +134,10 @@ def test_threads_are_put_back_even_after_an_error():
     measure(lambda: seen.append(torch.get_num_threads()), threads=2, **QUICK)
     compare({"a": lambda n: seen.append(torch.get_num_threads())}, [1], lambda n: n, threads=2)
     assert set(seen) == {2}
-    for call in (measure, lambda fn: compare({"a": fn}, [1], lambda n: ())):
+    for call in (
+        lambda fn: measure(fn, threads=2),
+        lambda fn: compare({"a": fn}, [1], lambda n: (), threads=2),
+    ):
         with pytest.raises(ZeroDivisionError):
             call(lambda: 1 / 0)
         assert torch.get_num_threads() == before
