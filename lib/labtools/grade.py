@@ -188,7 +188,9 @@ def _notes(outcome: Outcome, submission: Submission, lab: Lab, seconds: float) -
     notes = []
     if outcome.tampered:
         notes.append(f"No points until someone has looked: {outcome.tampered}.")
-    if outcome.timed_out:
+    if outcome.timed_out and outcome.ready is None:
+        notes.append("The process did not start in time: this machine is too busy.")
+    elif outcome.timed_out:
         notes.append(f"The notebook did not end within {seconds:g} s.")
     elif not outcome.finished and not outcome.tampered:
         notes.append("The notebook ended its own process.")

@@ -85,14 +85,12 @@ def score(grader: Grader, environment: dict[str, Any] | None = None) -> None:
         return
     reports = [grader.check(name, environment) for name in grader.questions(environment)]
     for report in reports:
-        print(f"{'✓' if report.passed else '·'} {report.heading}")
+        print(f"{report.mark} {report.heading}")
     earned = sum(report.earned for report in reports)
     possible = sum(report.possible for report in reports)
     print(f"\n{earned:g} of {possible:g} public points")
     if earned == possible:
-        print(
-            "Public tests passed. Hidden tests, with other sizes and seeds, decide the other points"
-        )
+        print("Public tests passed. Hidden tests, with other sizes and seeds, decide the rest.")
 
 
 @contextmanager

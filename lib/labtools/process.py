@@ -25,6 +25,7 @@ from labtools.signature import sign
 from labtools.source import Mutant
 
 LIBRARY = Path(labtools.__file__).resolve().parent.parent
+START_SECONDS = 240.0  # to import what grades it, on a machine that is busy with others
 CELL_SHARE = 1 / 3  # of the time limit: one endless cell leaves time for the others
 
 
@@ -36,6 +37,7 @@ class Outcome:
     cell_errors: list[tuple[int, str]] = field(default_factory=list)
     mutants: list[dict[str, Any]] = field(default_factory=list)
     tampered: str = ""
+    ready: float | None = None  # when the process had imported what it needs
     finished: bool = False
     timed_out: bool = False
     seconds: float = 0.0
@@ -51,7 +53,8 @@ def run_notebook(
 ) -> Outcome:
     """Run `cells` and their `tests` in a new process with a home and a temporary folder of its own.
 
-    After `seconds` the process and all that it started are ended.
+    The time counts from when the process is ready. After `seconds` it is ended, with all that it
+    started.
     """
     started = time.monotonic()
     key = secrets.token_hex(16)
@@ -82,7 +85,7 @@ def run_notebook(
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(job).encode())
                 process.stdin.close()
-            _listen(reading, started + seconds, key, outcome)
+            _listen(reading, seconds, key, outcome)
         finally:
             os.close(reading)
             _end(process, environment["LABTOOLS_RUN"])
@@ -114,13 +117,15 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _listen(reading: int, deadline: float, key: str, outcome: Outcome) -> None:
+def _listen(reading: int, seconds: float, key: str, outcome: Outcome) -> None:
     """Take in what the worker reports until it is done, dead, or out of time."""
     buffer = b""
+    started = time.monotonic()
     os.set_blocking(reading, False)
     with selectors.DefaultSelector() as selector:
         selector.register(reading, selectors.EVENT_READ)
         while not outcome.finished:
+            deadline = started + START_SECONDS if outcome.ready is None else outcome.ready + seconds
             left = deadline - time.monotonic()
             if left <= 0 or not selector.select(left):
                 outcome.timed_out = True
@@ -148,6 +153,8 @@ def _take_in(line: bytes, key: str, outcome: Outcome) -> None:
                 CaseResult(**result) for result in message["results"]
             ]
             outcome.tampered = outcome.tampered or message["tampered"]
+        case "ready":
+            outcome.ready = time.monotonic()
         case "cell":
             outcome.cell_errors.append((message["index"], message["words"]))
         case "mutant":

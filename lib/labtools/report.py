@@ -6,15 +6,19 @@ from html import escape
 from labtools.running import CaseResult
 
 _STYLE = {
-    True: "color: var(--jp-success-color1, #2e7d32)",
-    False: "color: var(--jp-error-color1, #c62828)",
+    "✓": "color: var(--jp-success-color1, #2e7d32)",
+    "✗": "color: var(--jp-error-color1, #c62828)",
+    "○": "",
 }
-_MARK = {True: "✓", False: "✗"}
 
 
-def points_in_words(points: float) -> str:
-    """`1 point`, `2 points`, `0.5 points`."""
-    return f"{points:g} point" + ("" if points == 1 else "s")
+def _mark(passed: bool, unwritten: bool = False) -> str:
+    return "✓" if passed else "○" if unwritten else "✗"
+
+
+def points_in_words(points: float, kind: str = "") -> str:
+    """`1 point`, `2 points`, `2 public points`."""
+    return f"{points:g} {kind} point".replace("  ", " ") + ("" if points == 1 else "s")
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,14 @@ class Report:
         return all(result.passed for result in self.results)
 
     @property
+    def mark(self) -> str:
+        """✓ passed, ○ not written yet, ✗ wrong."""
+        return _mark(self.passed, self._unwritten)
+
+    @property
     def heading(self) -> str:
         """One line: the question, what came of it, the points."""
-        points = f"{self.earned:g} of {self.possible:g} public points"
+        points = f"{self.earned:g} of {points_in_words(self.possible, 'public')}"
         if self.passed:
             return f"{self.question}: public tests passed, {points}"
         if self._unwritten:
@@ -61,21 +70,21 @@ class Report:
         for result, title in self._lines:
             if title:
                 worth = points_in_words(result.points)
-                lines.append(f"  {_MARK[result.passed]} {title} ({worth})")
+                lines.append(f"  {_mark(result.passed)} {title} ({worth})")
             lines.extend(f"      {line}" for line in result.said.splitlines())
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = [
-            f'<div style="font-weight: 600"><span style="{_STYLE[self.passed]}">'
-            f"{_MARK[self.passed]}</span> {escape(self.heading)}</div>"
+            f'<div style="font-weight: 600"><span style="{_STYLE[self.mark]}">'
+            f"{self.mark}</span> {escape(self.heading)}</div>"
         ]
         for result, title in self._lines:
             if title:
-                worth = points_in_words(result.points)
+                worth, mark = points_in_words(result.points), _mark(result.passed)
                 rows.append(
-                    f'<div style="margin-left: 1em"><span style="{_STYLE[result.passed]}">'
-                    f"{_MARK[result.passed]}</span> {escape(title)} ({worth})</div>"
+                    f'<div style="margin-left: 1em"><span style="{_STYLE[mark]}">'
+                    f"{mark}</span> {escape(title)} ({worth})</div>"
                 )
             if result.said:
                 rows.append(

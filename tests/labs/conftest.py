@@ -35,6 +35,7 @@ class Student:
         answers: dict[str, str] | None = None,
         *,
         solved: bool = False,
+        pictures: bool = False,
         before: str = "",
         after: dict[str, str] | None = None,
     ) -> NotebookNode:
@@ -42,6 +43,7 @@ class Student:
 
         Args:
             answers: code by question.
+            pictures: keep the cells that draw, which take a second or two.
             before: a cell right after the first one.
             after: a cell by the question after whose check it comes.
         """
@@ -53,7 +55,8 @@ class Student:
             if "answer" in cell.metadata.get("tags", []):
                 name = next(names)
                 cell.source = (answers or {}).get(name, cell.source)
-            cells.append(cell)
+            if pictures or "labtools.look(" not in cell.source:
+                cells.append(cell)
             if before and "labtools.Grader(" in cell.source:
                 cells.append(new_code_cell(before))
             for question, code in (after or {}).items():

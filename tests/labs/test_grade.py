@@ -100,8 +100,8 @@ class Batch:
 def hand_in(student: Student, folder: Path) -> None:
     """Write every submission of the batch."""
     notebooks = {
-        "perfect": student.notebook(solved=True),
-        "blank": student.notebook(),
+        "perfect": student.notebook(solved=True, pictures=True),
+        "blank": student.notebook(pictures=True),
         "exception": student.notebook(
             {"q4": "def split_heads(x, n_heads):\n    return [][0]\n\nmerge_heads = split_heads"},
             solved=True,
