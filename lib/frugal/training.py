@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,6 +19,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from frugal.show.site import building_site
 
 if TYPE_CHECKING:
     import altair
@@ -160,8 +161,7 @@ def train(
             so that evaluating more often changes no weight, and its time is not counted.
         checkpoints: numbers of updates after which to keep a copy of the weights; 0 is the start.
         autocast: ``torch.bfloat16`` to compute the loss in mixed precision.
-        progress: show a progress bar (never when the static site is being built, which the
-            environment variable ``FRUGAL_STATIC_SITE=1`` says).
+        progress: show a progress bar (never when the static site is being built).
 
     The same seed, model and batches give the same history bit for bit on one CPU.
 
@@ -186,7 +186,7 @@ def train(
         supply = _supply(batches, torch.Generator().manual_seed(seed))
         if 0 in checkpoints:
             history.checkpoints[0] = _copy_of_weights(model)
-        quiet = not progress or os.environ.get("FRUGAL_STATIC_SITE") == "1"
+        quiet = not progress or building_site()
         bar = tqdm(total=steps, disable=quiet, leave=False, desc="training")
         model.train()
         try:

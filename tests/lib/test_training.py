@@ -233,10 +233,10 @@ def test_move_walks_every_container():
 
 
 def test_no_progress_bar_on_the_static_site(monkeypatch, capsys):
-    monkeypatch.setenv("FRUGAL_STATIC_SITE", "1")
+    monkeypatch.setenv("FRUGAL_SITE", "1")
     run(progress=True)
     assert capsys.readouterr().err == ""
-    monkeypatch.delenv("FRUGAL_STATIC_SITE")
+    monkeypatch.delenv("FRUGAL_SITE")
     run(progress=True)
     assert "training" in capsys.readouterr().err
 
