@@ -88,8 +88,10 @@ export default {{
     const figure = document.createElement("div");
     figure.className = "frugal-figure";
     figure.setAttribute("role", "figure");
-    // Or JupyterLab's own shortcuts take the arrow keys away from a slider.
-    figure.setAttribute("data-lm-suppress-shortcuts", "true");
+    // Or JupyterLab's own shortcuts take the arrow keys away from a slider; it looks for this mark
+    // on the very element that has the focus.
+    figure.addEventListener("focusin", ({{ target }}) =>
+      target.setAttribute("data-lm-suppress-shortcuts", "true"));
     figure.setAttribute("aria-label", context.model.get("alt"));
     figure.model = context.model;
     const stage = document.createElement("div");
