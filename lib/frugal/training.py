@@ -77,45 +77,46 @@ class History:
             return frame
         return frame.merge(pd.DataFrame(self.evaluations), on="step", how="left")
 
-    def plot(self, *, smoothing: int = 20, title: str = "") -> altair.Chart:
+    def plot(self, *, smoothing: int = 20, title: str = "") -> altair.LayerChart:
         """The loss, its running mean over ``smoothing`` updates, and every metric (needs Altair).
 
-        Returns an Altair chart: the loss above, one panel for the metrics below if there are any.
+        Returns an Altair chart: the loss on the left axis, metrics, dashed, on the right one.
         """
         import altair as alt
 
         frame = self.to_frame()
         frame["running mean"] = frame["loss"].rolling(smoothing, min_periods=1).mean()
-        step = alt.X("step:Q", title="update")
-        loss = alt.Y("loss:Q", title="training loss", scale=alt.Scale(zero=False))
-        base = alt.Chart(frame)
-        picture = base.mark_line(opacity=0.35, strokeWidth=1).encode(
-            x=step, y=loss
-        ) + base.mark_line(strokeWidth=2).encode(
-            x=step, y=alt.Y("running mean:Q", title="training loss"), tooltip=["step", "loss"]
-        )
         final = frame["running mean"].iloc[-1] if self.steps else math.nan
-        picture = picture.properties(
+        step = alt.X("step:Q", title="update", scale=alt.Scale(domain=[0, max(1, self.steps)]))
+        base = alt.Chart(frame).encode(x=step)
+        raw = base.mark_line(opacity=0.35, strokeWidth=1).encode(
+            y=alt.Y("loss:Q", title="training loss")
+        )
+        mean = base.mark_line(strokeWidth=2).encode(
+            y=alt.Y("running mean:Q", title="training loss"), tooltip=["step", "loss"]
+        )
+        picture = raw + mean
+        if self.evaluations:
+            metrics = pd.DataFrame(self.evaluations).melt("step", var_name="metric")
+            evaluated = (
+                alt.Chart(metrics)
+                .mark_line(point=True, strokeDash=[5, 3])
+                .encode(
+                    x=step,
+                    y=alt.Y(
+                        "value:Q", title="evaluated", axis=alt.Axis(orient="right", grid=False)
+                    ),
+                    color=alt.Color("metric:N", title=None, legend=alt.Legend(orient="top")),
+                    tooltip=["metric", "step", alt.Tooltip("value", format=".4g")],
+                )
+            )
+            picture = alt.layer(picture, evaluated).resolve_scale(y="independent")
+        return picture.properties(
             width="container",
-            height=180,
+            height=220,
             title=title,
             description=f"Training loss over {self.steps} updates; it ends near {final:.3g}.",
         )
-        if not self.evaluations:
-            return picture
-        metrics = pd.DataFrame(self.evaluations).melt("step", var_name="metric")
-        below = (
-            alt.Chart(metrics)
-            .mark_line(point=True)
-            .encode(
-                x=step,
-                y=alt.Y("value:Q", title="evaluated"),
-                color=alt.Color("metric:N", title=None, legend=alt.Legend(orient="bottom")),
-                tooltip=["metric", "step", alt.Tooltip("value", format=".4g")],
-            )
-            .properties(width="container", height=140)
-        )
-        return alt.vconcat(picture, below).resolve_scale(color="independent")
 
 
 def train(

@@ -30,12 +30,19 @@ def source(file: str) -> str:
     return (ROOT / f"{file}.md").read_text()
 
 
+def unrecorded(file: str) -> set[str]:
+    """The results that a chapter reads and that are not recorded yet."""
+    read = re.findall(r"results\.load\(\"(\w+)\"", source(file))
+    return {name for name in read if not (ROOT / f"experiments/results/{name}.json").exists()}
+
+
 def test_every_page_is_listed_once():
+    """A chapter joins the book when its experiments are recorded, and then it must."""
     there = {
         path.relative_to(ROOT).with_suffix("").as_posix()
         for path in (ROOT / "chapters").rglob("*.md")
     }
-    assert there == set(LISTED)
+    assert {file for file in there if not unrecorded(file)} == set(LISTED)
     assert len(LISTED) == len(set(LISTED))
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def pins() -> dict[str, str]:
 
 
 def direct() -> set[str]:
-    return {name_of(r) for r in [*PROJECT["dependencies"], *sum(EXTRAS.values(), [])]}
+    return {name_of(r) for r in [*PROJECT["dependencies"], *chain(*EXTRAS.values())]}
 
 
 def test_every_direct_dependency_is_pinned():

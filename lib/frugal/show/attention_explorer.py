@@ -225,7 +225,8 @@ class AttentionExplorer(Interactive):
         part = self.selected
         heads = part.weights[layer].numpy()
         cell = min(0.22, 5 / max(len(part.keys), len(part.queries)))
-        figure = plt.figure(figsize=(len(part.keys) * cell + 2.6, len(part.queries) * cell + 1.4))
+        size = len(part.keys) * cell + 2.6, len(part.queries) * cell + 1.4
+        figure = plt.figure(figsize=size, layout="none")
         columns = math.ceil(len(heads) / 4)
         grid = figure.add_gridspec(
             min(4, len(heads)), columns + 1, width_ratios=[1] * columns + [4.2], wspace=0.35
