@@ -24,7 +24,7 @@ EVERYONE = "all"
 
 
 def draw(
-    frame: pd.DataFrame, *, width: int = 270, height: int = 150, fit_from: int = 0
+    frame: pd.DataFrame, *, width: int = 250, height: int = 150, fit_from: int = 0
 ) -> altair.VConcatChart:
     """Three panels over length; each legend gives the fitted exponent k of length ** k.
 
@@ -33,7 +33,7 @@ def draw(
 
     Args:
         frame: what :func:`compare` gave.
-        width, height: of one panel, in pixels; 270 wide fits a telephone.
+        width, height: of one panel, in pixels; 250 wide fits a telephone.
         fit_from: fit exponents to lengths from here on, where fixed costs no longer show.
 
     Raises:
