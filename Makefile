@@ -54,7 +54,7 @@ experiments: $(STAMP)
 	$(BIN)/python -m experiments list
 
 bench: $(STAMP)
-	$(BIN)/python -m experiments bench
+	$(BIN)/python -m experiments.bench
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
