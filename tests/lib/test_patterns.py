@@ -340,13 +340,13 @@ def test_the_cuda_path_computes_the_same(generator, causal, dependent):
 def test_block_masks_are_torch_s():
     from torch.nn.attention.flex_attention import create_block_mask
 
-    rule = pattern_rule("fixed", 500, stride=150, summary=10)
+    rule = pattern_rule("window", 700, window=300)  # empty, full and partial blocks
 
     def sees(batch, head, i, j):
         return rule(i, j)
 
-    theirs = create_block_mask(sees, 1, None, 500, 500, device="cpu")
-    ours = block_mask(sees, 1, 500, 500, torch.device("cpu"))
+    theirs = create_block_mask(sees, 1, None, 700, 700, device="cpu")
+    ours = block_mask(sees, 1, 700, 700, torch.device("cpu"))
     for name in ("kv", "full_kv", "q", "full_q"):
         for part in (f"{name}_num_blocks", f"{name}_indices"):
             assert torch.equal(getattr(ours, part), getattr(theirs, part)), part

@@ -94,7 +94,9 @@ def block_mask(
     for start in range(0, queries, BLOCK):
         i = torch.arange(start, min(start + BLOCK, queries), device=device)[:, None]
         seen = sees(b, torch.zeros_like(b), i, j).expand(batch, len(i), keys)
-        blocks = F.pad(seen, (0, columns * BLOCK - keys)).unflatten(-1, (columns, BLOCK))
+        # What lies outside the sequence is not seen: a block that sticks out is never full.
+        seen = F.pad(seen, (0, columns * BLOCK - keys, 0, BLOCK - len(i)))
+        blocks = seen.unflatten(-1, (columns, BLOCK))
         some.append(blocks.any(-1).any(1))  # (batch, columns)
         every.append(blocks.all(-1).all(1))
     full = torch.stack(every, 1)[:, None]  # (batch, 1, rows, columns)
