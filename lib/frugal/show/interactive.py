@@ -144,7 +144,7 @@ class Interactive(ABC):
     def to_html(self) -> str:
         """HTML that runs the module without a kernel, a server or another host."""
         name = _name(type(self))
-        expression = bundle(_beside(type(self), self.module))
+        expression = bundle(_beside(type(self), "module"))
         key = f"{name}-{digest(expression)}"
         parts = [
             shared_style("figure", figure_style()),
@@ -223,15 +223,14 @@ def _plain(value: Any, where: str) -> Any:
     )
 
 
-def _beside(figure: type[Interactive], path: str | Path) -> Path:
-    """A path next to the file of the class that set it."""
-    return Path(inspect.getfile(figure)).parent / path
+def _beside(figure: type[Interactive], attribute: str) -> Path:
+    """The path in a class attribute, which is next to the file of the class that sets it."""
+    owner = next(base for base in figure.__mro__ if attribute in vars(base))
+    return Path(inspect.getfile(owner)).parent / getattr(figure, attribute)
 
 
 def _style(figure: type[Interactive]) -> str:
-    if figure.style is None:
-        return ""
-    return _beside(figure, figure.style).read_text(encoding="utf-8")
+    return "" if figure.style is None else _beside(figure, "style").read_text(encoding="utf-8")
 
 
 def _name(figure: type[Interactive]) -> str:
@@ -243,7 +242,7 @@ def _widget_class(figure: type[Interactive]) -> type[AnyWidget]:
     import anywidget
     import traitlets
 
-    expression = bundle(_beside(figure, figure.module))
+    expression = bundle(_beside(figure, "module"))
 
     class Widget(anywidget.AnyWidget):
         _esm = _WIDGET_MODULE.format(expression=expression)
