@@ -65,8 +65,10 @@ class Place:
 @contextmanager
 def on(device: str) -> Iterator[None]:
     Place.device = device
-    yield
-    Place.device = "cpu"
+    try:
+        yield
+    finally:
+        Place.device = "cpu"
 
 
 class WithoutDriver(TorchFunctionMode):
