@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from booktools.build import up_to_date
@@ -44,12 +45,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def html() -> Path:
-    """The folder of the built site."""
-    if not up_to_date(ROOT):
-        command = [sys.executable, "-m", "booktools", "--root", str(ROOT), "build"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"The book does not build:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    """The folder of the built site; where several test processes need it, one builds it."""
+    with FileLock(ROOT / "_build.lock"):
+        if not up_to_date(ROOT):
+            command = [sys.executable, "-m", "booktools", "--root", str(ROOT), "build"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+                pytest.fail(f"The book does not build:\n{said}")
     return ROOT / "_build" / "html"
 
 
