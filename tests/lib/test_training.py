@@ -243,11 +243,12 @@ def test_no_progress_bar_on_the_static_site(monkeypatch, capsys):
 
 def test_plot_shows_the_loss_and_each_metric():
     chart = run(evaluate=lambda model: {"accuracy": 0.5, "bits": 2.0}, every=10).plot().to_dict()
-    above, below = chart["vconcat"]
-    assert "30 updates" in above["description"]
-    rows = chart["datasets"][below["data"]["name"]]
+    assert "30 updates" in chart["description"]
+    *_, evaluated = chart["layer"]
+    rows = chart["datasets"][evaluated["data"]["name"]]
     assert {r["metric"] for r in rows} == {"accuracy", "bits"}
-    assert "vconcat" not in run().plot().to_dict()
+    assert chart["resolve"]["scale"]["y"] == "independent"
+    assert "resolve" not in run().plot().to_dict()
 
 
 @pytest.mark.cuda
