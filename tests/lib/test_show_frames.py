@@ -94,6 +94,16 @@ def test_figures_tables_and_prints_become_html() -> None:
 
 
 @pytest.mark.usefixtures("site")
+def test_a_figure_left_open_is_not_drawn_into() -> None:
+    left, axes = plt.subplots()
+    frame = interact(lambda x: plt.plot([x, 2]) and None, x=[1], alt="A line.").state["frames"][0]
+    assert frame.count("<svg") == 1
+    assert not axes.lines
+    assert plt.get_fignums() == [left.number]
+    plt.close(left)
+
+
+@pytest.mark.usefixtures("site")
 def test_a_still_picture_is_the_first_figure() -> None:
     def draws(k: int):
         figure, axes = plt.subplots()

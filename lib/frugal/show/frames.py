@@ -153,10 +153,13 @@ def _result(function: Callable[..., Any], arguments: dict[str, Any], alt: str) -
     from matplotlib.figure import Figure
 
     before = set(plt.get_fignums())
+    if before:
+        plt.figure()  # or pyplot would draw into a figure that is not the function's
     with capture_output(stderr=False) as captured:
         value = function(**arguments)
     drawn = [plt.figure(number) for number in plt.get_fignums() if number not in before]
-    figures = [value] if isinstance(value, Figure) else drawn
+    used = [figure for figure in drawn if figure.axes]
+    figures = [value] if isinstance(value, Figure) else used
     parts = [f"<pre>{escape(captured.stdout)}</pre>"] if captured.stdout else []
     parts += [_html(output.data, alt) for output in captured.outputs]
     parts += [themed_svg(figure, alt=alt) for figure in figures]
