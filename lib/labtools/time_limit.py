@@ -3,6 +3,7 @@
 import ctypes
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,14 +43,18 @@ def _alarm(seconds: float) -> Iterator[None]:
     def stop(signum: int, frame: object) -> None:
         raise TimeLimit(seconds)
 
+    started = time.monotonic()
     previous = signal.signal(signal.SIGALRM, stop)
     # Repeated, because a bare `except:` in the stopped code would swallow a single one.
-    signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        if left:  # somebody else's alarm goes on where it was
+            left = max(left - (time.monotonic() - started), 0.001)
+            signal.setitimer(signal.ITIMER_REAL, left, interval)
 
 
 @contextmanager

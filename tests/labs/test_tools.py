@@ -146,6 +146,17 @@ def test_time_limit_ends_it(function) -> None:
     time.sleep(0.1)  # an alarm that was not switched off would strike here
 
 
+def nested() -> None:
+    with time_limit(30):
+        time.sleep(0.1)
+    sleepy()
+
+
+def test_an_outer_time_limit_goes_on() -> None:
+    with pytest.raises(TimeLimit, match=r"stopped after 0\.4 s"), time_limit(0.4):
+        nested()
+
+
 def test_time_limit_works_on_another_thread() -> None:
     outcomes = []
 
