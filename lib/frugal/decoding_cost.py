@@ -67,18 +67,23 @@ def parallel_time(shape: TranslationShape) -> int:
     return layer_calls(shape) * shape.length
 
 
-def translation_flops(shape: TranslationShape) -> int:
+def translation_flops(shape: TranslationShape, *, source_length: int | None = None) -> int:
     """FLOPs of the matrix products in all layers, as the library runs them.
 
-    An encoder layer: 8Nd² + 4N²d + 4N·d·d_ff. A decoder layer has cross-attention beside that:
-    4Nd² for queries and output and 4N²d for the comparisons, and 4Nd² once for the memory's keys
-    and values. An autoregressive layer with a cache does the same sums except that its token t
-    looks back at t tokens, 2N(N+1)d in all. A non-autoregressive layer pays everything T times.
+    With a source of M tokens (N when source_length is None), an encoder layer takes
+    8Md² + 4M²d + 4M·d·d_ff. A decoder layer has cross-attention beside that: 4Nd² for queries and
+    output, 4NMd for the comparisons, and 4Md² once for the memory's keys and values. An
+    autoregressive layer with a cache does the same sums except that its token t looks back at t
+    tokens, 2N(N+1)d in all. A non-autoregressive layer pays everything T times.
     """
+    m = shape.length if source_length is None else source_length
+    if m < 1:
+        raise ValueError(f"source_length is {m}; it must be at least 1.")
     n, d = shape.length, shape.d_model
-    tokens = 8 * n * d * d + 4 * n * d * shape.d_ff  # projections and feed-forward
-    cross = 4 * n * d * d + 4 * n * n * d + 4 * n * d * d
-    encoder = shape.n_encoder_layers * (tokens + 4 * n * n * d)
+    each = 8 * d * d + 4 * d * shape.d_ff  # projections and feed-forward of a token
+    tokens = n * each
+    cross = 4 * n * d * d + 4 * n * m * d + 4 * m * d * d
+    encoder = shape.n_encoder_layers * (m * each + 4 * m * m * d)
     if shape.iterations is None:
         return encoder + shape.n_decoder_layers * (tokens + cross + 2 * n * (n + 1) * d)
     passes = shape.n_decoder_layers * shape.iterations

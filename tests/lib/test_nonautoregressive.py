@@ -264,13 +264,13 @@ class CountCalls:
 
 
 @pytest.mark.parametrize("iterations", [None, 1, 3])
-@pytest.mark.parametrize(("deep", "shallow"), [(3, 1), (1, 2)])
-def test_the_formulas_count_what_runs(iterations, deep, shallow):
+@pytest.mark.parametrize(("deep", "shallow", "source_length"), [(3, 1, 6), (1, 2, 4)])
+def test_the_formulas_count_what_runs(iterations, deep, shallow, source_length):
     length = 6
     config = TransformerConfig(
         11, d_model=12, n_heads=3, n_layers=deep, n_decoder_layers=shallow, d_ff=20
     )
-    source = torch.randint(4, 11, (1, length))
+    source = torch.randint(4, 11, (1, source_length))
     shape = TranslationShape(
         length=length,
         n_encoder_layers=deep,
@@ -297,7 +297,11 @@ def test_the_formulas_count_what_runs(iterations, deep, shallow):
     with CountCalls(model) as counted, sdpa_kernel(SDPBackend.MATH), counter:
         write()
     assert counted.calls == layer_calls(shape)
-    assert counter.get_total_flops() - outside == translation_flops(shape)
+    assert counter.get_total_flops() - outside == translation_flops(
+        shape, source_length=source_length
+    )
+    if source_length == length:
+        assert translation_flops(shape) == translation_flops(shape, source_length=length)
 
 
 def test_the_formulas_grow_as_the_paper_says():
@@ -386,5 +390,8 @@ class TestBadInput:
             distill(EncoderDecoder(SMALL), source, bos=1, eos=2, max_new_tokens=3, batch_size=0)
         with pytest.raises(ValueError, match="iterations is 0"):
             TranslationShape(length=4, n_encoder_layers=1, n_decoder_layers=1, iterations=0)
+        shape = TranslationShape(length=4, n_encoder_layers=1, n_decoder_layers=1)
+        with pytest.raises(ValueError, match="source_length is 0"):
+            translation_flops(shape, source_length=0)
         with pytest.raises(ValueError, match="length is 0"):
             TranslationShape(length=0, n_encoder_layers=1, n_decoder_layers=1)
