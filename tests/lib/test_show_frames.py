@@ -19,6 +19,12 @@ def powers(base: int, exponent: int) -> str:
     return f"{base} to the {exponent} is {base**exponent}"
 
 
+@pytest.fixture(autouse=True)
+def no_figures() -> None:
+    """Other tests of the same process may have left figures open."""
+    plt.close("all")
+
+
 @pytest.fixture
 def site(monkeypatch) -> None:
     monkeypatch.setenv("FRUGAL_SITE", "1")
