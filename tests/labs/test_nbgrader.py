@@ -70,6 +70,7 @@ def test_release_holds_no_solution_and_no_hidden_test(course: Path, lab: Lab) ->
     assert "MUTANT" not in text
     assert text.count("# YOUR CODE HERE") >= len(lab.source.questions)
     for question in lab.source.questions:
+        assert re.search(r"^def .*$", question.solution, re.MULTILINE)[0] in text
         for case in question.cases:
             name = re.search(r"def (\w+)", case.code)[1]
             assert (name in text) is not case.hidden
