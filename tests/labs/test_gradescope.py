@@ -15,8 +15,6 @@ from labtools.autograder import REQUIREMENTS, requirements, write_autograder
 from labtools.build import Lab
 from tests.labs.conftest import ROOT, Student
 
-pytestmark = pytest.mark.xdist_group("gradescope")
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:

@@ -15,8 +15,6 @@ from traitlets.config import Config
 from labtools.build import Lab
 from labtools.nbgrader import export_nbgrader, nbgrader_notebook
 
-pytestmark = pytest.mark.xdist_group("nbgrader")
-
 
 @pytest.fixture(scope="module")
 def _alembic_on_the_path() -> Iterator[None]:

@@ -79,7 +79,6 @@ def wrong(student: Student, tmp_path_factory) -> NotebookNode:
     return execute(notebook, tmp_path_factory.mktemp("home"), "lab01.ipynb")
 
 
-@pytest.mark.xdist_group("student-blank")
 def test_blank_runs_to_its_end_and_says_what_is_missing(blank: NotebookNode, lab: Lab) -> None:
     for cell in blank.cells:
         assert all(output.output_type != "error" for output in cell.get("outputs", [])), cell.source
@@ -95,7 +94,6 @@ def test_blank_runs_to_its_end_and_says_what_is_missing(blank: NotebookNode, lab
     assert all("Nothing to see yet" in said(blank, cell.source) for cell in looks)
 
 
-@pytest.mark.xdist_group("student-wrong")
 @pytest.mark.parametrize(
     ("cell", "sentences"),
     [
@@ -153,7 +151,6 @@ def test_wrong_answers_are_explained(
         assert sentence in words, words
 
 
-@pytest.mark.xdist_group("student-solved")
 def test_solved_notebook_shows_its_pictures_and_its_score(lab: Lab, tmp_path: Path) -> None:
     solved = nbformat.read(ROOT / "solutions" / "lab01.ipynb", as_version=4)
     notebook = execute(solved, tmp_path, "lab01.ipynb")
