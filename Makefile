@@ -36,12 +36,12 @@ serve: $(STAMP)
 	$(BIN)/python -m booktools serve
 
 live: $(STAMP)
-	$(BIN)/jupytext-config set-default-viewer
+	$(BIN)/jupytext-config set-default-viewer markdown
 	$(BIN)/jupyter lab --notebook-dir=.
 
 test: $(STAMP)
 	$(BIN)/python -m booktools build
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 labs: $(STAMP)
 	$(BIN)/python -m labtools build
