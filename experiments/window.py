@@ -2,7 +2,9 @@
 
 A causal model of two layers over 128 characters whose heads see 1 to 64 characters back, or all.
 Bits a character on the second half of held-out pieces, where every window is full, and how far two
-layers reach. About 10 seconds a run on one core.
+layers reach. Rotary positions: with sinusoidal ones, 200 updates left full attention a bit behind
+any window, which said how slowly those are learned and nothing about the past. About 40 seconds a
+run on one core.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from frugal.data import text
 from frugal.model import Decoder, TransformerConfig
 from frugal.training import train
 
-STEPS = 200
+STEPS = 600
 LENGTH = 128
 BATCH = 16
 N_LAYERS = 2
@@ -43,6 +45,7 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
             d_model=64,
             n_heads=4,
             n_layers=N_LAYERS,
+            positions="rope",
             make_attend=lambda index, config: attend,
         )
     )

@@ -13,7 +13,17 @@ import dataclasses
 
 import pandas as pd
 
-from frugal.data import copying, dates, digits, listops, numbers, recall, retrieval, text
+from frugal.data import (
+    copying,
+    dates,
+    digits,
+    listops,
+    lost_in_the_middle,
+    numbers,
+    recall,
+    retrieval,
+    text,
+)
 from frugal.data.sequences import IGNORE, SequenceBatch, accuracy
 from frugal.data.source import MissingSource, Source
 from frugal.data.vocabulary import CharacterVocabulary, WordVocabulary
@@ -30,6 +40,7 @@ __all__ = [
     "dates",
     "digits",
     "listops",
+    "lost_in_the_middle",
     "numbers",
     "recall",
     "retrieval",
@@ -40,6 +51,10 @@ __all__ = [
 
 def sources() -> pd.DataFrame:
     """The card of every data set of the book, one a row: licence, origin, split, ..."""
-    modules = (text, dates, numbers, digits, copying, recall, retrieval, listops)
+    modules = (
+        *(text, dates, numbers, digits),
+        *(copying, recall, retrieval, listops),
+        lost_in_the_middle,
+    )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")
