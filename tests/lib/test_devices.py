@@ -40,6 +40,7 @@ from frugal.attention import (
     swin,
 )
 from frugal.feedforward import dense
+from frugal.tokens import latents
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
 FILES = (
@@ -213,6 +214,20 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     swin.SwinBlock: lambda: built(swin.SwinBlock, 8, 2, 4, 2)(picture()),
     swin.SwinEncoder: lambda: built(swin.SwinEncoder, 8, 2, 4, depths=(2, 1))(picture()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+    latents.CrossAttention: lambda: built(latents.CrossAttention, 8, 6, 4, 2)(rows(), rows(6)),
+    latents.LatentLayer: lambda: built(latents.LatentLayer, 8, 2, d_context=6)(
+        rows(), rows(6), padding=real()
+    ),
+    latents.PerceiverIO: lambda: built(latents.PerceiverIO, 8, 4, 3, d_query=6, n_heads=2)(
+        rows(), rows(6)[:1], real()
+    ),
+    latents.LatentStack: lambda: built(
+        latents.LatentStack,
+        [built(model.TransformerLayer, CONFIG, 0)],
+        d_model=8,
+        n_heads=2,
+        n_latents=3,
+    )(rows(), padding=real()),
     norms.norm: lambda: built(norms.norm, "rms", 8)(rows()),
     positions.sinusoidal_positions: lambda: positions.sinusoidal_positions(
         5, 8, device=rows().device
@@ -285,6 +300,8 @@ NO_CASE = {
     pieces.hide_keys,
     pieces.attend_by_heads,
     pieces.attend_in_pieces,
+    # A parameter's first values; every case with latents makes one.
+    latents.new_latents,
     softmax.check_heads,
     softmax.check_mask,
     softmax.Recorder,

@@ -1,0 +1,278 @@
+"""Read M inputs into N latents, think there, and answer O queries: linear in inputs and outputs.
+
+Attention among M inputs costs M². Here N learned vectors, the *latents*, attend to the inputs once;
+all layers after that work on the latents alone; at last every output asks the latents with a query
+of its own, so that there may be as many outputs as one likes, of any kind.
+
+Source: jaegle2022perceiverio; the latents without the output queries: jaegle2021perceiver. Cost for
+M inputs, N latents, L layers and O queries of width d: 4·d·(M·N + L·N² + N·O) FLOPs beside the
+projections, where full attention takes 4·d·L·M².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.softmax import MultiHeadAttention, check_mask
+from frugal.feedforward.dense import DenseFeedForward
+from frugal.norms import norm
+
+
+class CrossAttention(MultiHeadAttention):
+    """`MultiHeadAttention` from queries of one width to a context of another.
+
+    d_query, d_context: widths of x and context. d_model: of all heads together.
+    Shapes: x (batch, queries, d_query), context (batch, keys, d_context) -> as x.
+    """
+
+    def __init__(
+        self, d_query: int, d_context: int, d_model: int, n_heads: int, *, dropout: float = 0.0
+    ) -> None:
+        super().__init__(d_model, n_heads, dropout=dropout)
+        self.to_q = nn.Linear(d_query, d_model)
+        self.to_k = nn.Linear(d_context, d_model)
+        self.to_v = nn.Linear(d_context, d_model)
+        self.to_out = nn.Linear(d_model, d_query)
+        for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch queries d_query"],
+        context: Float[Tensor, "batch keys d_context"],
+        **options: Any,
+    ) -> Float[Tensor, "batch queries d_query"]:
+        """options: passed on to the heads (mask, padding)."""
+        for name, given, projection in (("x", x, self.to_q), ("context", context, self.to_k)):
+            if given.ndim != 3 or given.shape[-1] != projection.in_features:
+                raise ValueError(
+                    f"{name} has shape {tuple(given.shape)}; "
+                    f"it must be (batch, length, {projection.in_features})."
+                )
+        q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
+        k, v = self.split(self.to_k(context)), self.split(self.to_v(context))
+        if self.recorder is not None:
+            recorder, name = self.recorder
+            recorder.weights[name] = self.weights(q, k, options).detach()
+        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
+
+
+class LatentLayer(nn.Module):
+    """Attend, to a context or to itself, then the feed-forward network, each around a residual.
+
+    d_model: width of x. d_context: width of the context; None for self-attention. d_heads: of all
+    heads together, d_model when None. d_ff: d_model when None, as in the paper.
+    residual: add x to what the attention gives. Without it x is only asked, not answered with:
+    for queries that are places where the answers are colors.
+
+    Shapes: x (batch, queries, d_model), context (batch, keys, d_context) -> as x.
+    Source: jaegle2022perceiverio, section 3.1; both sides are normalised before they meet.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        *,
+        d_context: int | None = None,
+        d_heads: int | None = None,
+        d_ff: int | None = None,
+        activation: str = "gelu",
+        dropout: float = 0.0,
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        self.residual = residual
+        self.norm = norm("layer", d_model)
+        self.context_norm = None if d_context is None else norm("layer", d_context)
+        if d_context is None:
+            self.attention = MultiHeadAttention(d_model, n_heads, dropout=dropout)
+        else:
+            heads = d_model if d_heads is None else d_heads
+            self.attention = CrossAttention(d_model, d_context, heads, n_heads, dropout=dropout)
+        hidden = d_model if d_ff is None else d_ff
+        self.feed_forward_norm = norm("layer", d_model)
+        self.feed_forward = DenseFeedForward(
+            d_model, hidden, activation=activation, dropout=dropout
+        )
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch queries d_model"],
+        context: Float[Tensor, "batch keys d_context"] | None = None,
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Float[Tensor, "batch queries d_model"]:
+        """padding: True = real key."""
+        if (context is None) != (self.context_norm is None):
+            raise ValueError(
+                "context is missing; this layer attends to one."
+                if context is None
+                else "context is given; this layer attends to itself alone."
+            )
+        sources = () if context is None else (self.context_norm(context),)
+        out = self.attention(self.norm(x), *sources, padding=padding)
+        x = x + out if self.residual else out
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+def new_latents(n_latents: int, d_latent: int) -> nn.Parameter:
+    """(n_latents, d_latent), small and all different: equal ones would stay equal forever."""
+    if n_latents < 1 or d_latent < 1:
+        raise ValueError(f"{n_latents=} and {d_latent=}; both must be at least 1.")
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(n_latents, d_latent), std=0.02))
+
+
+class PerceiverIO(nn.Module):
+    """Encode inputs into latents, process the latents, decode them with output queries.
+
+    d_input: width of the inputs, positions included: attention is blind to order, so the caller
+    adds or concatenates them. d_latent, n_latents: of the array that everything passes through.
+    d_query: width of the output queries and of the outputs, d_latent when None.
+    n_layers: self-attention layers on the latents. n_blocks: how often these layers are run, with
+    the same weights. n_heads: of those layers. n_cross_heads: of encode and decode.
+    widening: hidden width of every feed-forward network, over the width of its input.
+    query_residual: whether a query is added to its answer (see `LatentLayer`).
+
+    Shapes: inputs (batch, inputs, d_input), queries (batch or 1, outputs, d_query), padding (batch,
+    inputs), True = real input -> (batch, outputs, d_query). An output depends on its own query and
+    the inputs, not on the other queries.
+
+    `frugal.attention.softmax.recording(model)` gives what the latents look at: the weights named
+    "encoder.attention", (batch, n_cross_heads, n_latents, inputs); "decoder.attention" likewise.
+
+    Source: jaegle2022perceiverio, section 3.
+    """
+
+    def __init__(
+        self,
+        d_input: int,
+        d_latent: int,
+        n_latents: int,
+        *,
+        d_query: int | None = None,
+        n_layers: int = 4,
+        n_blocks: int = 1,
+        n_heads: int = 4,
+        n_cross_heads: int = 1,
+        widening: int = 1,
+        activation: str = "gelu",
+        dropout: float = 0.0,
+        query_residual: bool = True,
+    ) -> None:
+        super().__init__()
+        d_query = d_latent if d_query is None else d_query
+        sizes = {"d_input": d_input, "d_query": d_query, "n_blocks": n_blocks, "widening": widening}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; it must be at least 1.")
+        if n_layers < 0:
+            raise ValueError(f"n_layers is {n_layers}; it must be 0 or more.")
+        self.d_input, self.n_blocks = d_input, n_blocks
+        self.latents = new_latents(n_latents, d_latent)
+        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = LatentLayer(
+            d_latent,
+            n_cross_heads,
+            d_context=d_input,
+            d_heads=d_latent,
+            d_ff=widening * d_latent,
+            **options,
+        )
+        self.layers = nn.ModuleList(
+            LatentLayer(d_latent, n_heads, d_ff=widening * d_latent, **options)
+            for _ in range(n_layers)
+        )
+        self.decoder = LatentLayer(
+            d_query,
+            n_cross_heads,
+            d_context=d_latent,
+            d_heads=d_latent,
+            d_ff=widening * d_query,
+            residual=query_residual,
+            **options,
+        )
+
+    def encode(
+        self,
+        inputs: Float[Tensor, "batch inputs d_input"],
+        padding: Bool[Tensor, "batch inputs"] | None = None,
+    ) -> Float[Tensor, "batch n_latents d_latent"]:
+        """The latents after they read the inputs and were processed; the only step that sees M."""
+        if inputs.ndim != 3 or inputs.shape[-1] != self.d_input or inputs.shape[1] == 0:
+            raise ValueError(
+                f"inputs have shape {tuple(inputs.shape)}; they must be (batch, inputs, "
+                f"{self.d_input}) with at least one input."
+            )
+        check_mask("padding", padding, tuple(inputs.shape[:2]))
+        latents = self.latents.expand(len(inputs), -1, -1)
+        latents = self.encoder(latents, inputs, padding=padding)
+        for _ in range(self.n_blocks):
+            for layer in self.layers:
+                latents = layer(latents)
+        return latents
+
+    def decode(
+        self,
+        latents: Float[Tensor, "batch n_latents d_latent"],
+        queries: Float[Tensor, "#batch outputs d_query"],
+    ) -> Float[Tensor, "batch outputs d_query"]:
+        """An answer to each query; queries of batch 1 are asked of every example."""
+        if queries.ndim != 3 or queries.shape[0] not in (1, len(latents)):
+            raise ValueError(
+                f"queries have shape {tuple(queries.shape)}; they must be (batch, outputs, "
+                f"{self.decoder.norm.normalized_shape[0]}) with batch 1 or {len(latents)}."
+            )
+        return self.decoder(queries.expand(len(latents), -1, -1), latents)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch inputs d_input"],
+        queries: Float[Tensor, "#batch outputs d_query"],
+        padding: Bool[Tensor, "batch inputs"] | None = None,
+    ) -> Float[Tensor, "batch outputs d_query"]:
+        return self.decode(self.encode(inputs, padding), queries)
+
+
+class LatentStack(nn.Module):
+    """The layers of an `Encoder`, run on latents: for `TransformerConfig(make_stack=...)`.
+
+    layers: what `make_stack` is given. d_model, n_heads: of the configuration. n_latents: N.
+
+    The embedded tokens are the inputs, and again the output queries, so that token in and vector
+    out keep their places: (batch, length, d_model) -> (batch, length, d_model). The encoder around
+    it adds the positions. Every position sees every other, so causal=True and a memory are refused.
+    """
+
+    def __init__(
+        self, layers: Sequence[nn.Module], *, d_model: int, n_heads: int, n_latents: int
+    ) -> None:
+        super().__init__()
+        self.latents = new_latents(n_latents, d_model)
+        self.encoder = LatentLayer(d_model, n_heads, d_context=d_model)
+        self.layers = nn.ModuleList(layers)
+        self.decoder = LatentLayer(d_model, n_heads, d_context=d_model)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        memory: Tensor | None = None,
+        *,
+        padding: Bool[Tensor, "batch length"] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        refused = {"memory": memory, **options}
+        for name, value in refused.items():
+            if value is not None and value is not False:
+                raise ValueError(f"{name} is given; latents mix all positions, so it must not be.")
+        latents = self.encoder(self.latents.expand(len(x), -1, -1), x, padding=padding)
+        for layer in self.layers:
+            latents = layer(latents)
+        return self.decoder(x, latents)
