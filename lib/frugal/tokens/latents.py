@@ -127,7 +127,9 @@ def new_latents(n_latents: int, d_latent: int) -> nn.Parameter:
     """(n_latents, d_latent), small and all different: equal ones would stay equal forever."""
     if n_latents < 1 or d_latent < 1:
         raise ValueError(f"{n_latents=} and {d_latent=}; both must be at least 1.")
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(n_latents, d_latent), std=0.02))
+    latents = nn.Parameter(torch.empty(n_latents, d_latent))
+    nn.init.normal_(latents, std=0.02)
+    return latents
 
 
 class PerceiverIO(nn.Module):
