@@ -29,7 +29,7 @@ _FORBIDDEN = "widget-view+json"
 
 
 def add_static_files(app: Sphinx, config: Config) -> None:
-    """Serve `static/` and the files that are made here; every page has the two style sheets."""
+    """Serve `static/` and the files that are made here; every page has what is listed."""
     made = Path(app.outdir).parent / "booktools_static"
     (made / _FOLDER).mkdir(parents=True, exist_ok=True)
     (made / _FOLDER / "figure.css").write_text(figure_style(), encoding="utf-8")
@@ -39,6 +39,7 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path += [str(_STATIC), str(made)]
     app.add_css_file(f"{_FOLDER}/figure.css")
     app.add_css_file("book.css")
+    app.add_js_file("scroll.js", loading_method="defer")
 
 
 def vega_script() -> str:

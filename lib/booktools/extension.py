@@ -36,6 +36,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _state() -> str:
     digest = hashlib.sha256(figure_style().encode())
     for path in sorted(Path(__file__).parent.rglob("*")):
-        if path.suffix in {".py", ".css", ".svg"}:
+        if path.suffix in {".py", ".css", ".js", ".svg"}:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,0 +1,15 @@
+// What is wider than the page scrolls sideways; the keyboard must reach it to scroll it.
+const WIDE = 'mjx-container[display="true"], .bd-content .cell_output table, .frugal-table';
+
+function reach() {
+  for (const box of document.querySelectorAll(WIDE)) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  reach();
+  new ResizeObserver(reach).observe(document.body);
+});
