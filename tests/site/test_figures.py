@@ -56,13 +56,17 @@ def seen_to_change(figure: Locator, before: bytes, seconds: float = 1.0) -> bool
 
 
 def controls_of(figure: Locator) -> Iterator[Locator]:
-    """Ranges, lists and boxes first; buttons last, when there is something for them to undo."""
-    every = figure.locator(CONTROLS)
-    places = list(range(every.count()))
-    places.sort(key=lambda place: kind_of(every.nth(place)) == "button")
+    """Ranges, lists and boxes first; buttons last, when there is something for them to undo.
+
+    What is enabled now counts, and keeps its number when moving another control disables it.
+    """
+    count = figure.locator(CONTROLS).evaluate_all(
+        "(all) => all.forEach((it, place) => { it.dataset.control = place; }) ?? all.length"
+    )
+    every = [figure.locator(f'[data-control="{place}"]') for place in range(count)]
+    every.sort(key=lambda control: kind_of(control) == "button")
     groups: set[str] = set()
-    for place in places:
-        control = every.nth(place)
+    for control in every:
         group = control.get_attribute("name") if kind_of(control) == "radio" else None
         if group:
             if group in groups:
