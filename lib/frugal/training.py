@@ -57,8 +57,8 @@ class History:
     """
 
     steps: int = 0
-    losses: list[float] = dataclasses.field(default_factory=list)
-    learning_rates: list[float] = dataclasses.field(default_factory=list)
+    losses: list[float] = dataclasses.field(default_factory=list, repr=False)
+    learning_rates: list[float] = dataclasses.field(default_factory=list, repr=False)
     evaluations: list[dict[str, float]] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     stopped: Literal["steps", "seconds"] = "steps"
