@@ -40,6 +40,7 @@ from frugal.attention import (
     swin,
 )
 from frugal.feedforward import dense
+from frugal.mixing import convolution, fourier, shapes, synthesizer
 from frugal.tokens import latents
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
@@ -213,6 +214,23 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     swin.PatchMerging: lambda: built(swin.PatchMerging, 8)(picture()),
     swin.SwinBlock: lambda: built(swin.SwinBlock, 8, 2, 4, 2)(picture()),
     swin.SwinEncoder: lambda: built(swin.SwinEncoder, 8, 2, 4, depths=(2, 1))(picture()),
+    fourier.fourier_mix: lambda: fourier.fourier_mix(rows()),
+    fourier.FourierMixing: lambda: built(fourier.FourierMixing)(rows(), padding=real()),
+    convolution.lightweight_conv: lambda: convolution.lightweight_conv(
+        rows(), heads()[0, :, :, 0].softmax(-1)[:2]
+    ),
+    convolution.dynamic_conv: lambda: convolution.dynamic_conv(
+        rows(), rows()[:, :, :6].unflatten(2, (2, 3)), causal=True
+    ),
+    convolution.LightweightConv: lambda: built(convolution.LightweightConv, 8, 2, 3, causal=True)(
+        rows(), padding=real()
+    ),
+    convolution.DynamicConv: lambda: built(convolution.DynamicConv, 8, 2, 3, causal=False)(
+        rows(), padding=real()
+    ),
+    synthesizer.Synthesizer: lambda: built(
+        synthesizer.Synthesizer, 8, 2, 6, kind="factorized", plus=True, alpha=True, causal=True
+    )(rows(), padding=real()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
     latents.CrossAttention: lambda: built(latents.CrossAttention, 8, 6, 4, 2)(rows(), rows(6)),
     latents.LatentLayer: lambda: built(latents.LatentLayer, 8, 2, d_context=6)(
@@ -304,6 +322,9 @@ NO_CASE = {
     latents.new_latents,
     softmax.check_heads,
     softmax.check_mask,
+    shapes.check_input,
+    shapes.check_divides,
+    shapes.hide_padding,
     softmax.Recorder,
     model.TransformerConfig,
     model.LayerCache,
