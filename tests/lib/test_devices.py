@@ -35,13 +35,15 @@ from frugal.attention import (
     pattern_pieces,
     patterns,
     pieces,
+    relative,
     softmax,
     span,
     swin,
 )
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
-from frugal.tokens import latents
+from frugal.tokens import latents, pooling
+from frugal.tokens import cost as token_cost
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
 FILES = (
@@ -204,6 +206,13 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),
     span.span_penalty: lambda: span.span_penalty(built(span.AdaptiveSpan, 3, 8)),
+    relative.RelativeAttention: lambda: built(relative.RelativeAttention, 3, 12, first_apart=True)(
+        heads()[:, :, :3],
+        heads(),
+        heads(),
+        query_places=torch.arange(3, device=Place.device) * 2,
+        padding=real(),
+    ),
     swin.ShiftedWindowAttention: lambda: built(swin.ShiftedWindowAttention, 8, 2, 4, 2)(picture()),
     swin.shifted_window_mask: lambda: swin.shifted_window_mask(
         5, 6, window=4, shift=(2, 2), device=picture().device
@@ -246,6 +255,17 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         n_heads=2,
         n_latents=3,
     )(rows(), padding=real()),
+    pooling.pool: lambda: pooling.pool(rows(), real(), keep_first=True),
+    pooling.pool_padding: lambda: pooling.pool_padding(real()),
+    pooling.upsample: lambda: pooling.upsample(rows(), 9, factor=2, keep_first=True),
+    pooling.FunnelStack: lambda: built(
+        pooling.FunnelStack,
+        [built(model.TransformerLayer, CONFIG, index) for index in range(3)],
+        blocks=(1, 1),
+    )(rows(), padding=real()),
+    pooling.FunnelEncoder: lambda: built(
+        pooling.FunnelEncoder, CONFIG, blocks=(1, 1), keep_first=True, relative=True
+    )(ids(), real()),
     norms.norm: lambda: built(norms.norm, "rms", 8)(rows()),
     positions.sinusoidal_positions: lambda: positions.sinusoidal_positions(
         5, 8, device=rows().device
@@ -320,6 +340,13 @@ NO_CASE = {
     pieces.attend_in_pieces,
     # A parameter's first values; every case with latents makes one.
     latents.new_latents,
+    # Arithmetic on sizes.
+    pooling.pooled_length,
+    token_cost.layer_flops,
+    token_cost.FunnelLayerCost,
+    token_cost.funnel_flops,
+    token_cost.PerceiverCost,
+    token_cost.perceiver_flops,
     softmax.check_heads,
     softmax.check_mask,
     shapes.check_input,

@@ -177,7 +177,7 @@ class PerceiverIO(nn.Module):
                 raise ValueError(f"{name} is {size}; it must be at least 1.")
         if n_layers < 0:
             raise ValueError(f"n_layers is {n_layers}; it must be 0 or more.")
-        self.d_input, self.n_blocks = d_input, n_blocks
+        self.d_input, self.d_query, self.n_blocks = d_input, d_query, n_blocks
         self.latents = new_latents(n_latents, d_latent)
         options: dict[str, Any] = {"activation": activation, "dropout": dropout}
         self.encoder = LatentLayer(
@@ -227,10 +227,11 @@ class PerceiverIO(nn.Module):
         queries: Float[Tensor, "#batch outputs d_query"],
     ) -> Float[Tensor, "batch outputs d_query"]:
         """An answer to each query; queries of batch 1 are asked of every example."""
-        if queries.ndim != 3 or queries.shape[0] not in (1, len(latents)):
+        fit = queries.ndim == 3 and queries.shape[0] in (1, len(latents))
+        if not fit or queries.shape[-1] != self.d_query:
             raise ValueError(
                 f"queries have shape {tuple(queries.shape)}; they must be (batch, outputs, "
-                f"{self.decoder.norm.normalized_shape[0]}) with batch 1 or {len(latents)}."
+                f"{self.d_query}) with batch 1 or {len(latents)}."
             )
         return self.decoder(queries.expand(len(latents), -1, -1), latents)
 
