@@ -42,8 +42,8 @@ from frugal.attention import (
 )
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
-from frugal.tokens import latents, pooling
 from frugal.tokens import cost as token_cost
+from frugal.tokens import latents, pooling
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
 FILES = (
