@@ -15,7 +15,6 @@ HIDE_CONTROLS = """
 .frugal-figure :is(input, select, button, output) { opacity: 0 !important; }
 .frugal-figure * { transition: none !important; caret-color: transparent !important; }
 """
-CONTROLS = "input:enabled, select:enabled, button:enabled"
 # What a reader may press to move each kind of control, until the picture has changed.
 KEYS = {
     "range": ("ArrowRight", "ArrowLeft", "End", "Home"),
@@ -58,15 +57,15 @@ def seen_to_change(figure: Locator, before: bytes, seconds: float = 1.0) -> bool
 def controls_of(figure: Locator) -> Iterator[Locator]:
     """Ranges, lists and boxes first; buttons last, when there is something for them to undo.
 
-    What is enabled now counts, and keeps its number when moving another control disables it.
+    What is enabled now counts. A control is found by its place among all, so that it stays the
+    same one when moving another disables it, or draws it anew.
     """
-    count = figure.locator(CONTROLS).evaluate_all(
-        "(all) => all.forEach((it, place) => { it.dataset.control = place; }) ?? all.length"
-    )
-    every = [figure.locator(f'[data-control="{place}"]') for place in range(count)]
-    every.sort(key=lambda control: kind_of(control) == "button")
+    every = figure.locator("input, select, button")
+    enabled = every.evaluate_all("(all) => all.flatMap((it, at) => it.disabled ? [] : [at])")
+    controls = [every.nth(place) for place in enabled]
+    controls.sort(key=lambda control: kind_of(control) == "button")
     groups: set[str] = set()
-    for control in every:
+    for control in controls:
         group = control.get_attribute("name") if kind_of(control) == "radio" else None
         if group:
             if group in groups:
