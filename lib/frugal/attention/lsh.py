@@ -94,7 +94,7 @@ def lsh_visible(
     Itself only where it sees no other. For pictures and tests; it saves nothing.
     """
     _check(qk, qk, bucket_size, n_hashes, 1.0)
-    batch, heads, length, _ = qk.shape
+    batch, _, length, _ = qk.shape
     check_mask("padding", padding, (batch, length))
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
@@ -184,7 +184,7 @@ def _buckets(
     generator: torch.Generator | None,
     n_buckets: Buckets | None,
 ) -> Tensor:
-    batch, heads, length, head_dim = qk.shape
+    _, heads, length, head_dim = qk.shape
     rotations = random_rotations(
         default_buckets(length, chunk) if n_buckets is None else n_buckets,
         n_hashes=n_hashes,

@@ -9,7 +9,6 @@ given the joint output and the joint normaliser, from which the kernel rebuilds 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +101,7 @@ def _with_previous(x: Tensor, n_chunks: int) -> Tensor:
 
 
 def _unseen_alone(order: Int64[Tensor, "sequences chunks chunk"], causal: bool) -> Tensor:
-    """What a round hides for itself: a token's own key, later keys, and a chunk before the first."""
+    """What any round hides: a token's own key, later keys, and what is before the first chunk."""
     sequences, n_chunks, chunk = order.shape
     if causal:
         position = order.to(torch.int16 if n_chunks * chunk < 2**15 else torch.int32)
