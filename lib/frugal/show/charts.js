@@ -27,6 +27,16 @@ function resolved(config, el) {
   return typeof config === "string" && config.startsWith("--") ? color(el, config) : config;
 }
 
+// Vega-Lite cannot fit panels below each other to a container, so their widths are set here.
+const MARGIN = 80; // for the y axis, its labels and its title
+const NARROWEST = 180;
+
+function fitted(spec, width) {
+  const copy = structuredClone(spec);
+  for (const panel of copy.vconcat ?? []) panel.width = Math.max(width - MARGIN, NARROWEST);
+  return copy;
+}
+
 export default {
   async render({ model, el }) {
     const embed = await vegaEmbed();
@@ -37,6 +47,7 @@ export default {
     el.replaceChildren(place);
     let embedded;
     let drawing = Promise.resolve();
+    let drawnAt;
 
     const draw = async () => {
       const values = embedded ? bound.map((name) => [name, embedded.view.signal(name)]) : [];
@@ -44,7 +55,8 @@ export default {
       place.replaceChildren();
       const config = resolved(model.get("config"), el);
       const options = { actions: false, renderer: "svg", config };
-      embedded = await embed(place, structuredClone(spec), options);
+      drawnAt = place.clientWidth;
+      embedded = await embed(place, fitted(spec, drawnAt), options);
       for (const [name, value] of values) embedded.view.signal(name, value);
       await embedded.view.runAsync();
       for (const name of bound) {
@@ -59,6 +71,7 @@ export default {
     // Vega measures its container while the window changes, before the page has settled.
     const sizes = new ResizeObserver(() => {
       if (spec.width === "container") embedded.view.width(place.clientWidth).runAsync();
+      else if (spec.vconcat && place.clientWidth !== drawnAt) drawNext();
     });
     sizes.observe(place);
     const stop = onThemeChange(el, drawNext);
