@@ -22,11 +22,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 from frugal import (
     decoding,
     distillation,
+    drawer,
     embeddings,
     model,
     nonautoregressive,
     norms,
     positions,
+    retriever,
 )
 from frugal.attention import (
     block_sparse,
@@ -40,10 +42,12 @@ from frugal.attention import (
     span,
     swin,
 )
+from frugal.data.cabinets import CabinetBatch
+from frugal.data.retrieval import RetrievalBatch
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
 from frugal.tokens import cost as token_cost
-from frugal.tokens import latents, pooling
+from frugal.tokens import counts, frames, latents, patches, pooling
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
 FILES = (
@@ -54,6 +58,8 @@ FILES = (
     "decoding",
     "nonautoregressive",
     "distillation",
+    "drawer",
+    "retriever",
 )
 
 CONFIG = model.TransformerConfig(vocab_size=11, d_model=8, n_heads=2, n_layers=2)
@@ -137,6 +143,10 @@ def real() -> Tensor:
     return torch.ones(2, 5, dtype=torch.bool, device=Place.device)
 
 
+def asked() -> RetrievalBatch:
+    return RetrievalBatch(ids(), ids(), ids()[:, :2])
+
+
 def masked_translator() -> nn.Module:
     return built(nonautoregressive.MaskedTranslator, CONFIG, mask=3, max_target_length=6)
 
@@ -157,6 +167,18 @@ def with_cache() -> Tensor:
 
 def picture() -> Tensor:
     return torch.randn(2, 5, 6, 8, device=Place.device)
+
+
+def sound() -> Tensor:
+    return torch.randn(2, 64, device=Place.device)
+
+
+def cube() -> Tensor:
+    return torch.randn(2, 4, 4, 4, 4, device=Place.device)
+
+
+def actor() -> nn.Module:
+    return built(drawer.VoxelActor, side=4, patch=2, d_model=8, n_latents=3, n_heads=2)
 
 
 def recorded() -> Tensor:
@@ -321,10 +343,47 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     distillation.distill: lambda: distillation.distill(
         built(model.EncoderDecoder, CONFIG), ids(), bos=1, eos=2, max_new_tokens=3
     ),
+    retriever.PreviousTokenEmbedding: lambda: built(retriever.PreviousTokenEmbedding, 11, 8)(ids()),
+    retriever.Retriever: lambda: built(retriever.Retriever, "encoder-decoder", CONFIG)(asked()),
+    retriever.retrieval_loss: lambda: retriever.retrieval_loss(
+        built(retriever.Retriever, "decoder", CONFIG), asked()
+    ),
+    retriever.dip: lambda: retriever.dip(rows()),
+    patches.image_patches: lambda: patches.image_patches(picture(), patch=2),
+    patches.images_from_patches: lambda: patches.images_from_patches(
+        rows(8)[:, :4], patch=2, size=(4, 4)
+    ),
+    patches.voxel_patches: lambda: patches.voxel_patches(cube(), patch=2),
+    patches.voxels_from_patches: lambda: patches.voxels_from_patches(
+        rows(8)[:, :4], patch=2, size=(2, 4, 4)
+    ),
+    frames.waveform_frames: lambda: frames.waveform_frames(sound(), window=8, hop=4),
+    frames.waveform_from_frames: lambda: frames.waveform_from_frames(rows(), hop=4),
+    frames.spectrogram: lambda: frames.spectrogram(sound(), window=8, hop=4),
+    frames.waveform_from_spectrogram: lambda: frames.waveform_from_spectrogram(
+        frames.spectrogram(sound(), window=8, hop=4), window=8, hop=4
+    ),
+    frames.log_mel: lambda: frames.log_mel(sound(), window=16, hop=8, n_mels=4, sample_rate=16_000),
+    frames.mel_filters: lambda: frames.mel_filters(
+        window=16, n_mels=4, sample_rate=16_000, device=sound().device
+    ),
+    drawer.VoxelActor: lambda: actor()(cube(), ids()),
+    drawer.latent_gaze: lambda: drawer.latent_gaze(actor(), cube(), ids()).patches,
+    drawer.drawer_loss: lambda: drawer.drawer_loss(
+        actor(), CabinetBatch(cube(), ids(), ids()[:, 0], ids()[:, :3, None].expand(-1, -1, 3))
+    ),
 }
 
 # Checks and records: they make no tensors, or every case above goes through them.
 NO_CASE = {
+    # Whole numbers and shares, not tensors.
+    counts.picture_tokens,
+    counts.voxel_tokens,
+    counts.sound_frames,
+    drawer.drawer_score,
+    drawer.DrawerScore,
+    drawer.LatentGaze,
+    retriever.accuracy_by_position,  # counts in whole numbers on the CPU
     # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
     *pattern_masks.RULES.values(),
     pattern_masks.pattern_rule,
