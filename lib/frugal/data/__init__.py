@@ -14,6 +14,7 @@ import dataclasses
 import pandas as pd
 
 from frugal.data import (
+    cabinets,
     copying,
     dates,
     digits,
@@ -23,6 +24,7 @@ from frugal.data import (
     recall,
     retrieval,
     text,
+    tones,
 )
 from frugal.data.sequences import IGNORE, SequenceBatch, accuracy
 from frugal.data.source import MissingSource, Source
@@ -36,6 +38,7 @@ __all__ = [
     "Source",
     "WordVocabulary",
     "accuracy",
+    "cabinets",
     "copying",
     "dates",
     "digits",
@@ -46,6 +49,7 @@ __all__ = [
     "retrieval",
     "sources",
     "text",
+    "tones",
 ]
 
 
@@ -55,6 +59,7 @@ def sources() -> pd.DataFrame:
         *(text, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
+        *(cabinets, tones),
     )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")
