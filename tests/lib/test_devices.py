@@ -46,8 +46,9 @@ from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
+from frugal.tokens import byte_pairs, byteformer, counts, frames, latents, patches, pooling
+from frugal.tokens import bytes as byte_ids
 from frugal.tokens import cost as token_cost
-from frugal.tokens import counts, frames, latents, patches, pooling
 
 FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward")
 FILES = (
@@ -263,6 +264,20 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         synthesizer.Synthesizer, 8, 2, 6, kind="factorized", plus=True, alpha=True, causal=True
     )(rows(), padding=real()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+    byte_ids.ByteTokenizer: lambda: byte_ids.ByteTokenizer().batch(["a", "ñ"], device=Place.device)[
+        0
+    ],
+    byte_ids.pad_rows: lambda: byte_ids.pad_rows([b"a", b"bc"], pad=256, device=Place.device)[0],
+    byte_pairs.BytePairTokenizer: lambda: byte_pairs.BytePairTokenizer.train(
+        "a text", vocab_size=259
+    ).batch(["a", "ñ"], device=Place.device)[0],
+    byteformer.StridedEmbedding: lambda: built(byteformer.StridedEmbedding, 8, kernel_size=4)(
+        ids(), real()
+    )[0],
+    byteformer.PairMerging: lambda: built(byteformer.PairMerging, 8)(rows(), real())[0],
+    byteformer.ByteFormer: lambda: built(byteformer.ByteFormer, 3, d_model=8, n_heads=2, window=1)(
+        ids(), real()
+    ),
     latents.CrossAttention: lambda: built(latents.CrossAttention, 8, 6, 4, 2)(rows(), rows(6)),
     latents.LatentLayer: lambda: built(latents.LatentLayer, 8, 2, d_context=6)(
         rows(), rows(6), padding=real()
@@ -397,6 +412,8 @@ NO_CASE = {
     pieces.hide_keys,
     pieces.attend_by_heads,
     pieces.attend_in_pieces,
+    # Characters, no tensors.
+    byte_pairs.visible_bytes,
     # A parameter's first values; every case with latents makes one.
     latents.new_latents,
     # Arithmetic on sizes.
