@@ -5,8 +5,9 @@ in 16 x 16, cut into patches of 2, 4, 8 or 16 pixels a side; which digit is it? 
 second with a chirp of a tenth of a second, in log-mel frames of one hop each and windows a quarter
 longer; where does its pitch go? The same encoder reads both, and only the number of tokens changes.
 Positions are rotary: with learned ones the chirps were hardly above chance in a trial of as many
-updates, for each place has to find out by itself what a neighbour is. Patches of one pixel, 256 tokens, would
-take as long as everything else together and are left out. About 14 seconds a run on one core.
+updates, for each place has to find out by itself what a neighbour is. Patches of one pixel, 256
+tokens, would take as long as everything else together and are left out. About 14 seconds a run on
+one core.
 """
 
 from __future__ import annotations
