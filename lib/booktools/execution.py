@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+from booktools.ahead import execute_ahead
 from booktools.dependencies import fingerprint
 from frugal.show.site import SITE_VARIABLE
 
@@ -41,8 +42,11 @@ def prepare_kernels(app: Sphinx, config: Config) -> None:
     os.environ.update(_ENVIRONMENT, IPYTHONDIR=str(profile.parent))
 
 
-def changed_chapters(app: Sphinx, env: Any, *_: Any) -> list[str]:
-    """Documents to read again because something that they depend on has changed."""
+def changed_chapters(app: Sphinx, env: Any, added: set, changed: set, _: set) -> list[str]:
+    """Documents to read again because something that they depend on has changed.
+
+    Of these and of those that Sphinx reads anyway, what is not in the cache is executed first.
+    """
     before = getattr(env, "frugal_fingerprints", {})
     env.frugal_fingerprints = {
         name: fingerprint(Path(env.doc2path(name)), Path(app.srcdir))
@@ -50,23 +54,37 @@ def changed_chapters(app: Sphinx, env: Any, *_: Any) -> list[str]:
         if env.doc2path(name).endswith(".md")
     }
     now = env.frugal_fingerprints
-    return [name for name in now if name in before and now[name] != before[name]]
+    moved = [name for name in now if name in before and now[name] != before[name]]
+    chapters = [
+        (env.doc2path(name), str(_cache_of(app, name)))
+        for name in sorted({*added, *changed, *moved} & set(now))
+        if not _cache_of(app, name).is_dir() and _has_cells(env.doc2path(name))
+    ]
+    execute_ahead(chapters, env.myst_config, env.mystnb_config)
+    return moved
 
 
 def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
     """Give the document a cache of its own for the present state of what it depends on."""
-    state = app.env.frugal_fingerprints.get(docname)
-    if state is None:
+    if docname not in app.env.frugal_fingerprints:
         return
-    home = Path(app.outdir).parent / ".jupyter_cache" / docname.replace("/", "__")
-    path = home / state
+    path = _cache_of(app, docname)
     app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(path))
     if path.is_dir():
         os.utime(path)
-    if home.is_dir():
-        others = [other for other in home.iterdir() if other != path]
+    if path.parent.is_dir():
+        others = [other for other in path.parent.iterdir() if other != path]
         for old in sorted(others, key=lambda other: other.stat().st_mtime)[: 1 - _KEPT_STATES]:
             shutil.rmtree(old)
+
+
+def _has_cells(path: str) -> bool:
+    return "{code-cell}" in Path(path).read_text(encoding="utf-8")
+
+
+def _cache_of(app: Sphinx, docname: str) -> Path:
+    home = Path(app.outdir).parent / ".jupyter_cache" / docname.replace("/", "__")
+    return home / app.env.frugal_fingerprints[docname]
 
 
 def report_failures(app: Sphinx, doctree: Any) -> None:
