@@ -221,7 +221,8 @@ class Stack(nn.Module):
 class Encoder(nn.Module):
     """Read a sequence; every position may see every other.
 
-    forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model).
+    forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model); fewer positions
+    where the stack drops or pools some.
     encode(x, padding=None): the same from vectors (batch, length, d_model), such as patches.
     padding: (batch, length) bool, True = real token.
     """
@@ -240,7 +241,7 @@ class Encoder(nn.Module):
         ids: Int[Tensor, "batch length"],
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
-    ) -> Float[Tensor, "batch length d_model"]:
+    ) -> Float[Tensor, "batch kept d_model"]:
         return self.encode(self.embedding(ids), padding, **options)
 
     def encode(
@@ -248,7 +249,7 @@ class Encoder(nn.Module):
         x: Float[Tensor, "batch length d_model"],
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
-    ) -> Float[Tensor, "batch length d_model"]:
+    ) -> Float[Tensor, "batch kept d_model"]:
         check_mask("padding", padding, tuple(x.shape[:2]))
         x = self.dropout(self.positions(x))
         return self.norm(self.stack(x, padding=padding, **options))

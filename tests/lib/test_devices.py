@@ -5,6 +5,7 @@ CUDA computation raises there as it would on a GPU. `CASES` names a call for eve
 of the modules below; a test fails when a new one has none.
 """
 
+import dataclasses
 import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,17 @@ from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
-from frugal.tokens import byte_pairs, byteformer, counts, frames, latents, patches, pooling
+from frugal.tokens import (
+    byte_pairs,
+    byteformer,
+    counts,
+    elimination,
+    elimination_schedules,
+    frames,
+    latents,
+    patches,
+    pooling,
+)
 from frugal.tokens import bytes as byte_ids
 from frugal.tokens import cost as token_cost
 
@@ -64,6 +75,7 @@ FILES = (
 )
 
 CONFIG = model.TransformerConfig(vocab_size=11, d_model=8, n_heads=2, n_layers=2)
+DROPPING = elimination.WordVectorElimination
 
 
 class Place:
@@ -166,6 +178,12 @@ def with_cache() -> Tensor:
     return cache.append(heads()[:, :, :1], heads()[:, :, :1])[0]
 
 
+def eliminating() -> nn.Module:
+    stack = built(model.Encoder, dataclasses.replace(CONFIG, make_stack=DROPPING)).stack
+    stack.keep = (3, 2)
+    return stack
+
+
 def picture() -> Tensor:
     return torch.randn(2, 5, 6, 8, device=Place.device)
 
@@ -263,6 +281,17 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     synthesizer.Synthesizer: lambda: built(
         synthesizer.Synthesizer, 8, 2, 6, kind="factorized", plus=True, alpha=True, causal=True
     )(rows(), padding=real()),
+    elimination.significance: lambda: elimination.significance(
+        softmax.attention_weights(heads(), heads()), real()
+    ),
+    elimination.ranked: lambda: elimination.ranked(rows()[:, :, 0], real())[
+        :, 1:
+    ],  # the first is infinite
+    elimination.kept_positions: lambda: elimination.kept_positions(rows()[:, :, 0], 3, real()),
+    elimination.SoftRetention: lambda: built(elimination.SoftRetention, 2, 6)(
+        rows(), rows()[:, :, 0], layer=1
+    ),
+    elimination.WordVectorElimination: lambda: eliminating()(rows(), padding=real()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
     byte_ids.ByteTokenizer: lambda: byte_ids.ByteTokenizer().batch(["a", "ñ"], device=Place.device)[
         0
@@ -392,6 +421,12 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
 # Checks and records: they make no tensors, or every case above goes through them.
 NO_CASE = {
     # Whole numbers and shares, not tensors.
+    elimination.Elimination,
+    elimination_schedules.check_schedule,
+    elimination_schedules.elimination_flops,
+    elimination_schedules.geometric_schedule,
+    elimination_schedules.retention_schedule,
+    elimination_schedules.schedule_for_accuracy,
     counts.picture_tokens,
     counts.voxel_tokens,
     counts.sound_frames,

@@ -18,6 +18,7 @@ from frugal.data import (
     copying,
     dates,
     digits,
+    journeys,
     listops,
     lost_in_the_middle,
     numbers,
@@ -42,6 +43,7 @@ __all__ = [
     "copying",
     "dates",
     "digits",
+    "journeys",
     "listops",
     "lost_in_the_middle",
     "numbers",
@@ -59,7 +61,7 @@ def sources() -> pd.DataFrame:
         *(text, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
-        *(cabinets, tones),
+        *(cabinets, tones, journeys),
     )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")

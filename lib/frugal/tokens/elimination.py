@@ -1,0 +1,293 @@
+"""Dropping tokens on the way up: each layer hands on only those that the others attend to.
+
+A token's significance in a layer is the attention it receives, summed over heads and queries:
+
+    Sig(w) = Σ_h Σ_w' A_h[w', w]
+
+The layer keeps the tokens with the largest significance, in their old order, and the first one
+whatever its score, because the class is read there. How many each layer keeps is a *schedule*: it
+is set, learned softly (`SoftRetention`), or searched for (`frugal.tokens.elimination_schedules`).
+
+Source: goyal2020powerbert. With n tokens entering a layer and k leaving it the layer costs
+6·n·d² + 2·n²·d + 2·n·k·d + 2·k·d² FLOPs for attention and 4·k·d·d_ff for the feed-forward network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
+from frugal.model import TransformerLayer
+from frugal.tokens.elimination_schedules import check_schedule, retention_schedule
+
+Score = Callable[[Tensor, Tensor | None], Tensor]
+"""(weights (batch, heads, tokens, tokens), padding (batch, tokens) or None) -> (batch, tokens)."""
+
+
+def significance(
+    weights: Float[Tensor, "batch heads queries keys"],
+    padding: Bool[Tensor, "batch queries"] | None = None,
+) -> Float[Tensor, "batch keys"]:
+    """The attention each token receives: column sums over heads and real queries.
+
+    Source: goyal2020powerbert, equation 1. Their code takes the mean over heads, which ranks alike,
+    and leaves out what a token pays to itself, which does not; this is the paper's sum.
+    """
+    if padding is None:
+        return weights.sum((1, 2))
+    return torch.einsum("bhqk,bq->bk", weights, padding.to(weights.dtype))
+
+
+def ranked(
+    scores: Float[Tensor, "batch tokens"], padding: Bool[Tensor, "batch tokens"] | None = None
+) -> Float[Tensor, "batch tokens"]:
+    """The scores with the first token above all others and padding below them."""
+    if padding is not None:
+        scores = scores.masked_fill(~padding, -torch.inf)
+    first = torch.arange(scores.shape[1], device=scores.device) == 0
+    return scores.masked_fill(first, torch.inf)
+
+
+def kept_positions(
+    scores: Float[Tensor, "batch tokens"],
+    keep: int,
+    padding: Bool[Tensor, "batch tokens"] | None = None,
+) -> Int64[Tensor, "batch keep"]:
+    """Where the `keep` tokens with the largest scores stand, in order; the first is among them.
+
+    Padding is kept only when there are fewer real tokens. Raises ValueError for a `keep` below 1
+    or above the number of tokens.
+    """
+    if not 1 <= keep <= scores.shape[1]:
+        raise ValueError(f"keep is {keep}; it must lie in 1 ... {scores.shape[1]}, the tokens.")
+    return ranked(scores, padding).topk(keep, dim=1).indices.sort(dim=1).values
+
+
+class SoftRetention(nn.Module):
+    """One factor in 0 ... 1 for each layer and rank, learned: how much of that token is kept.
+
+    The token of rank k in layer j (0: the first token of the sequence, then by score) is multiplied
+    by r_j[k]. All start at 1. Rank 0 has no parameter: the first token is always kept.
+
+    Source: goyal2020powerbert, section 3.3. They put parameters back into 0 ... 1 after each step;
+    here that happens before the next forward pass in training.
+    """
+
+    def __init__(self, n_layers: int, max_length: int) -> None:
+        super().__init__()
+        if n_layers < 1 or max_length < 2:
+            raise ValueError(
+                f"{n_layers=} and {max_length=}; retention needs a layer and two tokens or more."
+            )
+        self.n_layers, self.max_length = n_layers, max_length
+        self.share = nn.Parameter(torch.ones(n_layers, max_length - 1))
+
+    @property
+    def shares(self) -> Float[Tensor, "n_layers max_length"]:
+        """r_j[k], with the 1 of the first token in front."""
+        return nn.functional.pad(self.share.clamp(0, 1), (1, 0), value=1.0)
+
+    def mass(self) -> Float[Tensor, " n_layers"]:
+        """Σ_k r_j[k]: how many tokens each layer keeps, softly."""
+        return self.shares.sum(1)
+
+    def penalty(self) -> Float[Tensor, ""]:
+        """Σ_j j·Σ_k r_j[k] with j from 1, in tokens: a token dropped late is charged more often."""
+        layer = torch.arange(1, self.n_layers + 1, device=self.share.device)
+        return (layer * self.mass()).sum()
+
+    def schedule(self) -> tuple[int, ...]:
+        """The tokens to keep after each layer: the whole part of each mass, never growing."""
+        return retention_schedule(self.mass().tolist())
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch tokens d_model"],
+        scores: Float[Tensor, "batch tokens"],
+        *,
+        layer: int,
+    ) -> Float[Tensor, "batch tokens d_model"]:
+        """x with each vector multiplied by the share of its rank among `scores`."""
+        if x.shape[1] > self.max_length:
+            raise ValueError(
+                f"x has {x.shape[1]} tokens; this retention was made for {self.max_length}."
+            )
+        if self.training:
+            self._project()
+        rank = scores.argsort(dim=1, descending=True).argsort(dim=1)  # (batch, tokens)
+        return x * self.shares[layer].to(x.dtype)[rank][..., None]
+
+    @torch.no_grad()
+    def _project(self) -> None:
+        # Only when needed: an untouched parameter may be used again before the backward pass.
+        if ((self.share < 0) | (self.share > 1)).any():
+            self.share.clamp_(0, 1)
+
+
+class Elimination(NamedTuple):
+    """What a run through the layers left.
+
+    output: (batch, kept, d_model). padding: which of the kept tokens are real, None if all are.
+    positions: for each layer, where the tokens that left it stood at first, (batch, tokens).
+    """
+
+    output: Tensor
+    padding: Tensor | None
+    positions: list[Tensor]
+
+
+class WordVectorElimination(nn.Module):
+    """Run layers and drop tokens between attention and feed-forward network of each.
+
+    For `TransformerConfig(make_stack=WordVectorElimination)`; the encoder then gives
+    (batch, kept, d_model), the first token in front. keep: tokens left after each layer, at most;
+    None keeps all. score: what a token is ranked by, `significance` by default.
+
+    The three phases of the paper: train with `keep=None`; `soften(max_length)` and train with
+    λ·`retention.penalty()` in the loss; `harden()` and train again.
+
+    Rotary positions turn a token by its old place. Other attentions than softmax have no weights
+    to add up; a layer with one of them raises ValueError, and so do masks other than `padding`.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        *,
+        keep: Sequence[int] | None = None,
+        score: Score = significance,
+    ) -> None:
+        super().__init__()
+        for layer in layers:
+            _check_layer(layer)
+        self.layers = nn.ModuleList(layers)
+        self.score = score
+        self.retention: SoftRetention | None = None
+        self.keep = keep
+
+    @property
+    def keep(self) -> tuple[int, ...] | None:
+        """Tokens left after each layer, or None for all."""
+        return self._keep
+
+    @keep.setter
+    def keep(self, keep: Sequence[int] | None) -> None:
+        self._keep = None if keep is None else check_schedule(keep, len(self.layers))
+
+    def soften(self, max_length: int) -> SoftRetention:
+        """Multiply by learned shares from now on, and drop nothing. Gives the new parameters."""
+        device = next(self.layers.parameters()).device
+        self.retention = SoftRetention(len(self.layers), max_length).to(device)
+        self.keep = None
+        return self.retention
+
+    def harden(self, keep: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Drop tokens from now on: by `keep`, or by the schedule that `retention` has learned."""
+        if keep is None:
+            if self.retention is None:
+                raise ValueError("keep is None and no retention was learned; give a schedule.")
+            keep = self.retention.schedule()
+        self.keep = keep
+        self.retention = None
+        return self.keep
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        memory: None = None,
+        *,
+        padding: Bool[Tensor, "batch length"] | None = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch kept d_model"]:
+        """The tokens that are left after the last layer."""
+        unknown = [
+            name for name, value in options.items() if value is not None and value is not False
+        ]
+        if memory is not None or unknown:
+            names = ", ".join(unknown) or "memory"
+            raise ValueError(f"{names} is given; elimination knows no other mask than padding.")
+        return self.run(x, padding).output
+
+    def run(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> Elimination:
+        """The same, and which tokens left each layer."""
+        length = x.shape[1]
+        places = torch.arange(length, device=x.device).expand(x.shape[0], length)
+        positions = []
+        for index, layer in enumerate(self.layers):
+            keep = x.shape[1] if self.keep is None else min(self.keep[index], x.shape[1])
+            drops = keep < x.shape[1]
+            mix, attention = layer.mix, layer.mix.sublayer
+            inner = mix.norm(x) if mix.norm_first else x
+            q, k, v = _heads(attention, inner, places, length)
+            scores = None
+            if drops or self.retention is not None or attention.recorder is not None:
+                weights = attention_weights(q, k, padding=padding)
+                _record(attention, weights)
+                scores = ranked(self.score(weights, padding), padding)
+                if drops:
+                    kept = kept_positions(scores, keep)
+                    x, places = _take(x, kept), places.gather(1, kept)
+                    weights = weights.gather(
+                        2, kept[:, None, :, None].expand(*weights.shape[:2], keep, weights.shape[3])
+                    )
+                out = weights.to(v.dtype) @ v  # (batch, heads, keep, head_dim)
+            else:
+                out = softmax_attention(q, k, v, padding=padding)
+            out = attention.dropout(attention.to_out(out.transpose(1, 2).flatten(2)))
+            x = x + out if mix.norm_first else mix.norm(x + out)
+            if drops:
+                padding = None if padding is None else padding.gather(1, kept)
+            if self.retention is not None:
+                x = self.retention(x, scores, layer=index)
+            x = layer.feed_forward(x)
+            positions.append(places)
+        return Elimination(x, padding, positions)
+
+
+def _check_layer(layer: nn.Module) -> None:
+    if not isinstance(layer, TransformerLayer) or not layer.attends or layer.cross is not None:
+        raise ValueError(
+            "layers has one without self-attention or with cross-attention; elimination needs "
+            "encoder layers that attend."
+        )
+    attend = layer.mix.sublayer.attend
+    if attend is not softmax_attention:
+        name = getattr(attend, "__name__", type(attend).__name__)
+        raise ValueError(f"layers attend by {name}; significance needs softmax_attention.")
+
+
+def _take(x: Tensor, kept: Tensor) -> Tensor:
+    return x.gather(1, kept[..., None].expand(-1, -1, x.shape[2]))
+
+
+def _heads(
+    attention: MultiHeadAttention, x: Tensor, places: Tensor, length: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k and v of the tokens that stood at `places` of a sequence of `length`."""
+    q, k, v = (
+        attention.split(project(x)) for project in (attention.to_q, attention.to_k, attention.to_v)
+    )
+    if attention.rotate is None:
+        return q, k, v
+    if x.shape[1] == length:
+        return attention.rotate(q, 0), attention.rotate(k, 0), v
+    # A rotation knows consecutive places only: put the tokens where they stood, and take them back.
+    index = places[:, None, :, None].expand_as(q)
+    empty = q.new_zeros(*q.shape[:2], length, q.shape[3])
+    q, k = (attention.rotate(empty.scatter(2, index, one), 0).gather(2, index) for one in (q, k))
+    return q, k, v
+
+
+def _record(attention: MultiHeadAttention, weights: Tensor) -> None:
+    if attention.recorder is not None:
+        recorder, name = attention.recorder
+        recorder.weights[name] = weights.detach()
