@@ -14,8 +14,9 @@ from torch import Tensor
 FORMATS = {
     "raw": "the grey values row by row, nothing else",
     "bmp": "a header and a table of colours, then rows from the bottom up, not compressed",
-    "png-stored": "PNG whose data are stored: chunks and checksums, but the pixels lie open",
-    "png": "PNG as usual: rows are differenced, then compressed by DEFLATE",
+    "png-stored": "PNG that is not compressed: chunks, checksums, and rows that are differenced "
+    "where that makes them smaller",
+    "png": "PNG as usual: the same rows, compressed by DEFLATE",
     "jpeg": "JPEG at quality 95: rounded frequencies, compressed by a Huffman code",
 }
 """The formats of `picture_file`, and what becomes of the pixels."""
