@@ -69,7 +69,7 @@ def kernels_over_training(
         color=alt.Color(
             "weight:Q",
             title="weight",
-            scale=alt.Scale(domain=[0, 1], type="sqrt", scheme="viridis"),
+            scale=alt.Scale(domain=[0, 1], type="sqrt"),
             legend=alt.Legend(orient="top", format=".3~f"),
         ),
         tooltip=["updates:Q", "head:O", "distance:O", alt.Tooltip("weight:Q", format=".3f")],
@@ -148,7 +148,7 @@ def kernels_in_text(
             color=alt.Color(
                 "weight:Q",
                 title="weight",
-                scale=alt.Scale(domain=[0, 1], type="sqrt", scheme="viridis"),
+                scale=alt.Scale(domain=[0, 1], type="sqrt"),
                 legend=alt.Legend(orient="top", format=".3~f"),
             ),
             tooltip=["head:O", "distance:O", alt.Tooltip("weight:Q", format=".3f")],
