@@ -1,0 +1,200 @@
+"""Linformer: keys and values are mixed along the length into a few, then attended to.
+
+A matrix E of k x N numbers, learned, turns N keys into k, and F does so for values:
+
+    out = softmax(q (E K)ᵀ / √head_dim) (F V)
+
+Each of the k is a mixture of all positions, so nothing can be hidden from a query: there is no
+causal form, and the longest sequence is fixed beforehand.
+
+Source: wang2020linformer. Cost for N tokens: 4·N·k·head_dim FLOPs a head to mix and as many to
+attend; k·N parameters a matrix.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.softmax import (
+    MultiHeadAttention,
+    attention_weights,
+    check_heads,
+    check_mask,
+    softmax_attention,
+)
+
+SHARING = ("none", "heads", "kv", "layers")
+
+
+class LinformerAttention(nn.Module):
+    """An attention callable with learned length projections, for `MultiHeadAttention(attend=...)`.
+
+    n_heads: heads of q. length: the longest sequence, N; a shorter one uses the first columns.
+    rank: k, at most length. sharing: "none", E and F for each head; "heads", one E and one F for
+    all heads; "kv", one E that is F too; "layers", one E for all layers, which takes `like`, the
+    first layer's attention, in all others.
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        length: int,
+        rank: int,
+        *,
+        sharing: str = "heads",
+        like: LinformerAttention | None = None,
+    ) -> None:
+        super().__init__()
+        if n_heads < 1:
+            raise ValueError(f"n_heads is {n_heads}; it must be at least 1.")
+        if not 1 <= rank <= length:
+            raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
+        if sharing not in SHARING:
+            names = ", ".join(map(repr, SHARING))
+            raise ValueError(f"sharing is {sharing!r}; it must be one of {names}.")
+        if like is not None and sharing != "layers":
+            raise ValueError(f"like is given with sharing={sharing!r}; only 'layers' takes it.")
+        if like is not None and like.to_keys.shape[1:] != (rank, length):
+            raise ValueError(
+                f"like projects {like.to_keys.shape[2]} to {like.to_keys.shape[1]}, and this layer "
+                f"{length} to {rank}; they must be equal."
+            )
+        self.n_heads, self.length, self.rank, self.sharing = n_heads, length, rank, sharing
+        copies = n_heads if sharing == "none" else 1
+        shape = (copies, rank, length)
+        # a mixture of N independent keys then has the size of one
+        self.to_keys = nn.Parameter(torch.randn(shape) / math.sqrt(length))
+        self.to_values = nn.Parameter(torch.randn(shape) / math.sqrt(length))
+        if sharing in ("kv", "layers"):
+            self.to_keys = self.to_keys if like is None else like.to_keys
+            self.to_values = self.to_keys
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        mask: Tensor | None = None,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        """padding: True = real key; the others are left out before they are mixed.
+
+        Raises ValueError for causal=True, for a mask, for more than `length` keys, and for shapes
+        that do not fit.
+        """
+        check_heads(q, k, v)
+        self.check(q, k, mask, causal)
+        k, v = (hidden(x, padding) for x in (k, v))
+        keys = k.shape[2]
+        return softmax_attention(q, self.to_keys[..., :keys] @ k, self.to_values[..., :keys] @ v)
+
+    def weights(
+        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+    ) -> Float[Tensor, "batch heads queries keys"]:
+        """What each query gives to each *position* through the values' mixture: P F, not a
+        distribution; entries may be negative."""
+        self.check(q, k, None, causal)
+        mixed = self.to_keys[..., : k.shape[2]] @ hidden(k, padding)
+        weights = attention_weights(q, mixed) @ self.to_values[..., : k.shape[2]]
+        return weights if padding is None else weights * padding[:, None, None, :]
+
+    def check(self, q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> None:
+        """One sentence for what this attention cannot do."""
+        if causal:
+            raise ValueError(
+                "causal is True, but Linformer mixes all positions into each key before a query "
+                "sees any; it cannot hide the future."
+            )
+        if mask is not None:
+            raise ValueError(
+                "mask is given, but Linformer mixes the keys before a mask could hide one; "
+                "use padding."
+            )
+        if q.shape[1] != self.n_heads:
+            raise ValueError(f"q has {q.shape[1]} heads; these projections are for {self.n_heads}.")
+        if k.shape[2] > self.length:
+            raise ValueError(
+                f"k has length {k.shape[2]}; these projections reach {self.length} positions."
+            )
+
+
+class LinformerSelfAttention(MultiHeadAttention):
+    """`MultiHeadAttention` with `LinformerAttention`, mixed before it is projected.
+
+    E (x Wᵀ) is (E x) Wᵀ: with one E for all heads, the length is shortened first, and keys and
+    values are projected for k positions instead of N. The weights are those of
+    `MultiHeadAttention(d_model, n_heads, LinformerAttention(...))`, and so is the output.
+
+    Shapes: x (batch, length, d_model). Cost for N tokens: 4·N·d_model² FLOPs for queries and
+    output, 4·N·k·d_model to mix, 4·N·k·d_model to attend.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        length: int,
+        rank: int,
+        *,
+        sharing: str = "heads",
+        like: LinformerAttention | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        if sharing == "none":
+            raise ValueError("sharing is 'none'; mixing first needs one E for all heads.")
+        attend = LinformerAttention(n_heads, length, rank, sharing=sharing, like=like)
+        super().__init__(d_model, n_heads, attend, bias=bias, dropout=dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        *,
+        mask: Tensor | None = None,
+        padding: Bool[Tensor, "batch length"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """Raises ValueError as `LinformerAttention` does."""
+        attend, length = self.attend, x.shape[1]
+        q = self.split(self.to_q(x))  # (batch, heads, length, head_dim)
+        attend.check(q, q, mask, causal)
+        if self.recorder is not None:
+            recorder, name = self.recorder
+            k = self.split(self.to_k(x))
+            recorder.weights[name] = attend.weights(q, k, padding=padding).detach()
+        real = x.new_ones(length, 1) if padding is None else padding[..., None].to(x.dtype)
+        source = x if padding is None else x * real
+        one = attend.to_values is attend.to_keys
+        mixers = attend.to_keys[0] if one else torch.cat([attend.to_keys[0], attend.to_values[0]])
+        mixed = mixers[:, :length] @ source  # (batch, k or 2 k, d_model)
+        shares = mixers[:, :length] @ real  # what a bias at every real position adds up to
+        parts = [(mixed, shares)] * 2
+        if not one:
+            parts = list(zip(mixed.chunk(2, 1), shares.chunk(2, -2), strict=True))
+        k, v = (
+            self.split(_mixed_linear(layer, *part))
+            for layer, part in zip((self.to_k, self.to_v), parts, strict=True)
+        )
+        out = softmax_attention(q, k, v)
+        return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
+
+
+def hidden(x: Tensor, padding: Tensor | None) -> Tensor:
+    """x (batch, heads, length, width) with zeros at padded positions."""
+    if padding is None:
+        return x
+    check_mask("padding", padding, (x.shape[0], x.shape[2]))
+    return x.masked_fill(~padding[:, None, :, None], 0.0)
+
+
+def _mixed_linear(layer: nn.Linear, mixed: Tensor, shares: Tensor) -> Tensor:
+    """E applied to what `layer` gives at every position."""
+    out = F.linear(mixed, layer.weight)
+    return out if layer.bias is None else out + shares * layer.bias
