@@ -1,0 +1,106 @@
+"""A Perceiver over the number of its inputs, against full attention and Hugging Face's Perceiver.
+
+Batch 1, width 64, 4 heads, 64 latents, 4 layers on them, one output query, float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from experiments.bench import Case
+from frugal.measure import forward_backward
+from frugal.model import Encoder, TransformerConfig
+from frugal.tokens.latents import PerceiverIO
+
+WIDTH, HEADS, LATENTS, LAYERS = 64, 4, 64, 4
+
+
+def cases(smoke: bool) -> list[Case]:
+    """Forward and training at 2,048 inputs, and forward over sixteen times as many."""
+    middle, short, long = (64, 32, 512) if smoke else (2048, 4096, 65536)
+    perceiver = PerceiverIO(WIDTH, WIDTH, LATENTS, n_layers=LAYERS, n_heads=HEADS, widening=4)
+    query = torch.randn(1, 1, WIDTH)
+    config = TransformerConfig(
+        1, d_model=WIDTH, n_heads=HEADS, n_layers=LAYERS, positions="none", activation="gelu"
+    )
+    full = Encoder(config)
+    models: dict[str, Callable[[Tensor], Tensor]] = {
+        "full attention": full.encode,
+        "Perceiver": partial(_ask, perceiver, query),
+    }
+    found = []
+    for direction in ("forward", "training"):
+        for name, model in models.items():
+            found.append(
+                Case(
+                    f"{direction} {middle} {name}",
+                    call(model, middle, training=direction == "training"),
+                    against=None
+                    if name == "full attention"
+                    else f"{direction} {middle} full attention",
+                )
+            )
+    found += [
+        Case(f"forward {short} Perceiver", call(models["Perceiver"], short)),
+        # Sixteen times the inputs: an exponent of 1.1 is 16 ** 1.1 = 21.1 times the time.
+        Case(
+            f"forward {long} Perceiver",
+            call(models["Perceiver"], long),
+            against=f"forward {short} Perceiver",
+            bar=16**1.1,
+        ),
+    ]
+    return found + peers(middle)
+
+
+def _ask(perceiver: nn.Module, query: Tensor, inputs: Tensor) -> Tensor:
+    return perceiver(inputs, query)
+
+
+def call(model: Callable[[Tensor], Tensor], inputs: int, *, training: bool = False) -> Callable:
+    """The model on random inputs, forward or with its backward pass."""
+    x = torch.randn(1, inputs, WIDTH)
+    if training:
+        return partial(forward_backward(model), x)
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return model(x)
+
+    return forward
+
+
+def peers(inputs: int) -> list[Case]:
+    """The encoders, theirs and ours, of the same shape; none where transformers is missing."""
+    try:
+        from transformers import PerceiverConfig, PerceiverModel
+    except ImportError:
+        print("transformers is not installed, so its Perceiver is left out.")
+        return []
+    shape: dict[str, Any] = {
+        "num_latents": LATENTS,
+        "d_latents": WIDTH,
+        "d_model": WIDTH,
+        "qk_channels": WIDTH,
+        "v_channels": WIDTH,
+    }
+    theirs = PerceiverModel(
+        PerceiverConfig(
+            num_blocks=1,
+            num_self_attends_per_block=LAYERS,
+            num_self_attention_heads=HEADS,
+            num_cross_attention_heads=1,
+            **shape,
+        )
+    ).eval()
+    ours = PerceiverIO(WIDTH, WIDTH, LATENTS, n_layers=LAYERS, n_heads=HEADS)
+    peer = f"forward {inputs} Perceiver of Hugging Face, encoder"
+    return [
+        Case(peer, call(lambda x: theirs(x).last_hidden_state, inputs)),
+        Case(f"forward {inputs} Perceiver, encoder", call(ours.encode, inputs), against=peer),
+    ]

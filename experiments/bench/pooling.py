@@ -1,0 +1,100 @@
+"""A funnel against a plain encoder of as many layers, and against Hugging Face's Funnel.
+
+Batch 1, width 64, 4 heads, six layers in three blocks of two, float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from experiments.bench import Case
+from frugal.measure import forward_backward
+from frugal.model import TransformerConfig
+from frugal.tokens.pooling import FunnelEncoder
+
+WIDTH, HEADS, BLOCKS = 64, 4, (2, 2, 2)
+
+
+def cases(smoke: bool) -> list[Case]:
+    """Forward and training at two lengths, with and without a decoder; positions by distance."""
+    found = []
+    for length in (32, 64) if smoke else (512, 2048):
+        kinds = {
+            "plain": encoder(blocks=(sum(BLOCKS),)),
+            "funnel": encoder(),
+            "funnel and decoder": encoder(n_decoder_layers=2),
+        }
+        for direction in ("forward", "training"):
+            plain = f"{direction} {length} plain"
+            for name, model in kinds.items():
+                found.append(
+                    Case(
+                        f"{direction} {length} {name}",
+                        call(model.encode, length, training=direction == "training"),
+                        against=None if name == "plain" else plain,
+                    )
+                )
+    return found + peers(32 if smoke else 512)
+
+
+def encoder(**options) -> FunnelEncoder:
+    """A funnel of this bench's width, of three blocks of two layers unless told otherwise."""
+    config = TransformerConfig(
+        1,
+        d_model=WIDTH,
+        n_heads=HEADS,
+        norm_first=False,
+        positions="none",
+        activation="gelu",
+    )
+    return FunnelEncoder(config, **({"blocks": BLOCKS} | options))
+
+
+def call(model: Callable[[Tensor], Tensor], length: int, *, training: bool = False) -> Callable:
+    """The model on random vectors, forward or with its backward pass."""
+    x = torch.randn(1, length, WIDTH)
+    if training:
+        return partial(forward_backward(model), x)
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return model(x)
+
+    return forward
+
+
+def peers(length: int) -> list[Case]:
+    """Encoders with positions by distance, theirs and ours; none where transformers is missing."""
+    try:
+        from transformers import FunnelConfig
+        from transformers.models.funnel.modeling_funnel import FunnelEncoder as Theirs
+    except ImportError:
+        print("transformers is not installed, so its Funnel is left out.")
+        return []
+    config = FunnelConfig(
+        block_sizes=list(BLOCKS),
+        d_model=WIDTH,
+        n_head=HEADS,
+        d_head=WIDTH // HEADS,
+        d_inner=4 * WIDTH,
+        hidden_act="gelu",
+        separate_cls=False,
+    )
+    theirs = Theirs(config).eval()
+    real = torch.ones(1, length)
+    peer = f"forward {length} Funnel of Hugging Face"
+    return [
+        Case(
+            peer,
+            call(lambda x: theirs(x, attention_mask=real).last_hidden_state, length),
+        ),
+        Case(
+            f"forward {length} funnel, positions by distance",
+            call(encoder(relative=True).encode, length),
+            against=peer,
+        ),
+    ]
