@@ -289,7 +289,7 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     ],  # the first is infinite
     elimination.kept_positions: lambda: elimination.kept_positions(rows()[:, :, 0], 3, real()),
     elimination.SoftRetention: lambda: built(elimination.SoftRetention, 2, 6)(
-        rows(), rows()[:, :, 0], layer=1
+        rows()[:, :, 0], layer=1
     ),
     elimination.WordVectorElimination: lambda: eliminating()(rows(), padding=real()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),

@@ -163,25 +163,44 @@ def test_another_order_is_a_function():
     assert model.stack.run(x).positions[-1].tolist() == [[0, 1]] * 5
 
 
-def test_soft_retention_multiplies_by_rank():
-    retention = SoftRetention(2, 4)
+def test_soft_retention_gives_shares_by_rank():
+    retention = SoftRetention(2, 4, gain=2)
     with torch.no_grad():
-        retention.share.copy_(torch.tensor([[0.9, 0.5, 0.1], [1.4, -0.2, 0.3]]))
-    x = torch.ones(1, 4, 2)
+        retention.share.copy_(torch.tensor([[0.9, 0.5, 0.1], [1.4, -0.2, 0.3]]) / 2)
     scores = torch.tensor([[torch.inf, 1.0, 3.0, 2.0]])  # ranks 0, 3, 1, 2
-    assert retention.eval()(x, scores, layer=0)[0, :, 0].tolist() == pytest.approx(
-        [1.0, 0.1, 0.9, 0.5]
-    )
-    assert retention(x, scores, layer=1)[0, :, 0].tolist() == pytest.approx([1.0, 0.3, 1.0, 0.0])
+    assert retention.eval()(scores, layer=0)[0].tolist() == pytest.approx([1.0, 0.1, 0.9, 0.5])
+    assert retention(scores, layer=1)[0].tolist() == pytest.approx([1.0, 0.3, 1.0, 0.0])
     assert retention.mass().tolist() == pytest.approx([2.5, 2.3])
     assert retention.penalty().item() == pytest.approx(1 * 2.5 + 2 * 2.3)
     assert retention.schedule() == (2, 2)
-    assert (retention.share > 1).any()
-    retention.train()(x, scores, layer=0)
+    assert (retention.share > 0.5).any()
+    retention.train()(scores, layer=0)
     assert retention.share.min() == 0
-    assert retention.share.max() == 1
+    assert retention.share.max() == 0.5
     retention.penalty().backward()
-    assert torch.equal(retention.share.grad, torch.tensor([[1.0] * 3, [2.0] * 3]))
+    assert torch.equal(retention.share.grad, torch.tensor([[2.0] * 3, [4.0] * 3]))
+
+
+@pytest.mark.parametrize("positions", ["learned", "rope"])
+@torch.no_grad()
+def test_shares_of_nothing_are_dropping(positions):
+    """With shares of 1 and 0 the soft form is the hard one, and in between it lies in between."""
+    model = encoder(positions=positions)
+    ids, real = inputs()
+    everything = model(ids, real)[:, 0]
+    retention = model.stack.soften(LENGTH)
+    for layer, tokens in enumerate(KEEP):
+        retention.share[layer, tokens - 1 :] = 0.0
+    soft = model(ids, real)[:, 0]
+    with recording(model) as recorder:
+        model(ids, real)
+    rows = torch.stack([w.sum(-1) for w in recorder.weights.values()])
+    assert torch.allclose(rows, torch.ones_like(rows))
+    assert retention.schedule() == KEEP
+    model.stack.harden()
+    hard = model(ids, real)[:, 0]
+    assert (soft - hard).abs().max() < 1e-5
+    assert (soft - everything).abs().max() > 1e-3
 
 
 def test_soft_hard_and_back():
@@ -281,9 +300,10 @@ def test_bad_schedules_are_one_sentence(keep, message):
         (lambda: SoftRetention(0, 4), "n_layers=0 and max_length=4"),
         (lambda: SoftRetention(2, 1), "max_length=1"),
         (
-            lambda: SoftRetention(2, 4)(torch.rand(1, 5, 2), torch.rand(1, 5), layer=0),
-            "x has 5 tokens; this retention was made for 4",
+            lambda: SoftRetention(2, 4)(torch.rand(1, 5), layer=0),
+            "scores has 5 tokens; this retention was made for 4",
         ),
+        (lambda: SoftRetention(2, 4, gain=0), "gain is 0"),
         (lambda: encoder().stack.harden(), "no retention was learned"),
         (lambda: encoder().stack(torch.rand(1, 3, 24), causal=True), "causal is given"),
         (lambda: encoder().stack(torch.rand(1, 3, 24), torch.rand(1, 3, 24)), "memory is given"),

@@ -69,35 +69,43 @@ def kept_positions(
 
 
 class SoftRetention(nn.Module):
-    """One factor in 0 ... 1 for each layer and rank, learned: how much of that token is kept.
+    """One share in 0 ... 1 for each layer and rank, learned: how much of that token is kept.
 
-    The token of rank k in layer j (0: the first token of the sequence, then by score) is multiplied
-    by r_j[k]. All start at 1. Rank 0 has no parameter: the first token is always kept.
+    The token of rank k in layer j (0: the first token of the sequence, then by score) goes on with
+    the share r_j[k] of what it had: later layers give it that part of its attention. All start at
+    1. Rank 0 has no parameter: the first token is always kept.
 
-    Source: goyal2020powerbert, section 3.3. They put parameters back into 0 ... 1 after each step;
-    here that happens before the next forward pass in training.
+    gain: r is gain times its parameter, so that an optimiser with one learning rate for everything
+    moves shares faster than weights.
+
+    Source: goyal2020powerbert, section 3.3, where r multiplies the vector. A norm at the start of
+    the next sublayer would divide that out again, so here it multiplies the attention that the
+    token receives; at 0 that is what dropping it does. They put parameters back into 0 ... 1 after
+    each step; here that happens before the next forward pass in training.
     """
 
-    def __init__(self, n_layers: int, max_length: int) -> None:
+    def __init__(self, n_layers: int, max_length: int, *, gain: float | int = 10) -> None:
         super().__init__()
         if n_layers < 1 or max_length < 2:
             raise ValueError(
                 f"{n_layers=} and {max_length=}; retention needs a layer and two tokens or more."
             )
-        self.n_layers, self.max_length = n_layers, max_length
-        self.share = nn.Parameter(torch.ones(n_layers, max_length - 1))
+        if not gain > 0:
+            raise ValueError(f"gain is {gain}; it must be above 0 or no share moves.")
+        self.n_layers, self.max_length, self.gain = n_layers, max_length, gain
+        self.share = nn.Parameter(torch.full((n_layers, max_length - 1), 1 / gain))
 
     @property
     def shares(self) -> Float[Tensor, "n_layers max_length"]:
         """r_j[k], with the 1 of the first token in front."""
-        return nn.functional.pad(self.share.clamp(0, 1), (1, 0), value=1.0)
+        return nn.functional.pad((self.gain * self.share).clamp(0, 1), (1, 0), value=1.0)
 
     def mass(self) -> Float[Tensor, " n_layers"]:
         """Σ_k r_j[k]: how many tokens each layer keeps, softly."""
         return self.shares.sum(1)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """Σ_j j·Σ_k r_j[k] with j from 1, in tokens: a token dropped late is charged more often."""
+        """Σ_j j·Σ_k r_j[k] with j from 1, in tokens: what is kept late is charged most."""
         layer = torch.arange(1, self.n_layers + 1, device=self.share.device)
         return (layer * self.mass()).sum()
 
@@ -106,27 +114,24 @@ class SoftRetention(nn.Module):
         return retention_schedule(self.mass().tolist())
 
     def forward(
-        self,
-        x: Float[Tensor, "batch tokens d_model"],
-        scores: Float[Tensor, "batch tokens"],
-        *,
-        layer: int,
-    ) -> Float[Tensor, "batch tokens d_model"]:
-        """x with each vector multiplied by the share of its rank among `scores`."""
-        if x.shape[1] > self.max_length:
+        self, scores: Float[Tensor, "batch tokens"], *, layer: int
+    ) -> Float[Tensor, "batch tokens"]:
+        """The share of each token, by its rank among `scores`."""
+        if scores.shape[1] > self.max_length:
             raise ValueError(
-                f"x has {x.shape[1]} tokens; this retention was made for {self.max_length}."
+                f"scores has {scores.shape[1]} tokens; "
+                f"this retention was made for {self.max_length}."
             )
         if self.training:
             self._project()
         rank = scores.argsort(dim=1, descending=True).argsort(dim=1)  # (batch, tokens)
-        return x * self.shares[layer].to(x.dtype)[rank][..., None]
+        return self.shares[layer][rank]
 
     @torch.no_grad()
     def _project(self) -> None:
         # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1)).any():
-            self.share.clamp_(0, 1)
+        if ((self.share < 0) | (self.share > 1 / self.gain)).any():
+            self.share.clamp_(0, 1 / self.gain)
 
 
 class Elimination(NamedTuple):
@@ -180,7 +185,7 @@ class WordVectorElimination(nn.Module):
         self._keep = None if keep is None else check_schedule(keep, len(self.layers))
 
     def soften(self, max_length: int) -> SoftRetention:
-        """Multiply by learned shares from now on, and drop nothing. Gives the new parameters."""
+        """Weigh tokens by learned shares from now on, and drop nothing. Gives the shares."""
         device = next(self.layers.parameters()).device
         self.retention = SoftRetention(len(self.layers), max_length).to(device)
         self.keep = None
@@ -221,6 +226,7 @@ class WordVectorElimination(nn.Module):
         """The same, and which tokens left each layer."""
         length = x.shape[1]
         places = torch.arange(length, device=x.device).expand(x.shape[0], length)
+        share = None  # of each token, while retention is soft
         positions = []
         for index, layer in enumerate(self.layers):
             keep = x.shape[1] if self.keep is None else min(self.keep[index], x.shape[1])
@@ -231,8 +237,11 @@ class WordVectorElimination(nn.Module):
             scores = None
             if drops or self.retention is not None or attention.recorder is not None:
                 weights = attention_weights(q, k, padding=padding)
+                if share is not None:
+                    weights = _shared(weights, share)
                 _record(attention, weights)
-                scores = ranked(self.score(weights, padding), padding)
+                asked = weights if share is None else weights * share[:, None, :, None]
+                scores = ranked(self.score(asked, padding), padding)
                 if drops:
                     kept = kept_positions(scores, keep)
                     x, places = _take(x, kept), places.gather(1, kept)
@@ -247,7 +256,8 @@ class WordVectorElimination(nn.Module):
             if drops:
                 padding = None if padding is None else padding.gather(1, kept)
             if self.retention is not None:
-                x = self.retention(x, scores, layer=index)
+                kept_share = self.retention(scores, layer=index)
+                share = kept_share if share is None else share * kept_share
             x = layer.feed_forward(x)
             positions.append(places)
         return Elimination(x, padding, positions)
@@ -285,6 +295,12 @@ def _heads(
     empty = q.new_zeros(*q.shape[:2], length, q.shape[3])
     q, k = (attention.rotate(empty.scatter(2, index, one), 0).gather(2, index) for one in (q, k))
     return q, k, v
+
+
+def _shared(weights: Tensor, share: Tensor) -> Tensor:
+    """The weights when each key counts by its share; rows still sum to 1, or to 0."""
+    weights = weights * share[:, None, None, :].to(weights.dtype)
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
 
 
 def _record(attention: MultiHeadAttention, weights: Tensor) -> None:

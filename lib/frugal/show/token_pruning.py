@@ -1,0 +1,203 @@
+"""`TokenPruning`: sentences climb the layers of a trained model and lose tokens on the way.
+
+The model runs in the page, from its weights in half precision, whenever the reader changes how many
+tokens a layer keeps::
+
+    TokenPruning(
+        {"trained with all tokens": (model.encoder, model.classify)},
+        vocabulary=journeys.VOCABULARY,
+        classes=journeys.PLACES,
+        examples=[PruningExample(text=story.text, answer=story.place), ...],
+        presets={"half, half again": (24, 12, 6, 3)},
+    )
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from frugal.data.vocabulary import CharacterVocabulary
+from frugal.feedforward.dense import DenseFeedForward
+from frugal.model import Encoder
+from frugal.positions import RotaryPositions
+from frugal.show.interactive import Interactive
+from frugal.tokens.elimination import Elimination, WordVectorElimination, significance
+from frugal.tokens.elimination_schedules import check_schedule, elimination_flops
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningExample:
+    """A text of the vocabulary, the number of its right class, and a few words for the list."""
+
+    text: str
+    answer: int
+    label: str
+
+
+class TokenPruning(Interactive):
+    """Rows of words, one a layer; what a layer drops fades. Above them the classes' probabilities.
+
+    models: by a few words for its button, an encoder and the layer that reads the class from its
+    first vector. All have the same shape: `WordVectorElimination` stacks that normalise first,
+    rotary positions, ReLU. presets: by label, schedules to choose. keep: shown at first; the first
+    preset when None.
+    """
+
+    module = "token_pruning.js"
+    style = "token_pruning.css"
+
+    def __init__(
+        self,
+        models: Mapping[str, tuple[Encoder, nn.Linear]],
+        *,
+        vocabulary: CharacterVocabulary,
+        classes: Sequence[str],
+        examples: Sequence[PruningExample],
+        presets: Mapping[str, Sequence[int]],
+        keep: Sequence[int] | None = None,
+        question: str = "Class",
+    ) -> None:
+        if not models or not examples or not presets:
+            raise ValueError("models, examples and presets need one entry or more each.")
+        shapes = {name: _shape(*pair, classes) for name, pair in models.items()}
+        shape = next(iter(shapes.values()))
+        if any(other != shape for other in shapes.values()):
+            raise ValueError("models have different shapes; one figure needs the same for all.")
+        self._models = dict(models)
+        layers = len(next(iter(models.values()))[0].stack.layers)
+        chosen = {label: check_schedule(one, layers) for label, one in presets.items()}
+        first = next(iter(chosen.values())) if keep is None else check_schedule(keep, layers)
+        given = []
+        for example in examples:
+            ids = vocabulary.ids(example.text)
+            if not ids or vocabulary.unknown in ids:
+                raise ValueError(
+                    f"examples has {example.text[:40]!r}; each needs words of the vocabulary only."
+                )
+            if not 0 <= example.answer < len(classes):
+                raise ValueError(
+                    f"examples has the answer {example.answer}; there are {len(classes)} classes."
+                )
+            given.append(
+                {
+                    "label": example.label,
+                    "ids": ids,
+                    "words": list(vocabulary.split(example.text)),
+                    "answer": example.answer,
+                }
+            )
+        super().__init__(
+            alt=(
+                f"A text of {len(given[0]['ids'])} words in {layers} rows, one for each layer of a "
+                f"trained model, which keeps {', '.join(map(str, first))} of them. Words that a "
+                "layer drops fade. Bars show the probability of each class, and moving the "
+                "schedule changes words, bars and FLOPs."
+            ),
+            shape=shape,
+            weights={name: _weights(*pair) for name, pair in models.items()},
+            classes=list(classes),
+            question=question,
+            examples=given,
+            presets={label: list(one) for label, one in chosen.items()},
+            layers=layers,
+            model=next(iter(models)),
+            example=0,
+            order="significance",
+            **{f"keep_{layer + 1}": tokens for layer, tokens in enumerate(first)},
+        )
+
+    def run(self) -> tuple[Elimination, Tensor]:
+        """What the state shows, by torch: the run through the layers, and the probabilities."""
+        encoder, classify = self._models[self.state["model"]]
+        stack = encoder.stack
+        before, stack.keep, stack.score = (stack.keep, stack.score), self._keep(), significance
+        device = next(encoder.parameters()).device
+        ids = torch.tensor([self.state["examples"][self.state["example"]]["ids"]], device=device)
+        with torch.no_grad():
+            ran = stack.run(encoder.positions(encoder.embedding(ids)))
+            probabilities = classify(encoder.norm(ran.output[:, 0])).softmax(-1)[0]
+        stack.keep, stack.score = before
+        return ran, probabilities
+
+    def picture(self) -> Figure:
+        """The words that are left after each layer, and the probabilities."""
+        from matplotlib import pyplot as plt
+
+        ran, probabilities = self.run()
+        words = self.state["examples"][self.state["example"]]["words"]
+        figure, (above, below) = plt.subplots(
+            2, 1, figsize=(8, 6), height_ratios=[1, 2.2], layout="constrained"
+        )
+        above.barh(self.state["classes"], probabilities.tolist(), color="#0068a8")
+        above.invert_yaxis()
+        above.set(xlim=(0, 1), title=self.state["question"])
+        below.set_axis_off()
+        rows = [list(range(len(words))), *(one[0].tolist() for one in ran.positions)]
+        for layer, places in enumerate(rows):
+            left = [word if place in set(places) else "·" for place, word in enumerate(words)]
+            half = (len(left) + 1) // 2
+            name = f"layer {layer}" if layer else "input"
+            text = f"{name}: {' '.join(left[:half])}\n    {' '.join(left[half:])}"
+            below.text(0, layer / len(rows), text, fontsize=7, transform=below.transAxes)
+        return figure
+
+    def flops(self) -> tuple[int, int]:
+        """Of the layers for the text shown: on the schedule, and with all tokens."""
+        length = len(self.state["examples"][self.state["example"]]["ids"])
+        sizes = {"length": length, "d_model": self.state["shape"]["width"]}
+        sizes["d_ff"] = self.state["shape"]["inner"]
+        everything = (length,) * self.state["layers"]
+        return elimination_flops(self._keep(), **sizes), elimination_flops(everything, **sizes)
+
+    def _keep(self) -> tuple[int, ...]:
+        return tuple(self.state[f"keep_{layer + 1}"] for layer in range(self.state["layers"]))
+
+
+def _named(encoder: Encoder, classify: nn.Linear) -> list[tuple[str, Tensor]]:
+    read = ((f"classify.{name}", parameter) for name, parameter in classify.named_parameters())
+    return [*encoder.named_parameters(), *read]
+
+
+def _weights(encoder: Encoder, classify: nn.Linear) -> str:
+    flat = torch.cat([p.detach().cpu().flatten() for _, p in _named(encoder, classify)])
+    return b64encode(flat.numpy().astype("<f2").tobytes()).decode()
+
+
+def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dict[str, Any]:
+    """What the page has to know of a model, checked for what its forward pass can do."""
+    config, stack = encoder.config, encoder.stack
+    plain = (
+        isinstance(stack, WordVectorElimination)
+        and stack.retention is None
+        and config.norm_first
+        and config.norm == "layer"
+        and config.bias
+        and all(isinstance(one.mix.sublayer.rotate, RotaryPositions) for one in stack.layers)
+        and all(isinstance(one.feed_forward.sublayer, DenseFeedForward) for one in stack.layers)
+        and config.activation == "relu"
+    )
+    if not plain:
+        raise ValueError(
+            "models has an encoder that the page cannot run; it needs a WordVectorElimination "
+            "stack without soft retention, layer norms first, rotary positions, biases and ReLU."
+        )
+    if classify.bias is None or classify.out_features != len(classes):
+        raise ValueError(
+            f"models has a classifier of {classify.out_features} outputs; it needs a bias and "
+            f"one output for each of {len(classes)} classes."
+        )
+    return {
+        "heads": config.n_heads,
+        "width": config.d_model,
+        "inner": config.hidden_width,
+        "parameters": [[name, p.numel()] for name, p in _named(encoder, classify)],
+    }
