@@ -3,8 +3,9 @@
 Four layers on stories of about fifty tokens (frugal.data.journeys), trained once a seed with all
 tokens. Then tokens are dropped in the manner of goyal2020powerbert: by significance, by chance, or
 all but the first ones; without and with training the model again, beside the model with all its
-tokens trained again for as long ("full again"; "full longer" for the learned schedules). Last, schedules that were learned: by soft retention at several
-prices, and by a search for an accuracy. About 150 seconds a run on one core.
+tokens trained again for as long ("full again"; "full longer" for the learned schedules). Last,
+schedules that were learned: by soft retention at two prices, and by a search for an accuracy.
+About 150 seconds a run on one core.
 """
 
 from __future__ import annotations
