@@ -34,6 +34,11 @@ from frugal import (
 from frugal.attention import (
     block_sparse,
     global_tokens,
+    kernel_features,
+    kernel_gate,
+    kernel_scan,
+    kernels,
+    linformer,
     pattern_masks,
     pattern_pieces,
     patterns,
@@ -254,6 +259,41 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         query_places=torch.arange(3, device=Place.device) * 2,
         padding=real(),
     ),
+    kernels.linear_attention: lambda: kernels.linear_attention(
+        heads().exp(), heads().exp(), heads(), causal=True, padding=real()
+    ),
+    kernels.kernel_weights: lambda: kernels.kernel_weights(
+        heads().exp(), heads().exp(), causal=True, log_decay=-heads()[..., 0].exp()
+    ),
+    kernels.KernelAttention: lambda: built(
+        kernels.KernelAttention, built(kernels.FavorFeatures, 4, 6)
+    )(heads(), heads(), heads(), padding=real(), causal=True),
+    kernel_features.elu_features: lambda: kernel_features.elu_features(heads()),
+    kernel_features.gaussian_projection: lambda: kernel_features.gaussian_projection(
+        6, 4, device=heads().device
+    ),
+    kernel_features.positive_features: lambda: kernel_features.positive_features(
+        heads(), heads()[0, 0]
+    ),
+    kernel_features.trigonometric_features: lambda: kernel_features.trigonometric_features(
+        heads(), heads()[0, 0]
+    ),
+    kernel_features.FavorFeatures: lambda: built(kernel_features.FavorFeatures, 4, 6)(heads()),
+    kernel_features.RandomFourierFeatures: lambda: built(
+        kernels.KernelAttention, built(kernel_features.RandomFourierFeatures, 4, 6)
+    )(heads(), heads(), heads(), padding=real()),
+    kernel_gate.RandomFeatureAttention: lambda: built(kernel_gate.RandomFeatureAttention, 3, 4, 6)(
+        heads(), heads(), heads(), padding=real(), causal=True
+    ),
+    kernel_scan.CausalScan: lambda: kernel_scan.CausalScan.apply(
+        heads().exp(), heads().exp(), heads(), -heads()[..., 0].exp(), None
+    ),
+    linformer.LinformerAttention: lambda: built(linformer.LinformerAttention, 3, 6, 2)(
+        heads(), heads(), heads(), padding=real()
+    ),
+    linformer.LinformerSelfAttention: lambda: built(linformer.LinformerSelfAttention, 8, 2, 6, 2)(
+        rows(), padding=real()
+    ),
     swin.ShiftedWindowAttention: lambda: built(swin.ShiftedWindowAttention, 8, 2, 4, 2)(picture()),
     swin.shifted_window_mask: lambda: swin.shifted_window_mask(
         5, 6, window=4, shift=(2, 2), device=picture().device
@@ -458,6 +498,15 @@ NO_CASE = {
     token_cost.funnel_flops,
     token_cost.PerceiverCost,
     token_cost.perceiver_flops,
+    # The parts of the causal scan, and records and checks of linear attention and Linformer.
+    kernel_features.Prepared,
+    kernel_scan.Piece,
+    kernel_scan.pieces_of,
+    kernel_scan.sum_dtype,
+    kernel_scan.with_ones,
+    kernel_scan.normaliser,
+    kernels.refuse_mask,
+    linformer.hidden,
     softmax.check_heads,
     softmax.check_mask,
     shapes.check_input,
