@@ -1,10 +1,11 @@
 // A cabinet of voxels that the reader turns, the instruction, and the voxel that a model names. Or
 // the same cabinet in the colors of a latent's attention, beside what it gives to each word.
-import { color, element, heat, onThemeChange, readout, segmented, select, slider, store, toolbar } from "./controls.js";
+import { button, color, element, heat, onThemeChange, readout, segmented, select, slider, store, toolbar } from "./controls.js";
 import { camera, faceAt, faces, shade } from "./voxel_view.js";
 
 const STATE = ["cabinet", "drawer", "color", "latent", "turn", "tilt"];
 const TURNS = { ArrowLeft: [15, 0], ArrowRight: [-15, 0], ArrowUp: [0, 5], ArrowDown: [0, -5] };
+const HEIGHT = 0.86; // of the canvas, over its width
 const NAMES = ["up", "back", "right"];
 
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
@@ -62,6 +63,7 @@ function render({ model, el }) {
     max: latents - 1,
     format: (index) => `${index + 1} of ${latents}`,
   });
+  const face = () => store(model, "turn", cabinets[model.get("cabinet")].front);
   const root = element(
     "div",
     { class: "voxels" },
@@ -89,23 +91,31 @@ function render({ model, el }) {
     toolbar(
       slider(model, "turn", { label: "Turn", min: 0, max: 355, step: 5, format: (d) => `${d}°` }),
       slider(model, "tilt", { label: "Tilt", min: 0, max: 85, step: 5, format: (d) => `${d}°` }),
+      button("Show the drawers", face),
     ),
     said,
   );
   el.append(root);
 
-  const scaleOf = (size) => size / (side * 1.5);
-
-  function paint(painted, colorOf, answer, target) {
+  function paint(painted, colorOf, byLatent, answer, target) {
     const size = canvas.clientWidth || 360;
     const sharp = globalThis.devicePixelRatio || 1;
-    canvas.width = canvas.height = Math.round(size * sharp);
+    canvas.width = Math.round(size * sharp);
+    canvas.height = Math.round(HEIGHT * canvas.width);
     const context = canvas.getContext("2d");
-    const scale = scaleOf(size);
-    context.setTransform(sharp, 0, 0, sharp, (size / 2) * sharp, (size / 2) * sharp);
-    context.clearRect(-size / 2, -size / 2, size, size);
+    const scale = size / (side * 1.45); // a little more than the floor's diagonal
     const project = camera(side, { turn: model.get("turn"), tilt: model.get("tilt") });
     const flat = (place) => project(place).slice(0, 2);
+    // cabinets fill the lower half of the cube, so the middle of that comes to the middle
+    const [, middle] = flat([side / 4, side / 2, side / 2]);
+    context.setTransform(
+      sharp,
+      0,
+      0,
+      sharp,
+      canvas.width / 2,
+      canvas.height / 2 - middle * scale * sharp,
+    );
     const trace = (points) => {
       context.beginPath();
       points.forEach(([x, y], index) => context[index ? "lineTo" : "moveTo"](x * scale, y * scale));
@@ -123,13 +133,14 @@ function render({ model, el }) {
         context.stroke();
       }
     }
-    context.lineWidth = 0.75;
+    const edge = color(root, byLatent ? "--frugal-edge" : "--frugal-ink");
+    context.lineWidth = byLatent ? 0.75 : 0.4;
     for (const { index, name, points } of painted) {
       trace(points);
       context.closePath();
       context.fillStyle = shade(colorOf(index), name);
-      context.strokeStyle = "rgb(0 0 0 / 0.35)";
       context.fill();
+      context.strokeStyle = edge;
       context.stroke();
     }
     const ring = (place, property, dashes) => {
@@ -208,14 +219,14 @@ function render({ model, el }) {
     const view = { turn: model.get("turn"), tilt: model.get("tilt") };
     const painted = faces(grid, side, view);
     const gaze = answer.gaze[model.get("latent")];
-    const most = Math.max(1, ...gaze.slice(0, patches));
+    const most = Math.max(1, ...gaze.slice(0, patches).filter((_, at) => filled[cabinet][at]));
     const ramp = heat(root);
     const colorOf = byLatent
       ? (index) => ramp(gaze[patchOf(index)] / most)
       : (index) => grid[index];
     latent.hidden = bars.hidden = !byLatent;
     if (byLatent) drawWords(gaze, drawer);
-    paint(painted, colorOf, answer.place, handles[drawer]);
+    paint(painted, colorOf, byLatent, answer.place, handles[drawer]);
     said.textContent =
       sentence(painted, answer, handles, drawer) +
       (byLatent ? ` ${gazeSentence(gaze, drawer, filled[cabinet])}` : "");
@@ -244,12 +255,14 @@ function render({ model, el }) {
 
   const events = STATE.map((name) => `change:${name}`).join(" ");
   model.on(events, draw);
+  model.on("change:cabinet", face);
   draw();
   const unwatch = onThemeChange(root, draw);
   const resized = new ResizeObserver(draw);
   resized.observe(canvas);
   return () => {
     model.off(events, draw);
+    model.off("change:cabinet", face);
     unwatch();
     resized.disconnect();
   };

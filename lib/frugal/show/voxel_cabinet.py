@@ -9,6 +9,7 @@ import torch
 from frugal.data.cabinets import DRAWERS, INSTRUCTIONS, CabinetBatch, instruction_ids
 from frugal.drawer import VoxelActor, latent_gaze
 from frugal.show.interactive import Interactive
+from frugal.show.voxel_view import LIGHT, faces, project
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ class VoxelCabinet(Interactive):
     batch: the cabinets to choose from, on the model's device; what they ask for is ignored.
     cabinet, drawer: shown at first, from 0. color: "cabinet" or "latent", for its own colors or
     the attention of a latent. latent: which one, from 0. turn, tilt: of the view, in degrees, in
-    steps of 5; turn 0 ... 355, tilt 0 ... 85.
+    steps of 5; turn 0 ... 355, tilt 0 ... 85. With turn None one sees the drawers.
     """
 
     module = "voxel_cabinet.js"
@@ -36,7 +37,7 @@ class VoxelCabinet(Interactive):
         drawer: int = 1,
         color: str = "cabinet",
         latent: int = 0,
-        turn: int = 30,
+        turn: int | None = None,
         tilt: int = 25,
     ) -> None:
         chosen = {"cabinet": (cabinet, len(batch.voxels)), "drawer": (drawer, len(DRAWERS))}
@@ -46,15 +47,16 @@ class VoxelCabinet(Interactive):
                 raise ValueError(f"{name} is {value}; it needs to be 0 ... {count - 1}.")
         if color not in ("cabinet", "latent"):
             raise ValueError(f"color is {color!r}; it needs to be 'cabinet' or 'latent'.")
+        cabinets = [
+            _cabinet(voxels, handles)
+            for voxels, handles in zip(batch.voxels, batch.handles, strict=True)
+        ]
+        turn = cabinets[cabinet]["front"] if turn is None else turn
         if turn % 5 or tilt % 5 or not 0 <= turn <= 355 or not 0 <= tilt <= 85:
             raise ValueError(
                 f"turn is {turn} and tilt {tilt}; they need to be 0 ... 355 and 0 ... 85, in "
                 "steps of 5."
             )
-        cabinets = [
-            _cabinet(voxels, handles)
-            for voxels, handles in zip(batch.voxels, batch.handles, strict=True)
-        ]
         answers = _answers(model, batch.voxels)
         right = sum(
             one["place"] == handle
@@ -85,29 +87,38 @@ class VoxelCabinet(Interactive):
         """The chosen cabinet from its chosen side, with the voxel named for each instruction."""
         import numpy as np
         from matplotlib import pyplot as plt
+        from matplotlib.collections import PolyCollection
 
         side, shown = self.state["side"], self.state["cabinets"][self.state["cabinet"]]
-        colors = np.zeros((side, side, side, 3))
-        filled = np.zeros((side, side, side), dtype=bool)
-        for index, color in shown["voxels"]:
-            place = np.unravel_index(index, filled.shape)
-            filled[place] = True
-            colors[place] = [int(part) / 255 for part in shown["colors"][color][4:-1].split()]
-        figure = plt.figure(figsize=(5.5, 4.6))
-        axes = figure.add_subplot(projection="3d", computed_zorder=False)
-        # matplotlib's axes are right, back, up
-        axes.voxels(filled.transpose(2, 1, 0), facecolors=colors.transpose(2, 1, 0, 3))
-        for asked, drawer, mark in zip(
-            self.state["answers"][self.state["cabinet"]], DRAWERS, "^os", strict=True
-        ):
-            up, back, right = (place + 0.5 for place in asked["place"])
-            axes.scatter(
-                right, back, up, marker=mark, s=120, facecolors="none", edgecolors="#b3261e",
-                linewidths=2, label=f"“open the {drawer} drawer”", zorder=10,
-            )  # fmt: skip
-        axes.view_init(elev=self.state["tilt"], azim=-90 - self.state["turn"])
-        axes.set(xticks=[], yticks=[], zticks=[], box_aspect=(1, 1, 1))
-        axes.legend(loc="upper left", frameon=False, fontsize=8)
+        colors = {
+            index: np.array([int(part) for part in shown["colors"][number][4:-1].split()]) / 255
+            for index, number in shown["voxels"]
+        }
+        occupied = np.zeros(side**3, dtype=bool)
+        occupied[list(colors)] = True
+        view = {"turn": self.state["turn"], "tilt": self.state["tilt"]}
+        painted = faces(occupied.reshape(side, side, side), **view)
+        figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
+        axes.add_collection(
+            PolyCollection(
+                [face.points for face in painted],
+                facecolors=[LIGHT[face.name] * colors[face.index] for face in painted],
+                edgecolors="#1f2937",
+                linewidths=0.3,
+            )
+        )
+        floor = [(0, 0, 0), (0, side, 0), (0, side, side), (0, 0, side), (0, 0, 0)]
+        axes.plot(*project(floor, side, **view)[:, :2].T, color="#767f8c", linewidth=0.8, zorder=0)
+        asked = self.state["answers"][self.state["cabinet"]]
+        for answer, instruction, mark in zip(asked, INSTRUCTIONS, "^os", strict=True):
+            across, down, _ = project(np.array(answer["place"]) + 0.5, side, **view)
+            style = {"s": 160, "facecolors": "none", "edgecolors": "#b3261e", "linewidths": 2}
+            axes.scatter(across, down, marker=mark, label=f"“{instruction}”", zorder=3, **style)
+        axes.set_aspect("equal")
+        axes.autoscale_view()
+        axes.invert_yaxis()
+        axes.axis("off")
+        figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
         return figure
 
 
@@ -120,7 +131,23 @@ def _cabinet(voxels: torch.Tensor, handles: torch.Tensor) -> dict[str, Any]:
         "voxels": torch.stack([occupied, numbers], dim=1).tolist(),
         "colors": [f"rgb({' '.join(map(str, color))})" for color in colors.tolist()],
         "handles": handles.tolist(),
+        "front": _front(voxels[3] == 1, handles[0].tolist()),
     }
+
+
+def _front(occupied: torch.Tensor, handle: list[int]) -> int:
+    """The turn from which one sees a cabinet's drawers, and a little of its side, in degrees."""
+    up, back, right = handle
+    side = len(occupied)
+
+    def filled(b: int, r: int) -> bool:
+        return 0 <= b < side and 0 <= r < side and bool(occupied[up, b, r])
+
+    # the cabinet is behind the handle and nothing before it; beside it is the rest of the handle
+    for (b, r), turn in {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}.items():
+        if filled(back + b, right + r) and not filled(back - b, right - r):
+            return (turn + 30) % 360
+    raise ValueError(f"handle is {handle}; it needs a cabinet on one side of it.")
 
 
 @torch.no_grad()
