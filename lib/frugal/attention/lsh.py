@@ -205,6 +205,10 @@ def _one_dtype(*tensors: Tensor) -> list[Tensor]:
 
 
 def _check(qk: Tensor, v: Tensor, bucket_size: int, n_hashes: int, scale: float) -> None:
+    if qk.ndim != 4:
+        raise ValueError(
+            f"qk has shape {tuple(qk.shape)}; it needs four axes: (batch, heads, length, head_dim)."
+        )
     check_heads(qk, qk, v)
     _check_sizes(bucket_size, n_hashes, scale)
 

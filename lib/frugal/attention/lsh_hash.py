@@ -56,7 +56,7 @@ def random_rotations(
     head_dim: int,
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
-) -> list[Float[Tensor, "n_hashes heads head_dim half"]]:
+) -> list[Float[Tensor, "n_hashes heads head_dim _"]]:
     """The random directions of every round and head: for each factor half as many as buckets.
 
     They are drawn in one call from `generator`, or from torch's own when it is None.
@@ -71,11 +71,11 @@ def random_rotations(
 
 def hash_buckets(
     x: Float[Tensor, "batch heads length head_dim"],
-    rotations: Sequence[Float[Tensor, "n_hashes heads head_dim half"]],
+    rotations: Sequence[Float[Tensor, "n_hashes heads head_dim _"]],
 ) -> Int64[Tensor, "batch heads n_hashes length"]:
     """The bucket of every vector in every round, 0 … n_buckets - 1. No gradient passes.
 
-    Cost: batch·heads·n_hashes·length·head_dim·(Σ half) multiplications.
+    Cost: batch·heads·n_hashes·length·head_dim·Σ(factor / 2) multiplications.
     """
     found = None
     for directions in rotations:

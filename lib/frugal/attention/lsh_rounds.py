@@ -135,7 +135,7 @@ def attend_in_rounds(
     On the CPU by the fused kernel, without storing scores; elsewhere by plain operations that
     store rows x rounds x 2 chunk of them.
     """
-    if q.device.type == "cpu":
+    if _on_cpu(q):
         return _InRounds.apply(q, k, v, layout, scale)
     outs, logs = [], []
     for turn, hides in enumerate(layout.hides):
@@ -148,6 +148,10 @@ def attend_in_rounds(
     joint = torch.stack(logs)  # (rounds, rows, 1)
     out = (joint.softmax(0).to(v.dtype) * torch.stack(outs)).sum(0)
     return torch.where(_empty(joint.logsumexp(0), torch.float32), v, out)
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def _empty(logs: Tensor, dtype: torch.dtype) -> Tensor:

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from frugal.attention.sinkhorn_balance import gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, check_heads, check_mask, softmax_attention
 
-__all__ = ["BlockScores", "SinkhornAttention", "gumbel_noise", "sinkhorn"]
+__all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
+
+TINY = 1e-6
+"""A mixture with a smaller share of real tokens than this has none."""
 
 
 class BlockScores(nn.Module):
@@ -110,14 +113,14 @@ class SinkhornAttention(nn.Module):
         real = _real_tokens(padding, length, k)
         order = self.sorting(q, k, causal=causal, real=real)
         joined = torch.cat([k, v], dim=-1)
-        fetched, mass = fetch(order, joined, real)
+        fetched, share = fetch(order, joined, real)
         keys, values = fetched.split([k.shape[-1], v.shape[-1]], dim=-1)
         if self.sort_cut is not None:
             keys, values = (x[:, :, : self.sort_cut].flatten(2, 3) for x in (keys, values))
-            seen = None if mass is None else mass[:, :, None, : self.sort_cut].flatten(3) > 0
+            seen = None if share is None else share[:, :, None, : self.sort_cut].flatten(3) > 0
             return softmax_attention(q.flatten(2, 3), keys, values, mask=seen)[:, :, :length]
         keys, values = torch.cat([keys, k], dim=3), torch.cat([values, v], dim=3)
-        seen = self._seen(q, causal, real, mass)
+        seen = self._seen(q, causal, real, share)
         out = softmax_attention(*(x.flatten(0, 1) for x in (q, keys, values)), mask=seen)
         return out.flatten(1, 2).unflatten(0, q.shape[:2])[:, :, :length]
 
@@ -158,19 +161,19 @@ class SinkhornAttention(nn.Module):
         q, k = (_in_blocks(x, self.block_size) for x in (q, k))
         real = _real_tokens(padding, length, k)
         order = self.sorting(q, k, causal=causal, real=real)
-        keys, mass = fetch(order, k, real)
+        keys, share = fetch(order, k, real)
         shares = order[..., None, :, None].expand(*order.shape[:3], self.block_size, -1, 1)
-        if mass is not None:
-            shares = shares * real[:, None, None, None] / mass[..., None, None, :].clamp(min=1e-30)
+        if share is not None:
+            shares = shares * real[:, None, None, None] / share[..., None, None, :].clamp(min=TINY)
         if self.sort_cut is not None:
             chosen = slice(0, self.sort_cut)
-            seen = None if mass is None else mass[:, :, None, chosen].flatten(3) > 0
+            seen = None if share is None else share[:, :, None, chosen].flatten(3) > 0
             direct = attention_weights(q.flatten(2, 3), keys[:, :, chosen].flatten(2, 3), mask=seen)
             direct = direct.unflatten(-1, (-1, self.block_size))  # (..., queries, cut, block_size)
             found = torch.einsum("bhqct,bhcjt->bhqjt", direct, shares[:, :, chosen, 0])
             return found.flatten(3)[:, :, :length, :length]
         keys = torch.cat([keys, k], dim=3)
-        seen = self._seen(q, causal, real, mass)
+        seen = self._seen(q, causal, real, share)
         direct = attention_weights(q.flatten(0, 1), keys.flatten(0, 1), mask=seen)
         direct = direct.unflatten(0, q.shape[:2])  # (..., blocks, block_size, 2 block_size)
         far, own = direct.split(self.block_size, dim=-1)
@@ -181,7 +184,7 @@ class SinkhornAttention(nn.Module):
         return found.flatten(4).flatten(2, 3)[:, :, :length, :length]
 
     def _seen(
-        self, q: Tensor, causal: bool, real: Tensor | None, mass: Tensor | None
+        self, q: Tensor, causal: bool, real: Tensor | None, share: Tensor | None
     ) -> Tensor | None:
         """(batch x heads or 1, blocks, queries, sorted then own keys): True = may attend."""
         if not causal and real is None:
@@ -193,7 +196,7 @@ class SinkhornAttention(nn.Module):
         if causal:
             far[:, 0] = False  # nothing lies before the first block
         if real is not None:
-            far = far & (mass > 0).flatten(0, 1)[:, :, None]
+            far = far & (share > 0).flatten(0, 1)[:, :, None]
             own = own & real.repeat_interleave(heads, 0)[:, :, None]
         return torch.cat([far, own], dim=-1)
 
@@ -218,17 +221,17 @@ def fetch(
     x: Float[Tensor, "batch heads blocks block_size width"],
     real: Bool[Tensor, "batch blocks block_size"] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Blocks mixed by `order`, and the share of real tokens in each mixture (None: all are).
+    """Blocks mixed by `order`, and what share of each mixture is real tokens (None: all of it).
 
-    A mixture is taken over real tokens only: its n-th token is the mean, by S, of the blocks'
-    n-th tokens that are real.
+    A mixture is taken over real tokens only: where some blocks have none at a place, the shares of
+    the others grow to the same sum.
     """
     if real is None:
         return (order @ x.flatten(3)).unflatten(-1, x.shape[3:]), None
     weight = real[:, None].to(x.dtype)  # (batch, 1, blocks, block_size)
     mixed = (order @ (x * weight[..., None]).flatten(3)).unflatten(-1, x.shape[3:])
-    mass = order @ weight
-    return mixed / mass.clamp(min=1e-6)[..., None], mass.masked_fill(mass < 1e-6, 0.0)
+    share = order @ weight / order.sum(-1, keepdim=True).clamp(min=TINY)
+    return mixed / share.clamp(min=TINY)[..., None], share.masked_fill(share < TINY, 0.0)
 
 
 def _in_blocks(x: Float[Tensor, "batch heads length width"], size: int) -> Tensor:
