@@ -24,27 +24,27 @@ def cases(smoke: bool) -> list[Case]:
     """Forward and training at 2,048 inputs, and forward over sixteen times as many."""
     middle, short, long = (64, 32, 512) if smoke else (2048, 4096, 65536)
     perceiver = PerceiverIO(WIDTH, WIDTH, LATENTS, n_layers=LAYERS, n_heads=HEADS, widening=4)
-    query = torch.randn(1, 1, WIDTH)
     config = TransformerConfig(
         1, d_model=WIDTH, n_heads=HEADS, n_layers=LAYERS, positions="none", activation="gelu"
     )
     full = Encoder(config)
     models: dict[str, Callable[[Tensor], Tensor]] = {
-        "full attention": full.encode,
-        "Perceiver": partial(_ask, perceiver, query),
+        "full attention": Encoded(full),
+        "Perceiver": Asked(perceiver),
     }
     found = []
     for direction in ("forward", "training"):
-        for name, model in models.items():
-            found.append(
-                Case(
-                    f"{direction} {middle} {name}",
-                    call(model, middle, training=direction == "training"),
-                    against=None
-                    if name == "full attention"
-                    else f"{direction} {middle} full attention",
-                )
-            )
+        baseline = f"{direction} {middle} full attention"
+        training = direction == "training"
+        found += [
+            Case(baseline, call(models["full attention"], middle, training=training)),
+            Case(
+                f"{direction} {middle} Perceiver",
+                call(models["Perceiver"], middle, training=training),
+                against=baseline,
+                bar=0.15,
+            ),
+        ]
     found += [
         Case(f"forward {short} Perceiver", call(models["Perceiver"], short)),
         # Sixteen times the inputs: an exponent of 1.1 is 16 ** 1.1 = 21.1 times the time.
@@ -58,8 +58,27 @@ def cases(smoke: bool) -> list[Case]:
     return found + peers(middle)
 
 
-def _ask(perceiver: nn.Module, query: Tensor, inputs: Tensor) -> Tensor:
-    return perceiver(inputs, query)
+class Encoded(nn.Module):
+    """An encoder called on vectors, as a module, so that training reaches its weights."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder.encode(x)
+
+
+class Asked(nn.Module):
+    """A Perceiver that answers one learned question."""
+
+    def __init__(self, perceiver: PerceiverIO) -> None:
+        super().__init__()
+        self.perceiver = perceiver
+        self.question = nn.Parameter(torch.randn(1, 1, perceiver.d_query))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.perceiver(x, self.question)
 
 
 def call(model: Callable[[Tensor], Tensor], inputs: int, *, training: bool = False) -> Callable:
@@ -102,5 +121,5 @@ def peers(inputs: int) -> list[Case]:
     peer = f"forward {inputs} Perceiver of Hugging Face, encoder"
     return [
         Case(peer, call(lambda x: theirs(x).last_hidden_state, inputs)),
-        Case(f"forward {inputs} Perceiver, encoder", call(ours.encode, inputs), against=peer),
+        Case(f"forward {inputs} Perceiver, encoder", call(ours.encode, inputs), peer, bar=1.0),
     ]

@@ -65,9 +65,11 @@ class RelativeAttention(nn.Module):
         sine, cosine = self.waves(query_places, q.dtype)
         key_sine, key_cosine = self.waves(key_places, q.dtype)
         # s·sin(a - b) + c·cos(a - b) = (s·sin a + c·cos a)·cos b + (c·sin a - s·cos a)·sin b
-        scores = (of_sine * sine + of_cosine * cosine) @ key_cosine.mT
-        scores = scores + (of_cosine * sine - of_sine * cosine) @ key_sine.mT
-        scores = scores / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
+        turned = torch.cat(
+            [of_sine * sine + of_cosine * cosine, of_cosine * sine - of_sine * cosine], dim=-1
+        )
+        keys = torch.cat([key_cosine, key_sine], dim=-1)  # (keys, d_model)
+        scores = (turned / math.sqrt(q.shape[-1])) @ keys.mT  # (batch, heads, queries, keys)
         if self.first_apart:
             apart = torch.arange(len(query_places), device=q.device)[:, None] > 0
             apart = apart & (torch.arange(len(key_places), device=q.device) > 0)
