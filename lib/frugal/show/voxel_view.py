@@ -27,7 +27,9 @@ class Face(NamedTuple):
     points: NDArray
 
 
-def project(places: NDArray | Sequence, side: int, *, turn: float, tilt: float) -> NDArray:
+def project(
+    places: NDArray | Sequence, side: int, *, turn: float | int, tilt: float | int
+) -> NDArray:
     """(..., 3) places up, back and right to (..., 3): across, down, away; turn and tilt in degrees.
 
     At turn 0 one looks along `back`; the middle of the grid is at 0.
@@ -40,7 +42,7 @@ def project(places: NDArray | Sequence, side: int, *, turn: float, tilt: float) 
     return np.stack([across, down, away * np.cos(t) - up * np.sin(t)], axis=-1)
 
 
-def faces(occupied: NDArray, *, turn: float, tilt: float) -> list[Face]:
+def faces(occupied: NDArray, *, turn: float | int, tilt: float | int) -> list[Face]:
     """What is seen of a (side, side, side) boolean grid, the farthest face first."""
     side = len(occupied)
     view = {"turn": turn, "tilt": tilt}
