@@ -39,17 +39,23 @@ from frugal.attention import (
     kernel_scan,
     kernels,
     linformer,
+    lsh,
+    lsh_hash,
+    lsh_rounds,
     pattern_masks,
     pattern_pieces,
     patterns,
     pieces,
     relative,
+    sinkhorn,
+    sinkhorn_balance,
     softmax,
     span,
     swin,
 )
 from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
+from frugal.depth import reversible
 from frugal.feedforward import dense
 from frugal.mixing import convolution, fourier, shapes, synthesizer
 from frugal.tokens import (
@@ -332,6 +338,44 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
         rows()[:, :, 0], layer=1
     ),
     elimination.WordVectorElimination: lambda: eliminating()(rows(), padding=real()),
+    lsh_hash.random_rotations: lambda: lsh_hash.random_rotations(
+        (2, 4), n_hashes=2, n_heads=3, head_dim=4, device=rows().device
+    )[1],
+    lsh_hash.hash_buckets: lambda: lsh_hash.hash_buckets(
+        heads(),
+        lsh_hash.random_rotations(6, n_hashes=2, n_heads=3, head_dim=4, device=rows().device),
+    ),
+    lsh_rounds.layout_of: lambda: (
+        lsh_rounds.layout_of(ids()[:, None].repeat(1, 2, 2), chunk=2, causal=True).order
+    ),
+    lsh_rounds.attend_in_rounds: lambda: lsh_rounds.attend_in_rounds(
+        *(rows(4).flatten(0, 1) for _ in "qkv"),
+        lsh_rounds.layout_of(ids()[:, None].repeat(1, 2, 1), chunk=5, causal=False),
+        scale=1.0,
+    ),
+    lsh.lsh_attention: lambda: lsh.lsh_attention(
+        heads(), heads(), bucket_size=2, n_hashes=2, causal=True, padding=real()
+    ),
+    lsh.lsh_visible: lambda: lsh.lsh_visible(
+        heads(), bucket_size=2, n_hashes=2, causal=True, padding=real()
+    ),
+    lsh.LshAttention: lambda: lsh.LshAttention(2, 2, seed=1)(heads(), heads(), heads()),
+    sinkhorn_balance.sinkhorn: lambda: sinkhorn_balance.sinkhorn(
+        rows(5), mask=real()[:, None] & real()[:, :, None]
+    ),
+    sinkhorn_balance.gumbel_noise: lambda: sinkhorn_balance.gumbel_noise(rows()),
+    sinkhorn.BlockScores: lambda: built(sinkhorn.BlockScores, 3, 4, 6)(heads()),
+    sinkhorn.fetch: lambda: sinkhorn.fetch(
+        heads()[..., :4, :],
+        picture()[:, None, :4, :2].repeat(1, 3, 1, 1, 1),
+        real()[:, :4, None].repeat(1, 1, 2),
+    )[0],
+    sinkhorn.SinkhornAttention: lambda: built(
+        sinkhorn.SinkhornAttention, 3, 4, block_size=2, max_blocks=3
+    )(heads(), heads(), heads(), causal=True, padding=real()),
+    reversible.ReversibleStack: lambda: reversible.ReversibleStack(
+        [built(model.TransformerLayer, CONFIG, 0)]
+    )(rows(), padding=real()),
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
     byte_ids.ByteTokenizer: lambda: byte_ids.ByteTokenizer().batch(["a", "ñ"], device=Place.device)[
         0
@@ -482,6 +526,9 @@ NO_CASE = {
     pattern_pieces.band_pieces,
     pattern_pieces.strided_pieces,
     pattern_pieces.fixed_pieces,
+    lsh_hash.bucket_factors,
+    lsh_hash.default_buckets,
+    lsh_rounds.Layout,
     pieces.Piece,
     pieces.hidden,
     pieces.hide_keys,
