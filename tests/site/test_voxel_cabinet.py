@@ -156,12 +156,12 @@ def test_each_control_moves_the_picture(show):
     figure = show(VoxelCabinet(pointer(), BATCH))
     seen = [canvas(figure)]
     for act in (
-        lambda: figure.get_by_label("Turn").press("ArrowRight"),
-        lambda: figure.get_by_label("Tilt").press("ArrowRight"),
+        lambda: figure.get_by_label("Turn", exact=True).press("ArrowRight"),
+        lambda: figure.get_by_label("Tilt", exact=True).press("ArrowRight"),
         lambda: figure.get_by_label("top drawer").check(),
-        lambda: figure.get_by_label("Cabinet").select_option("1"),
+        lambda: figure.get_by_label("Cabinet", exact=True).select_option(label="2"),
         lambda: figure.get_by_label("by a latent").check(),
-        lambda: figure.get_by_label("Latent").press("ArrowRight"),
+        lambda: figure.get_by_label("Latent", exact=True).press("ArrowRight"),
         lambda: figure.locator("canvas").press("ArrowLeft"),
         lambda: figure.locator("canvas").press("ArrowUp"),
     ):
@@ -209,9 +209,9 @@ def test_the_words_tell_right_from_wrong(show):
         assert f"“open the {drawer} drawer”" in said.inner_text()
         assert f"at up {up}, back {back}, right {right}," in said.inner_text()
         assert f"handle of the {drawer} drawer: right." in said.inner_text()
-    figure.get_by_label("Cabinet").select_option("1")
+    figure.get_by_label("Cabinet", exact=True).select_option(label="2")
     assert "handle of the top drawer: wrong" in said.inner_text()  # bottom was asked for
-    figure.get_by_label("Cabinet").select_option("2")
+    figure.get_by_label("Cabinet", exact=True).select_option(label="3")
     assert "not the middle of a handle: wrong" in said.inner_text()
 
 
@@ -248,7 +248,7 @@ def test_attention_to_the_words_is_drawn_and_told(show):
     )
     figure.get_by_label("as it is").check()
     assert not words.first.is_visible()
-    assert not figure.get_by_label("Latent").is_visible()
+    assert not figure.get_by_label("Latent", exact=True).is_visible()
 
 
 def test_a_change_of_theme_is_drawn(show):
