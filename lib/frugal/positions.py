@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.softmax import Attend, attention_weights, softmax_attention
@@ -89,10 +89,16 @@ class RotaryPositions(nn.Module):
         self.base = base
 
     def forward(self, x: Float[Tensor, "batch heads length head_dim"], offset: int = 0) -> Tensor:
-        length, head_dim = x.shape[-2:]
-        place = torch.arange(offset, offset + length, device=x.device, dtype=torch.float32)
+        return self.turn(x, torch.arange(offset, offset + x.shape[2], device=x.device))
+
+    def turn(
+        self, x: Float[Tensor, "batch heads length head_dim"], places: Int[Tensor, "... length"]
+    ) -> Float[Tensor, "batch heads length head_dim"]:
+        """The same for tokens that stand at any `places`, (length,) or (batch, length)."""
+        head_dim = x.shape[-1]
         pair = torch.arange(0, head_dim, 2, device=x.device, dtype=torch.float32)
-        angle = place[:, None] * self.base ** (-pair / head_dim)  # (length, head_dim / 2)
+        angle = places[..., None] * self.base ** (-pair / head_dim)  # (..., length, head_dim / 2)
+        angle = angle if places.ndim == 1 else angle[:, None]
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
         even, odd = x[..., 0::2], x[..., 1::2]
         turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)

@@ -37,6 +37,12 @@ def encoder(**options):
     return model
 
 
+def rotating(rotate):
+    layers = encoder().stack.layers
+    layers[1].mix.sublayer.rotate = rotate
+    return WordVectorElimination(layers)
+
+
 def inputs(batch=5):
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(VOCAB, (batch, LENGTH), generator=generator)
@@ -308,6 +314,7 @@ def test_bad_schedules_are_one_sentence(keep, message):
         (lambda: encoder().stack(torch.rand(1, 3, 24), causal=True), "causal is given"),
         (lambda: encoder().stack(torch.rand(1, 3, 24), torch.rand(1, 3, 24)), "memory is given"),
         (lambda: encoder(positions="alibi"), "layers attend by AlibiAttention"),
+        (lambda: rotating(nn.Identity()), "layers rotate by Identity"),
         (lambda: encoder(make_mixer=lambda *_: nn.Identity()), "without self-attention"),
         (lambda: geometric_schedule(4, 2, 5), "last is 5"),
         (lambda: geometric_schedule(4, 0, 1), "n_layers is 0"),

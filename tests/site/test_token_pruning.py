@@ -93,7 +93,7 @@ def test_the_page_computes_what_torch_computes(visit):
 def kept(shown, layer):
     """The words that a row shows as kept; layer 1 is next to the input, at the bottom."""
     row = shown.locator(".pruning-row").nth(3 - layer)
-    return row.locator(".pruning-kept").all_inner_texts()
+    return row.locator(".pruning-kept").evaluate_all("(all) => all.map((it) => it.dataset.word)")
 
 
 def by_torch(shown_figure, layer):
@@ -113,12 +113,22 @@ def test_rows_and_bars_show_the_run(show):
     for layer in (1, 2, 3):
         assert kept(shown, layer) == by_torch(made, layer)
     assert shares(shown) == pytest.approx(made.run()[1].tolist(), abs=1e-5)
+    widths = shown.locator(".pruning-fill").evaluate_all(
+        "(all) => all.map((it) => it.offsetWidth / it.parentElement.offsetWidth)"
+    )
+    assert widths == pytest.approx(made.run()[1].tolist(), abs=0.01)
+    marks = shown.locator(".pruning-before").evaluate_all(
+        "(all) => all.map((it) => it.offsetLeft / it.parentElement.offsetWidth)"
+    )
+    everything = figure(keep=(40, 40, 40)).run()[1].tolist()
+    assert marks == pytest.approx(everything, abs=0.01)
     length = len(made.state["examples"][0]["ids"])
     said = shown.locator(".frugal-readout").inner_text()
     assert said.startswith(f"3 of {length} tokens reach the end.")
     assert f"{100 * made.flops()[0] / made.flops()[1]:.0f} % of the FLOPs" in said
     gone = shown.locator(".pruning-row").nth(0).locator(".pruning-gone")
     assert gone.count() == length - 5
+    assert gone.first.evaluate("(it) => getComputedStyle(it, '::before').opacity") == "0.25"
     assert shown.locator(".pruning-row").nth(0).locator(".pruning-dropped").count() == 2
 
 

@@ -5,11 +5,14 @@ import { flops, forward, unpack } from "./elimination_formulas.js";
 
 const percent = (value) => `${(100 * value).toFixed(0)} %`;
 
-// The words of one row, in elements that stay, so that a word that goes can fade.
+// The words of one row, in elements that stay, so that a word that goes can fade. The style sheet
+// writes the word: a faded one is a picture of a word, and need not be legible.
 function row(title, words) {
   const count = element("span", { class: "pruning-count" });
   const heading = element("p", { class: "pruning-heading" }, element("span", {}, title), count);
-  const nodes = words.map((word) => element("span", { class: "pruning-token" }, word));
+  const nodes = words.map((word) =>
+    element("span", { class: "pruning-token", "data-word": word }),
+  );
   const text = element("p", { class: "pruning-words" });
   nodes.forEach((node) => text.append(node, " "));
   return { node: element("div", { class: "pruning-row" }, heading, text), nodes, count };
@@ -94,9 +97,9 @@ function render({ model, el }) {
       ...classes.map((name, index) => {
         const value = run.probabilities[index];
         const fill = element("span", { class: "pruning-fill" });
-        fill.style.width = percent(value);
+        fill.style.width = `${100 * value}%`;
         const before = element("span", { class: "pruning-before" });
-        before.style.left = percent(all.probabilities[index]);
+        before.style.left = `${100 * all.probabilities[index]}%`;
         const label = element("span", { class: "pruning-class" }, name + (index === example.answer ? " ✓" : ""));
         const bar = element("span", { class: "pruning-bar", "aria-hidden": "true" }, fill, before);
         const shown = element("span", { class: "pruning-percent", "data-value": value }, percent(value));

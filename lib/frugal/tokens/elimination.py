@@ -21,8 +21,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
+from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.model import TransformerLayer
+from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import check_schedule, retention_schedule
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
@@ -40,7 +41,9 @@ def significance(
     """
     if padding is None:
         return weights.sum((1, 2))
-    return torch.einsum("bhqk,bq->bk", weights, padding.to(weights.dtype))
+    heads = weights.shape[1]
+    asks = padding.to(weights.dtype).repeat(1, heads)[:, None]  # (batch, 1, heads·queries)
+    return (asks @ weights.flatten(1, 2))[:, 0]
 
 
 def ranked(
@@ -236,7 +239,7 @@ class WordVectorElimination(nn.Module):
             q, k, v = _heads(attention, inner, places, length)
             scores = None
             if drops or self.retention is not None or attention.recorder is not None:
-                weights = attention_weights(q, k, padding=padding)
+                weights = _weights(q, k, padding)
                 if share is not None:
                     weights = _shared(weights, share)
                 _record(attention, weights)
@@ -244,11 +247,12 @@ class WordVectorElimination(nn.Module):
                 scores = ranked(self.score(asked, padding), padding)
                 if drops:
                     kept = kept_positions(scores, keep)
-                    x, places = _take(x, kept), places.gather(1, kept)
-                    weights = weights.gather(
-                        2, kept[:, None, :, None].expand(*weights.shape[:2], keep, weights.shape[3])
-                    )
+                    x, places = _rows(x, kept), places.gather(1, kept)
+                    by_head = kept[:, None].expand(-1, weights.shape[1], -1)
+                    weights = _rows(weights, by_head)
                 out = weights.to(v.dtype) @ v  # (batch, heads, keep, head_dim)
+                if padding is not None:  # a text without a real token reads nothing
+                    out = out * padding.any(1)[:, None, None, None]
             else:
                 out = softmax_attention(q, k, v, padding=padding)
             out = attention.dropout(attention.to_out(out.transpose(1, 2).flatten(2)))
@@ -269,14 +273,38 @@ def _check_layer(layer: nn.Module) -> None:
             "layers has one without self-attention or with cross-attention; elimination needs "
             "encoder layers that attend."
         )
-    attend = layer.mix.sublayer.attend
+    attend, rotate = layer.mix.sublayer.attend, layer.mix.sublayer.rotate
+    if rotate is not None and not isinstance(rotate, RotaryPositions):
+        raise ValueError(
+            f"layers rotate by {type(rotate).__name__}; dropped tokens leave gaps, "
+            "which only RotaryPositions can turn by."
+        )
     if attend is not softmax_attention:
         name = getattr(attend, "__name__", type(attend).__name__)
         raise ValueError(f"layers attend by {name}; significance needs softmax_attention.")
 
 
-def _take(x: Tensor, kept: Tensor) -> Tensor:
-    return x.gather(1, kept[..., None].expand(-1, -1, x.shape[2]))
+def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
+    """`attention_weights` in fewer passes over the matrix: it is the dearest thing here.
+
+    A text without a single real token gets equal weights, not zeros.
+    """
+    batch, heads, n, head_dim = q.shape
+    bias = q.new_zeros(1, 1, 1)
+    if padding is not None:
+        bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], torch.finfo(q.dtype).min)
+        bias = bias.repeat_interleave(heads, dim=0)  # (batch·heads, 1, tokens)
+    q, k = q.flatten(0, 1), k.flatten(0, 1)
+    scores = torch.baddbmm(bias, q, k.mT, alpha=head_dim**-0.5)
+    return scores.softmax(-1).unflatten(0, (batch, heads))
+
+
+def _rows(x: Tensor, kept: Tensor) -> Tensor:
+    """The rows `kept` (..., keep) of x (..., tokens, width), copied row by row."""
+    *before, tokens, width = x.shape
+    texts = torch.arange(0, x.numel() // width, tokens, device=x.device)
+    index = (kept.flatten(0, -2) + texts[:, None]).flatten()
+    return x.flatten(0, -2).index_select(0, index).view(*before, -1, width)
 
 
 def _heads(
@@ -289,12 +317,8 @@ def _heads(
     if attention.rotate is None:
         return q, k, v
     if x.shape[1] == length:
-        return attention.rotate(q, 0), attention.rotate(k, 0), v
-    # A rotation knows consecutive places only: put the tokens where they stood, and take them back.
-    index = places[:, None, :, None].expand_as(q)
-    empty = q.new_zeros(*q.shape[:2], length, q.shape[3])
-    q, k = (attention.rotate(empty.scatter(2, index, one), 0).gather(2, index) for one in (q, k))
-    return q, k, v
+        places = places[0]  # all texts alike, in order
+    return attention.rotate.turn(q, places), attention.rotate.turn(k, places), v
 
 
 def _shared(weights: Tensor, share: Tensor) -> Tensor:
