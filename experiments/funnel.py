@@ -6,7 +6,8 @@ must be widened again. A plain encoder of four layers meets a funnel whose FLOPs
 Two further settings take one thing away: keys and values pooled like the queries, and no residual
 from the first block. (Tried first for every token: masked characters of English and hidden pixels
 of the digits. In as many updates the plain encoder learned neither, so there was nothing to
-compare.) About 16 seconds a run on one core.
+compare. With small learned positions instead of sinusoids all three networks were still below
+60 % on the digits when training ended.) About 16 seconds a run on one core.
 """
 
 from __future__ import annotations
@@ -73,9 +74,15 @@ STACKS = {None: FunnelStack, "unpooled keys": PooledKeys, "residual": NoResidual
 
 
 def encoder(setting: dict[str, Any]) -> FunnelEncoder:
-    """The encoder of a setting. Its embedding is not used: pixels are projected, not looked up."""
+    """The encoder of a setting. Its embedding is not used: numbers are projected, not looked up."""
     config = TransformerConfig(
-        1, d_model=WIDTH, n_heads=4, d_ff=2 * WIDTH, positions="none", activation="gelu"
+        1,
+        d_model=WIDTH,
+        n_heads=4,
+        d_ff=2 * WIDTH,
+        # where a pixel lies matters, where a number stands does not
+        positions="sinusoidal" if setting["task"] == "digits" else "none",
+        activation="gelu",
     )
     built = FunnelEncoder(config, blocks=setting["blocks"], n_decoder_layers=setting["decoder"])
     layers = [*(layer for block in built.stack.blocks for layer in block), *built.stack.decoder]
@@ -90,14 +97,12 @@ class Network(nn.Module):
         super().__init__()
         self.classifies = setting["task"] == "digits"
         self.number = nn.Linear(1, WIDTH)
-        # where a pixel lies matters, where a number stands does not
-        self.place = nn.Parameter(torch.randn(TOKENS, WIDTH) * 0.02) if self.classifies else 0.0
         self.encoder = encoder(setting)
         self.answer = nn.Linear(WIDTH, 10 if self.classifies else 1)
 
     def forward(self, numbers: Tensor) -> Tensor:
         """numbers: (batch, tokens) -> (batch, 10), or (batch, tokens)."""
-        x = self.encoder.encode(self.number(numbers[..., None]) + self.place)
+        x = self.encoder.encode(self.number(numbers[..., None]))
         return self.answer(x.mean(1)) if self.classifies else self.answer(x)[..., 0]
 
 
