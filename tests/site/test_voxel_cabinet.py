@@ -9,6 +9,7 @@ import torch
 
 from frugal.data import cabinets
 from frugal.drawer import VoxelActor, latent_gaze
+from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 from frugal.show.voxel_cabinet import VoxelCabinet
 from frugal.show.voxel_view import faces, project
@@ -41,8 +42,9 @@ def pointer():
 
 
 @pytest.fixture
-def show(visit, tmp_path):
+def show(visit, tmp_path, monkeypatch):
     """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
+    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
 
     def opened(figure):
         file = tmp_path / "figure.html"
