@@ -112,17 +112,18 @@ class SinkhornAttention(nn.Module):
         q, k, v = (_in_blocks(x, self.block_size) for x in (q, k, v))
         real = _real_tokens(padding, length, k)
         order = self.sorting(q, k, causal=causal, real=real)
-        joined = torch.cat([k, v], dim=-1)
-        fetched, share = fetch(order, joined, real)
-        keys, values = fetched.split([k.shape[-1], v.shape[-1]], dim=-1)
+        (keys, share), (values, _) = fetch(order, k, real), fetch(order, v, real)
         if self.sort_cut is not None:
             keys, values = (x[:, :, : self.sort_cut].flatten(2, 3) for x in (keys, values))
             seen = None if share is None else share[:, :, None, : self.sort_cut].flatten(3) > 0
             return softmax_attention(q.flatten(2, 3), keys, values, mask=seen)[:, :, :length]
         keys, values = torch.cat([keys, k], dim=3), torch.cat([values, v], dim=3)
         seen = self._seen(q, causal, real, share)
-        out = softmax_attention(*(x.flatten(0, 1) for x in (q, keys, values)), mask=seen)
-        return out.flatten(1, 2).unflatten(0, q.shape[:2])[:, :, :length]
+        if seen is not None:
+            seen = seen.expand(q.shape[0] * q.shape[1], -1, -1, -1).flatten(0, 1)[:, None]
+        # Blocks as a batch of single heads: the kernel's output then needs no copy.
+        out = softmax_attention(*(x.flatten(0, 2)[:, None] for x in (q, keys, values)), mask=seen)
+        return out.view(*q.shape[:2], -1, v.shape[-1])[:, :, :length]
 
     def sorting(
         self,
