@@ -11,7 +11,7 @@ from frugal.show.modules import bundle
 from frugal.show.sinkhorn_balance import SinkhornBalance
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
-SCORES = [[2.0, 1.0, 0.0], [1.8, 0.0, 0.5], [1.0, 0.2, 0.0]]
+SCORES = [[2.0, 1.0, 0.0], [1.8, 0.0, 1.0], [1.0, 0.2, 0.0]]
 
 
 @pytest.fixture
