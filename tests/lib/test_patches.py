@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frugal.tokens import counts, frames, patches
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 99)
 )
@@ -24,6 +25,7 @@ def test_picture_patches_are_torchs_and_come_back(patch, rows, columns, channels
     assert patches.images_from_patches(tokens, patch=patch, size=size).equal(images)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(1, 2)
 )
@@ -69,6 +71,7 @@ def test_a_linear_map_of_patches_is_vits_embedding(generator):
     assert error < 1e-5
 
 
+@settings(deadline=None)
 @given(st.integers(400, 40_000))
 def test_as_many_frames_as_huberts_convolutions_give(samples):
     from transformers import HubertConfig
@@ -81,6 +84,7 @@ def test_as_many_frames_as_huberts_convolutions_give(samples):
     assert counts.sound_frames(samples, **frames.HUBERT) == int(theirs)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 9), st.integers(1, 12), st.integers(0, 40), st.integers(1, 2), st.integers(0, 9)
 )
@@ -136,6 +140,7 @@ def test_mel_filters_are_hugging_faces(window, n_mels, sample_rate):
     assert (ours.sum(0) > 0).all()
 
 
+@settings(deadline=None)
 @given(st.integers(4, 600), st.integers(1, 80), st.integers(1000, 48_000))
 def test_a_band_holds_a_frequency_or_is_refused(window, n_mels, sample_rate):
     try:
