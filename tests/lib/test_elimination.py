@@ -46,7 +46,8 @@ def rotating(rotate):
 def inputs(batch=5):
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(VOCAB, (batch, LENGTH), generator=generator)
-    real = torch.arange(LENGTH) < torch.tensor([LENGTH, 11, 7, 3, 1])[:batch, None]
+    real = torch.arange(LENGTH) < torch.tensor([LENGTH, LENGTH, 7, 3, 1])[:batch, None]
+    real[1, 3:5] = False  # padding may also stand in the middle
     return ids, real
 
 
@@ -356,3 +357,16 @@ def test_journeys_are_answered_by_the_last_sentence_that_counts():
     for bad in (lambda: journeys.draw(0), lambda: journeys.draw(1, sentences=(3, 2))):
         with pytest.raises(ValueError, match=r"n is 0|sentences is \(3, 2\)"):
             bad()
+
+
+def test_the_bench_runs_small_on_the_recorded_schedule():
+    from experiments import bench
+    from experiments.bench.elimination import searched
+
+    frame, result = bench.bench("elimination", rounds=1, smoke=True)
+    keep = ", ".join(map(str, searched()))
+    assert list(frame.index)[:2] == ["stories, all tokens", f"stories, keeping {keep}"]
+    assert frame["bar"].dropna().tolist() == [pytest.approx(1 / 1.8)] * 2
+    assert result["smoke"]
+    with pytest.raises(ValueError, match="loss is -1; the searched schedules of elimination lose"):
+        searched(loss=-1)
