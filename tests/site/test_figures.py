@@ -110,6 +110,7 @@ def move_all(figure: Locator) -> tuple[list[int], list[str]]:
     return still, problems
 
 
+@pytest.mark.timeout(1800)  # every control of every page, one after the other
 def test_every_control_moves_its_picture(visit, address, pages_with_figures) -> None:
     problems = []
     for name in pages_with_figures:
