@@ -26,8 +26,8 @@ class ReversibleStack(nn.Module):
     streams start as x; their mean comes out. Random numbers (dropout, hashing) are replayed.
 
     Memory for training: two (batch, length, d_model) and one layer's work, whatever the depth.
-    Time: the forward pass once more than `Stack`, whose function it does not compute. Without gradients, or
-    with caches, it stores nothing anyway and runs plainly.
+    Time: the forward pass once more than `Stack`, whose function it does not compute. Without
+    gradients, or with caches, it stores nothing anyway and runs plainly.
 
     Raises ValueError for layers that attend to a memory, or that normalise last.
     """
