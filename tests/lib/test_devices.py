@@ -547,6 +547,8 @@ NO_CASE = {
     token_cost.perceiver_flops,
     # The parts of the causal scan, and records and checks of linear attention and Linformer.
     kernel_features.Prepared,
+    kernel_features.RandomVectors,
+    kernel_features.waves,
     kernel_scan.Piece,
     kernel_scan.pieces_of,
     kernel_scan.sum_dtype,

@@ -84,12 +84,15 @@ def trigonometric_features(
 ) -> Float[Tensor, "*batch twice_n_features"]:
     """exp(‖x‖²/2) (sin ω·x, cos ω·x) / √m for x over head_dim^¼: two features a row of ω."""
     x = _scaled(x)
-    waves = _waves(x @ projection.mT)
-    return waves * x.square().sum(-1, keepdim=True).div(2).exp()
+    size = x.square().sum(-1, keepdim=True).div(2).exp()
+    return waves(x @ projection.mT) * size
 
 
-class _RandomFeatures(nn.Module):
-    """A buffer of random vectors, drawn anew at every `redraw_every`-th training pass."""
+class RandomVectors(nn.Module):
+    """A buffer of random vectors as rows, `projection`, and when they are drawn anew.
+
+    `count_pass` counts training passes and draws at every `redraw_every`-th.
+    """
 
     def __init__(
         self,
@@ -121,20 +124,20 @@ class _RandomFeatures(nn.Module):
             dtype=self.projection.dtype,
         )
 
-    def _count(self) -> None:
+    def count_pass(self) -> None:
         if self.training and self.redraw_every is not None:
             self.passes += 1
             if self.passes % self.redraw_every == 0:
                 self.redraw()
 
-    def _check(self, x: Tensor) -> None:
+    def check_width(self, x: Tensor) -> None:
         if x.shape[-1] != self.projection.shape[1]:
             raise ValueError(
                 f"x has head_dim {x.shape[-1]}; these features are for {self.projection.shape[1]}."
             )
 
 
-class FavorFeatures(_RandomFeatures):
+class FavorFeatures(RandomVectors):
     """Positive orthogonal random features: FAVOR+, the features of the Performer.
 
     head_dim: width of queries and keys. n_features: m; the variance falls as 1 / m, and grows
@@ -161,7 +164,7 @@ class FavorFeatures(_RandomFeatures):
         )
 
     def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
-        self._check(x)
+        self.check_width(x)
         return positive_features(x, self.projection)
 
     def prepare(
@@ -179,15 +182,15 @@ class FavorFeatures(_RandomFeatures):
         *so far*, and a decay takes over what was summed on the old scale: a factor from all keys
         would let later keys decide which earlier ones round to 0.
         """
-        self._check(q)
-        self._count()
+        self.check_width(q)
+        self.count_pass()
         logs = _scaled(q) @ self.projection.mT  # ‖q‖²/2 is a factor of the query alone
         phi_q = (logs - logs.detach().amax(-1, keepdim=True)).exp()
         phi_k, log_decay = _on_one_scale(_log_positive(k, self.projection), causal, padding)
         return Prepared(phi_q, phi_k, log_decay)
 
 
-class RandomFourierFeatures(_RandomFeatures):
+class RandomFourierFeatures(RandomVectors):
     """Trigonometric random features of the softmax kernel: unbiased, and unfit for attention.
 
     The arguments are those of `FavorFeatures`; n_features random vectors give twice as many
@@ -217,7 +220,7 @@ class RandomFourierFeatures(_RandomFeatures):
     def forward(
         self, x: Float[Tensor, "*batch head_dim"]
     ) -> Float[Tensor, "*batch twice_n_features"]:
-        self._check(x)
+        self.check_width(x)
         return trigonometric_features(x, self.projection)
 
     def prepare(
@@ -229,13 +232,13 @@ class RandomFourierFeatures(_RandomFeatures):
         padding: Bool[Tensor, "batch keys"] | None = None,
     ) -> Prepared:
         """Features between -1 and 1; the factors are those of `FavorFeatures.prepare`."""
-        self._check(q)
-        self._count()
-        phi_q = _waves(_scaled(q) @ self.projection.mT)
+        self.check_width(q)
+        self.count_pass()
+        phi_q = waves(_scaled(q) @ self.projection.mT)
         k = _scaled(k)
         logs = k.square().sum(-1, keepdim=True) / 2
         size, log_decay = _on_one_scale(logs, causal, padding)
-        return Prepared(phi_q, _waves(k @ self.projection.mT) * size, log_decay, self.floor)
+        return Prepared(phi_q, waves(k @ self.projection.mT) * size, log_decay, self.floor)
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -248,7 +251,8 @@ def _log_positive(x: Tensor, projection: Tensor) -> Tensor:
     return x @ projection.mT - x.square().sum(-1, keepdim=True) / 2
 
 
-def _waves(angles: Tensor) -> Tensor:
+def waves(angles: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch twice_m"]:
+    """(sin, cos) of every angle, over √m."""
     return torch.cat([angles.sin(), angles.cos()], -1) / math.sqrt(angles.shape[-1])
 
 

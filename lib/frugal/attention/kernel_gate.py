@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.kernel_features import Prepared, RandomFourierFeatures
+from frugal.attention.kernel_features import Prepared, RandomVectors, waves
 from frugal.attention.kernel_scan import sum_dtype
 from frugal.attention.kernels import kernel_weights, linear_attention, refuse_mask
 from frugal.attention.softmax import check_heads, check_mask
 
 
-class RandomFeatureAttention(RandomFourierFeatures):
+class RandomFeatureAttention(RandomVectors):
     """An attention callable, for `MultiHeadAttention(attend=...)`.
 
     n_heads, head_dim: of q and k. n_features: D random vectors, drawn anew at every
@@ -53,13 +53,13 @@ class RandomFeatureAttention(RandomFourierFeatures):
             n_features,
             orthogonal=orthogonal,
             redraw_every=redraw_every,
-            floor=floor,
             generator=generator,
         )
         if n_heads < 1:
             raise ValueError(f"n_heads is {n_heads}; it must be at least 1.")
         if not memory > 1:
             raise ValueError(f"memory is {memory}; it must be above 1 token.")
+        self.floor = float(floor)
         self.sharpness = nn.Parameter(torch.full((n_heads, head_dim), float(sharpness)))
         self.gate_weight = nn.Parameter(torch.zeros(n_heads, head_dim)) if gate else None
         start = torch.full((n_heads,), math.log(memory - 1))
@@ -114,14 +114,14 @@ class RandomFeatureAttention(RandomFourierFeatures):
         Dividing by the sum of the gates' weights cancels in the output; it gives the floor the
         same meaning at every place.
         """
-        self._check(q)
+        self.check_width(q)
         if q.shape[1] != len(self.sharpness):
             raise ValueError(f"q has {q.shape[1]} heads; this is for {len(self.sharpness)}.")
         real = torch.ones(k.shape[0], k.shape[2], dtype=torch.bool, device=k.device)
         if padding is not None:
             check_mask("padding", padding, (k.shape[0], k.shape[2]))
             real = padding.expand_as(real)
-        self._count()
+        self.count_pass()
         with torch.autocast(q.device.type, enabled=False):
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
             phi_q, phi_k = self._features(q), self._features(k)
@@ -140,5 +140,4 @@ class RandomFeatureAttention(RandomFourierFeatures):
     def _features(self, x: Tensor) -> Tensor:
         """(sin, cos) of σω·x / ‖x‖, over √D."""
         x = F.normalize(x, dim=-1) * self.sharpness[:, None]
-        angles = x @ self.projection.mT
-        return torch.cat([angles.sin(), angles.cos()], -1) / math.sqrt(len(self.projection))
+        return waves(x @ self.projection.mT)
