@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from jaxtyping import Bool, Float, Int
@@ -43,6 +44,7 @@ class TransformerConfig:
     The factories get the layer's index, 0 first, and this configuration:
     make_attend(index, config) -> an attention callable for the self-attention heads;
     make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention;
+    it gets `padding=` if it takes it, and its attribute `causal` says whether it hides the future;
     make_feed_forward(index, config) -> a module x -> x on the same shape;
     make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
     """
@@ -138,8 +140,45 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
         if self.norm_first:
-            return x + self.sublayer(self.norm(x), *args, **options)
-        return self.norm(x + self.sublayer(x, *args, **options))
+            return x + self.inner(self.norm(x), *args, **options)
+        return self.norm(x + self.inner(x, *args, **options))
+
+    def inner(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
+        """f, with the options that it is called with."""
+        return self.sublayer(x, *args, **options)
+
+
+class MixerResidual(Residual):
+    """The residual around a mixer, which takes fewer options than attention."""
+
+    def __init__(self, config: TransformerConfig, mixer: nn.Module) -> None:
+        super().__init__(config, mixer)
+        self.takes_padding = "padding" in signature(mixer.forward).parameters
+
+    def inner(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        *,
+        padding: Bool[Tensor, "batch length"] | None = None,
+        causal: bool = False,
+        cache: Any = None,
+        **options: Any,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """A mixer that does not take the padding gets zeros there; other options it has no use for.
+
+        Raises ValueError for a cache, and where causal=True meets a mixer that is not.
+        """
+        if cache is not None:
+            raise ValueError("cache is given, but this layer mixes without attention; pass None.")
+        if causal and getattr(self.sublayer, "causal", None) is False:
+            name = type(self.sublayer).__name__
+            raise ValueError(
+                f"{name} is not causal, so a position would see what it is to predict; make it "
+                "causal, or call the model with causal=False."
+            )
+        if self.takes_padding:
+            return self.sublayer(x, padding=padding)
+        return self.sublayer(x if padding is None else x.masked_fill(~padding[..., None], 0.0))
 
 
 @dataclass
@@ -159,7 +198,10 @@ class TransformerLayer(nn.Module):
     def __init__(self, config: TransformerConfig, index: int, *, cross: bool = False) -> None:
         super().__init__()
         own = config.attention(index) if config.make_mixer is None else None
-        self.mix = Residual(config, config.make_mixer(index, config) if own is None else own)
+        if own is None:
+            self.mix: Residual = MixerResidual(config, config.make_mixer(index, config))
+        else:
+            self.mix = Residual(config, own)
         self.attends = own is not None
         self.cross = None
         if cross:
@@ -179,17 +221,9 @@ class TransformerLayer(nn.Module):
         cache: LayerCache | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
-        """options (causal, mask, ...) reach the self-attention heads.
-
-        A mixer knows no masks: it gets the padded positions as zeros, and no options.
-        """
-        if self.attends:
-            own = None if cache is None else cache.own
-            x = self.mix(x, cache=own, padding=padding, **options)
-        elif cache is not None:
-            raise ValueError("cache is given, but this layer mixes without attention; pass None.")
-        else:
-            x = self.mix(x if padding is None else x.masked_fill(~padding[..., None], 0.0))
+        """options (causal, mask, ...) reach the self-attention heads; see `MixerResidual`."""
+        own = None if cache is None else cache.own
+        x = self.mix(x, cache=own, padding=padding, **options)
         if self.cross is not None:
             if memory is None:
                 raise ValueError("memory is None; a layer with cross-attention needs one.")

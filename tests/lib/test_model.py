@@ -10,6 +10,8 @@ from frugal.attention.softmax import causal_mask, recording, softmax_attention
 from frugal.decoding import choose, extend, generate, translate
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
+from frugal.mixing.convolution import LightweightConv
+from frugal.mixing.fourier import FourierMixing
 from frugal.model import (
     Decoder,
     Encoder,
@@ -241,6 +243,42 @@ def test_parts_plug_in(generator):
     expected = 16 * plain.positions(plain.embedding(ids))  # two layers double twice each
     torch.testing.assert_close(plain(ids), expected)
     assert out.shape == (2, 5, 12)
+
+
+def test_a_mixer_gets_the_padding_if_it_takes_it_else_zeros(generator):
+    class Plain(nn.Module):
+        causal = False
+
+        def forward(self, x):
+            self.seen = x
+            return x.mean(1, keepdim=True).expand_as(x)
+
+    class Masked(Plain):
+        def forward(self, x, *, padding=None):
+            self.given = padding
+            return super().forward(x)
+
+    ids = torch.randint(11, (2, 5), generator=generator)
+    padding = torch.arange(5) < torch.tensor([[5], [3]])
+    for kind in (Plain, Masked):
+        encoder = Encoder(replace(SMALL, make_mixer=lambda index, config, kind=kind: kind()))
+        torch.nn.init.ones_(encoder.stack.layers[0].mix.norm.bias)  # zeros must come after it
+        encoder(ids, padding)
+        mixer = encoder.stack.layers[0].mix.sublayer
+        assert (mixer.seen[1, 3:] == 0).all() == (kind is Plain)
+        assert (mixer.seen[1, :3] != 0).any(-1).all()
+    assert mixer.given is padding
+
+
+def test_a_decoder_refuses_a_mixer_that_sees_the_future():
+    ids = torch.zeros(1, 4, dtype=torch.int64)
+    decoder = Decoder(replace(SMALL, make_mixer=lambda *_: FourierMixing()))
+    with pytest.raises(ValueError, match="FourierMixing is not causal"):
+        decoder(ids)
+    assert decoder(ids, causal=False).shape == (1, 4, 11)
+    both = Decoder(replace(SMALL, make_mixer=lambda *_: LightweightConv(12, 2, 3, causal=False)))
+    with pytest.raises(ValueError, match="LightweightConv is not causal"):
+        both(ids)
 
 
 def test_recording_a_model_names_every_attention(generator):

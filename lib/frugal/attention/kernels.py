@@ -72,7 +72,8 @@ def linear_attention(
     floor = None if floor is None else float(floor)
     if causal and not (queries == 1 and log_decay is None):
         # a scan has a query at every key; the sums do not care about those that came before
-        phi_q = F.pad(phi_q, (0, 0, keys - queries, 0))
+        if queries < keys:  # padding by nothing would still copy
+            phi_q = F.pad(phi_q, (0, 0, keys - queries, 0))
         return CausalScan.apply(phi_q, phi_k, v, log_decay, floor)[:, :, keys - queries :]
     with torch.autocast(v.device.type, enabled=False):
         q, k, values = (x.to(sum_dtype(v)) for x in (phi_q, phi_k, v))

@@ -75,14 +75,8 @@ class ReversibleStack(nn.Module):
 
 def _mixing(layer: nn.Module, cache: Any, options: dict[str, Any]) -> Branch:
     """F: what a layer's first residual adds."""
-    norm, sublayer = layer.mix.norm, layer.mix.sublayer
-    if layer.attends:
-        own = None if cache is None else cache.own
-        return lambda x: sublayer(norm(x), cache=own, **options)
-    padding = options.get("padding")
-    if padding is None:
-        return lambda x: sublayer(norm(x))
-    return lambda x: sublayer(norm(x.masked_fill(~padding[..., None], 0.0)))
+    own = None if cache is None else cache.own
+    return lambda x: layer.mix.inner(layer.mix.norm(x), cache=own, **options)
 
 
 def _feeding(layer: nn.Module) -> Branch:
