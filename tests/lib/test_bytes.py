@@ -311,6 +311,15 @@ def test_every_byte_reaches_the_scores():
     assert (vectors[0].grad.abs().sum(-1) > 0).all()
 
 
+def test_no_window_sees_all():
+    ids, padding = pad_rows([bytes(range(40)), b"short"], pad=PAD)
+    everything = byteformer(window=None)
+    assert (everything(ids, padding) - byteformer(window=2)(ids, padding)).abs().max() > 1e-3
+    torch.testing.assert_close(
+        everything(ids, padding), byteformer(window=40)(ids, padding), atol=2e-5, rtol=1e-4
+    )
+
+
 def test_token_counts_are_those_of_the_layers():
     model = byteformer()
     read = []

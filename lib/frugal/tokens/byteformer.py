@@ -97,10 +97,10 @@ class PairMerging(nn.Module):
 class ByteFormer(nn.Module):
     """Classify files by their bytes.
 
-    n_classes: what is told apart. window: a token sees that many to each side. merge_after: the
-    layers, counted from 1, after which neighbours are merged; every second one when None.
-    kernel_size, stride: of `StridedEmbedding`. positions: of `TransformerConfig`; learned ones
-    reach max_tokens tokens.
+    n_classes: what is told apart. window: a token sees that many to each side, or all of them when
+    None, at a cost that is no longer linear. merge_after: the layers, counted from 1, after which
+    neighbours are merged; every second one when None. kernel_size, stride: of `StridedEmbedding`.
+    positions: of `TransformerConfig`; learned ones reach max_tokens tokens.
 
     forward(ids, padding=None): ids (batch, length), 0 to 255 and `PAD`; padding (batch, length),
     True = a byte of the file -> scores (batch, n_classes), from the mean over the tokens left.
@@ -115,7 +115,7 @@ class ByteFormer(nn.Module):
         n_heads: int = 4,
         n_layers: int = 4,
         d_ff: int | None = None,
-        window: int = 32,
+        window: int | None = 32,
         kernel_size: int = 8,
         stride: int | None = None,
         merge_after: Collection[int] | None = None,
@@ -139,7 +139,9 @@ class ByteFormer(nn.Module):
             positions=positions,
             max_length=max_tokens,
             activation="gelu",
-            make_attend=lambda *_: PatternAttention("window", window=window),
+            make_attend=None
+            if window is None
+            else lambda *_: PatternAttention("window", window=window),
         )
         self.embed = StridedEmbedding(d_model, kernel_size=kernel_size, stride=stride)
         self.positions = config.add_positions()
