@@ -146,7 +146,7 @@ def _panel(frame: pd.DataFrame, column: str, names: list[str], fit_from: int) ->
     lines = base.mark_line().encode(
         color=alt.Color(**color, legend=legend),
         strokeDash=alt.StrokeDash(
-            "name:N", legend=None, scale=alt.Scale(domain=names, range=dashes)
+            "name:N", legend=legend, scale=alt.Scale(domain=names, range=dashes)
         ),
     )
     points = base.mark_point(filled=True, size=45).encode(
