@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
 
 from booktools.build import up_to_date
 from booktools.serve import make_server
+from frugal.show.interactive import Interactive
 
 ROOT = Path(os.environ.get("FRUGAL_BOOK", Path(__file__).parents[2]))
 FLAGS = [
@@ -156,3 +157,22 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     )
     yield visit
     context.close()
+
+
+@pytest.fixture
+def show(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Interactive], Locator]]:
+    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
+    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
+
+    def opened(figure: Interactive) -> Locator:
+        file = tmp_path / "figure.html"
+        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
+        head += '<meta name="viewport" content="width=device-width">'
+        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
+        visit.open(file.as_uri())
+        return visit.page.locator(".frugal-figure[data-mounted]")
+
+    yield opened
+    assert visit.errors + visit.foreign == []

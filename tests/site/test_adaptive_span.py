@@ -27,21 +27,6 @@ RUNS = {
 }
 
 
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
-
-
 def library_weights(span, ramp):
     """The weights of the last query whose scores over distance are SCORES, by the library."""
     attend = AdaptiveSpan(1, len(SCORES), ramp, start=span).double()

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from frugal.show.attention_explorer import AttentionExample, AttentionExplorer
-from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
@@ -33,22 +32,6 @@ def explorer(**options) -> AttentionExplorer:
         for one, title in ((FIRST, "first"), (SECOND, "second"))
     ]
     return AttentionExplorer(examples, **options)
-
-
-@pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 def state(figure, name):

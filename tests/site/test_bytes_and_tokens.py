@@ -16,21 +16,6 @@ TOKENIZER = BytePairTokenizer.train(LEARNED, vocab_size=700)
 SAMPLES = {"English": "The café opens at 8, doesn’t it?", "Japanese": "東京は晴れ。"}
 
 
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
-
-
 def texts():
     """Stretches of real text, and hostile mixtures of scripts, spaces, signs and numbers."""
     rng = random.Random(0)

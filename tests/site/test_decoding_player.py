@@ -11,7 +11,6 @@ from frugal.show.decoding_player import (
     DecodingRun,
     DecodingStep,
 )
-from frugal.show.interactive import Interactive
 
 SYMBOLS = ["<pad>", "<bos>", "<eos>", "<mask>", *"abcdef "]
 
@@ -40,22 +39,6 @@ def examples() -> list[DecodingExample]:
         DecodingExample("05-27", [left, one, three]),
         DecodingExample("05-01", [short, one, three]),
     ]
-
-
-@pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens the player alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested below
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 def texts(figure) -> list[str]:

@@ -5,21 +5,6 @@ import pytest
 from frugal.show.latent_cost import LatentCost
 
 
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
-
-
 def saving(figure, inputs, latents):
     cell = figure.locator(f'[data-inputs="{inputs}"][data-latents="{latents}"]')
     return float(cell.get_attribute("data-saving")), cell.get_attribute("data-level")

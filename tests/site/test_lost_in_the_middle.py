@@ -13,7 +13,6 @@ import torch
 from frugal.data import lost_in_the_middle as published
 from frugal.intervals import mean_interval
 from frugal.retriever import dip
-from frugal.show.interactive import Interactive
 from frugal.show.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 
 LATE = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
@@ -27,23 +26,9 @@ TABLE = published.curves()
 
 
 @pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
-
-    def opened(**options):
-        figure = LostInTheMiddle(OURS, **options)
-        file = tmp_path / "figure.html"
-        head = (
-            "<!doctype html><html lang=en><meta charset=utf-8>"
-            '<meta name="viewport" content="width=device-width"><title>A figure</title>'
-        )
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
+def show(show):
+    """Opens the figure with these options alone on a page and gives its element."""
+    return lambda **options: show(LostInTheMiddle(OURS, **options))
 
 
 def state(figure, name):

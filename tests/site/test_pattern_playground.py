@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from frugal.attention.pattern_masks import pattern_mask, receptive_field
-from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 from frugal.show.pattern_playground import PatternPlayground
 
@@ -21,23 +20,6 @@ OPTIONS = {
     "strided": ("stride",),
     "fixed": ("stride", "summary"),
 }
-
-
-@pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        head += "<meta name=viewport content='width=device-width'>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 def test_masks_equal_those_of_the_library(visit):

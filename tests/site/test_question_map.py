@@ -5,27 +5,10 @@ from typing import get_args
 
 import pytest
 
-from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 from frugal.show.question_map import PARTS, QuestionMap, Scene
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
-
-
-@pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 @pytest.fixture

@@ -14,21 +14,6 @@ SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
 SCORES = [[2.0, 1.0, 0.0], [1.8, 0.0, 1.5], [1.0, 0.8, 0.0]]
 
 
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
-
-
 def test_formula_equals_that_of_the_library(visit):
     page = visit.page
     page.goto("about:blank")

@@ -14,21 +14,6 @@ SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
 PICTURE = np.linspace(0, 1, 32 * 32).reshape(32, 32)
 
 
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
-
-
 def seen_by_library(rows, columns, window, shift):
     """(patches, patches): True where the library's roll, cut and mask let one see the other."""
     mask = shifted_window_mask(rows, columns, window=window, shift=(shift, shift))

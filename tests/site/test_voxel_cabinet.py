@@ -9,7 +9,6 @@ import torch
 
 from frugal.data import cabinets
 from frugal.drawer import VoxelActor, latent_gaze
-from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 from frugal.show.voxel_cabinet import VoxelCabinet
 from frugal.show.voxel_view import faces, project
@@ -39,22 +38,6 @@ class Pointer(VoxelActor):
 def pointer():
     torch.manual_seed(0)
     return Pointer(side=12, d_model=16, n_latents=3, n_layers=1, n_heads=2)
-
-
-@pytest.fixture
-def show(visit, tmp_path, monkeypatch):
-    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 def first_hit(occupied, point, turn, tilt):
