@@ -85,14 +85,20 @@ class Result:
 
     @property
     def provenance(self) -> str:
-        """A sentence for a caption: seeds, machine, versions, commit, and how to make it again."""
-        seeds = len({run["seed"] for run in self.runs})
+        """A sentence for a caption: seeds, machine, versions, commit, and how to make it again.
+
+        A bench has rounds of a race in the place of seeds.
+        """
+        turns = len({run["seed"] for run in self.runs})
         seconds = [run["seconds"] for run in self.runs]
         processors = " and ".join(sorted({run["processor"] for run in self.runs}))
         commits = " and ".join(sorted({run["commit"] for run in self.runs}))
-        each = f"{sum(seconds) / len(seconds):.0f} s a run"
+        kind = "round" if self.name.startswith("bench_") else "seed"
+        what = f"{turns} {kind}{'s' * (turns != 1)}"
+        if kind == "seed":
+            what += f", {sum(seconds) / len(seconds):.0f} s a run"
         text = (
-            f"Recorded on {self.made['date'][:10]}: {seeds} seed{'s' * (seeds != 1)}, {each} "
+            f"Recorded on {self.made['date'][:10]}: {what} "
             f"on one core of {processors}, torch {self.made['torch']}, "
             f"Python {self.made['python']}, commit {commits}. "
             f"Make it again: {self.made['command']}"

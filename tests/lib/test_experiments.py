@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -307,3 +308,9 @@ def test_every_recorded_result_is_of_an_experiment_there_is(name):
     assert not result.smoke
     assert json.loads(json.dumps(module.settings())) == result.settings
     assert {r["setting"] for r in result.runs} == set(result.settings)
+
+
+def test_a_bench_has_rounds_in_the_place_of_seeds():
+    said = results.load("bench_lsh").provenance
+    assert re.search(r": \d+ rounds? on one core of ", said)
+    assert "a run" not in said
