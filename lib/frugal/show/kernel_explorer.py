@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +25,7 @@ DRAWS = 40
 
 
 def fan(
-    n_keys: int = 11, head_dim: int = 8, size: float | int = 2.0
+    n_keys: int = 11, head_dim: int = 8, size: float | int = 1.0
 ) -> tuple[list[float], list[list[float]]]:
     """A query and keys at even angles to it, from opposite to along it, all of one length.
 
@@ -47,7 +48,8 @@ class KernelExplorer(Interactive):
     q: the query, head_dim numbers. keys: as many for each key; `fan()` gives both. power: log₂ of
     the number of random vectors, 1 ... 8. temperature: log₂ of what scores are divided by,
     -2 ... 2. kind: "positive" or "trigonometric". orthogonal: vectors orthogonal in blocks.
-    divisor: "true", the sum of the true kernel, or "own", that of the estimates.
+    divisor: "true", the sum of the true kernel, or "own", that of the estimates. away: only the
+    keys at more than a right angle to the query.
     """
 
     module = "kernel_explorer.js"
@@ -63,6 +65,7 @@ class KernelExplorer(Interactive):
         kind: str = "positive",
         orthogonal: bool = True,
         divisor: str = "true",
+        away: bool = False,
     ) -> None:
         if (q is None) != (keys is None):
             raise ValueError("q and keys come together; give both or neither.")
@@ -81,8 +84,14 @@ class KernelExplorer(Interactive):
             raise ValueError(f"kind is {kind!r}; it needs to be one of {', '.join(KINDS)}.")
         if divisor not in ("true", "own"):
             raise ValueError(f"divisor is {divisor!r}; it needs to be 'true' or 'own'.")
+        facing = [key for key in keys if sum(map(mul, q, key)) < -1e-9]
+        if away and len(facing) < 2:
+            raise ValueError(
+                f"away is set, but {len(facing)} keys face away; it needs two or more."
+            )
+        shown = len(facing) if away else len(keys)
         super().__init__(
-            alt=f"The attention weights of one query over {len(keys)} keys, and their estimates by "
+            alt=f"The attention weights of one query over {shown} keys, and their estimates by "
             f"{2**power} {kind} random features with a spread over {DRAWS} draws. Below, the error "
             "falls with the number of features. Moving the temperature down makes it grow; "
             "trigonometric features give negative weights.",
@@ -93,6 +102,7 @@ class KernelExplorer(Interactive):
             kind=kind,
             orthogonal=orthogonal,
             divisor=divisor,
+            away=away,
             seed=0,
         )
 
@@ -101,6 +111,8 @@ class KernelExplorer(Interactive):
         state = self.state
         cooled = 2 ** (state["temperature"] / 2)
         q, keys = torch.tensor(state["q"]) / cooled, torch.tensor(state["all_keys"]) / cooled
+        if state["away"]:
+            keys = keys[keys @ q < -1e-9]
         exact = (keys @ q / math.sqrt(len(q))).exp()
         generator = torch.Generator().manual_seed(0)
         found = []
