@@ -1,10 +1,13 @@
-"""How many random features does recall need, and what do a fresh draw and a gate change?
+"""Which random features learn to recall: how many, drawn once or anew, with a gate or without?
 
-Six pairs of a key and a value, then every key again, asking for its value: two layers of width 64,
-two heads of 32 with rotary positions, 500 updates. "favor-m" are Performers with m positive
-orthogonal features drawn once, "favor-64-redrawn" draws them anew at every update, "elu" has 32
-features without randomness, "rfa-64" has 64 random vectors and a gate, "rfa-64-open" no gate.
-About 15 seconds a run on one core.
+Four pairs of a key and a value, then every key again, asking for its value: two layers of width 64,
+two heads of 32 with rotary positions, 420 updates of 64 sequences. "favor-m" are Performers with m
+positive orthogonal features drawn once, "-redrawn" draws them anew at every update, "elu" has 32
+features without randomness, "rfa-32" 32 random vectors (64 features, drawn anew) and a gate,
+"rfa-32-open" no gate. About 20 seconds a run on one core.
+
+Rates are from short trials with another seed: 2e-3 for softmax, 5e-3 for the others. Features drawn
+once stayed at guessing there, so they are run with 2e-3 as well ("favor-64-slow").
 """
 
 from __future__ import annotations
@@ -23,28 +26,30 @@ from frugal.data.sequences import IGNORE, SequenceBatch
 from frugal.model import Decoder, TransformerConfig
 from frugal.training import train
 
-STEPS, BATCH = 500, 32
+STEPS, BATCH = 420, 64
 WIDTH, HEADS = 64, 2
-TASK = {"n_pairs": 6, "length": 36, "n_symbols": 32, "power": 1.0}
+TASK = {"n_pairs": 4, "length": 16, "n_symbols": 32, "power": 1.0, "noise": False}
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    """By name: the kind of attention and what it takes."""
+    """By name: the kind of attention, its learning rate, and what it takes."""
+    redrawn = {"kind": "favor", "lr": 5e-3, "redraw_every": 1}
+    rfa = {"kind": "rfa", "lr": 5e-3, "n_features": 32}
     return {
-        "softmax": {"kind": "softmax"},
-        "elu": {"kind": "elu"},
-        "favor-16": {"kind": "favor", "n_features": 16},
-        "favor-64": {"kind": "favor", "n_features": 64},
-        "favor-256": {"kind": "favor", "n_features": 256},
-        "favor-64-redrawn": {"kind": "favor", "n_features": 64, "redraw_every": 1},
-        "rfa-64": {"kind": "rfa", "n_features": 64, "gate": True},
-        "rfa-64-open": {"kind": "rfa", "n_features": 64, "gate": False},
+        "softmax": {"kind": "softmax", "lr": 2e-3},
+        "elu": {"kind": "elu", "lr": 5e-3},
+        "favor-64": {"kind": "favor", "lr": 5e-3, "n_features": 64},
+        "favor-64-slow": {"kind": "favor", "lr": 2e-3, "n_features": 64},
+        "favor-16-redrawn": {**redrawn, "n_features": 16},
+        "favor-64-redrawn": {**redrawn, "n_features": 64},
+        "rfa-32": {**rfa, "gate": True},
+        "rfa-32-open": {**rfa, "gate": False},
     }
 
 
 def attend_of(setting: dict[str, Any]) -> Attend:
     """The attention of a setting, one for each layer."""
-    options = {name: value for name, value in setting.items() if name != "kind"}
+    options = {name: value for name, value in setting.items() if name not in ("kind", "lr")}
     if setting["kind"] == "softmax":
         return softmax_attention
     if setting["kind"] == "elu":
@@ -71,7 +76,7 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         make_attend=lambda index, config: attend_of(setting),
     )
     model = Decoder(config)
-    test = recall.draw(16 if smoke else 512, **TASK, seed=1_000_000)
+    test = recall.draw(16 if smoke else 256, **TASK, seed=1_000_000)
     asked = test.targets != IGNORE
 
     def share(model: Decoder) -> dict[str, float]:
@@ -83,7 +88,7 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         lambda step, generator: recall.draw(4 if smoke else BATCH, **TASK, seed=generator),
         loss,
         steps=4 if smoke else STEPS,
-        lr=3e-3,
+        lr=setting["lr"],
         seed=seed,
         evaluate=share,
         every=2 if smoke else 50,
