@@ -1,13 +1,12 @@
-"""Which random features learn to recall: how many, drawn once or anew, with a gate or without?
+"""Which features learn to recall: with or without chance, drawn once or anew, with a gate or not?
 
 Four pairs of a key and a value, then every key again, asking for its value: two layers of width 64,
-two heads of 32 with rotary positions, 420 updates of 64 sequences. "favor-m" are Performers with m
-positive orthogonal features drawn once, "-redrawn" draws them anew at every update, "elu" has 32
-features without randomness, "rfa-32" 32 random vectors (64 features, drawn anew) and a gate,
-"rfa-32-open" no gate. About 20 seconds a run on one core.
+two heads of 32 with rotary positions, 420 updates of 64 sequences. "favor" are Performers with 64
+positive orthogonal features, drawn once or "redrawn" at every update, each with two learning rates;
+"elu" has 32 features without randomness, "rfa" 32 random vectors (64 features, redrawn) and a gate,
+"rfa-open" no gate. About 20 seconds a run on one core.
 
-Rates are from short trials with another seed: 2e-3 for softmax, 5e-3 for the others. Features drawn
-once stayed at guessing there, so they are run with 2e-3 as well ("favor-64-slow").
+The other rates are from short trials with another seed: 2e-3 for softmax, 5e-3 for elu and rfa.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ TASK = {"n_pairs": 4, "length": 16, "n_symbols": 32, "power": 1.0, "noise": Fals
 
 def settings() -> dict[str, dict[str, Any]]:
     """By name: the kind of attention, its learning rate, and what it takes."""
-    redrawn = {"kind": "favor", "lr": 5e-3, "redraw_every": 1}
+    favor = {"kind": "favor", "n_features": 64}
     rfa = {"kind": "rfa", "lr": 5e-3, "n_features": 32}
     return {
         "softmax": {"kind": "softmax", "lr": 2e-3},
         "elu": {"kind": "elu", "lr": 5e-3},
-        "favor-64": {"kind": "favor", "lr": 5e-3, "n_features": 64},
-        "favor-64-slow": {"kind": "favor", "lr": 2e-3, "n_features": 64},
-        "favor-16-redrawn": {**redrawn, "n_features": 16},
-        "favor-64-redrawn": {**redrawn, "n_features": 64},
-        "rfa-32": {**rfa, "gate": True},
-        "rfa-32-open": {**rfa, "gate": False},
+        "favor-0.002": {**favor, "lr": 2e-3},
+        "favor-0.005": {**favor, "lr": 5e-3},
+        "favor-redrawn-0.002": {**favor, "lr": 2e-3, "redraw_every": 1},
+        "favor-redrawn-0.005": {**favor, "lr": 5e-3, "redraw_every": 1},
+        "rfa": {**rfa, "gate": True},
+        "rfa-open": {**rfa, "gate": False},
     }
 
 
