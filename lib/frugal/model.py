@@ -44,7 +44,7 @@ class TransformerConfig:
     The factories get the layer's index, 0 first, and this configuration:
     make_attend(index, config) -> an attention callable for the self-attention heads;
     make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention;
-    it gets `padding=` if it takes it, and its attribute `causal` says whether it hides the future;
+    it gets `padding=` if it takes it, and in a decoder its attribute `causal` must be True;
     make_feed_forward(index, config) -> a module x -> x on the same shape;
     make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
     """
@@ -166,16 +166,18 @@ class MixerResidual(Residual):
     ) -> Float[Tensor, "batch length d_model"]:
         """A mixer that does not take the padding gets zeros there; other options it has no use for.
 
-        Raises ValueError for a cache, and where causal=True meets a mixer that is not.
+        Raises ValueError for a cache, for padding that is not boolean of the shape of x without
+        its width, and where causal=True meets a mixer whose `causal` is not True.
         """
         if cache is not None:
             raise ValueError("cache is given, but this layer mixes without attention; pass None.")
-        if causal and getattr(self.sublayer, "causal", None) is False:
+        if causal and getattr(self.sublayer, "causal", False) is not True:
             name = type(self.sublayer).__name__
             raise ValueError(
-                f"{name} is not causal, so a position would see what it is to predict; make it "
-                "causal, or call the model with causal=False."
+                f"{name} does not say causal = True, and a position must not see what it is to "
+                "predict; take a causal mixer, or call the model with causal=False."
             )
+        check_mask("padding", padding, tuple(x.shape[:2]))
         if self.takes_padding:
             return self.sublayer(x, padding=padding)
         return self.sublayer(x if padding is None else x.masked_fill(~padding[..., None], 0.0))

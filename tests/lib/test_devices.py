@@ -431,6 +431,9 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     ),
     embeddings.TokenEmbedding: lambda: built(embeddings.TokenEmbedding, 11, 8)(ids()),
     model.Residual: lambda: built(model.Residual, CONFIG, built(nn.Linear, 8, 8))(rows()),
+    model.MixerResidual: lambda: built(model.MixerResidual, CONFIG, built(nn.Linear, 8, 8))(
+        rows(), padding=real()
+    ),
     model.TransformerLayer: lambda: built(model.TransformerLayer, CONFIG, 0, cross=True)(
         rows(), rows()
     ),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from frugal.attention.linformer import LinformerSelfAttention
 from frugal.attention.softmax import causal_mask, recording, softmax_attention
 from frugal.decoding import choose, extend, generate, translate
 from frugal.embeddings import TokenEmbedding
@@ -273,12 +274,15 @@ def test_a_mixer_gets_the_padding_if_it_takes_it_else_zeros(generator):
 def test_a_decoder_refuses_a_mixer_that_sees_the_future():
     ids = torch.zeros(1, 4, dtype=torch.int64)
     decoder = Decoder(replace(SMALL, make_mixer=lambda *_: FourierMixing()))
-    with pytest.raises(ValueError, match="FourierMixing is not causal"):
+    with pytest.raises(ValueError, match="FourierMixing does not say causal"):
         decoder(ids)
     assert decoder(ids, causal=False).shape == (1, 4, 11)
     both = Decoder(replace(SMALL, make_mixer=lambda *_: LightweightConv(12, 2, 3, causal=False)))
-    with pytest.raises(ValueError, match="LightweightConv is not causal"):
+    with pytest.raises(ValueError, match="LightweightConv does not say causal"):
         both(ids)
+    silent = Decoder(replace(SMALL, make_mixer=lambda *_: LinformerSelfAttention(12, 3, 16, 4)))
+    with pytest.raises(ValueError, match="LinformerSelfAttention does not say causal"):
+        silent(ids)
 
 
 def test_recording_a_model_names_every_attention(generator):
@@ -322,6 +326,9 @@ BAD = {
         torch.zeros(1, 4, dtype=torch.int64),
         max_new_tokens=1,
     ),
+    "padding has shape (1, 3)": lambda: Decoder(
+        replace(SMALL, make_mixer=lambda *_: LightweightConv(12, 2, 3, causal=True))
+    )(torch.zeros(1, 4, dtype=torch.int64), padding=torch.ones(1, 3, dtype=torch.bool)),
     "capacity is 0": lambda: Decoder(SMALL).new_caches(0),
     "vocab_size is 0": lambda: TokenEmbedding(0, 4),
 }

@@ -88,14 +88,15 @@ def measure(
     return Cost(timed.median, timed.iqr, peak, flops, blind)
 
 
-def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, ...]]:
+def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
     """A callable that runs ``fn`` and the backward pass from the sum of what it returns.
 
     Gradients are computed for the floating-point tensors among the arguments and, if ``fn`` is a
-    module, for its parameters. They are returned, not accumulated, so every call does the same.
+    module, for its parameters; None for one that has no part in the output. They are returned,
+    not accumulated, so every call does the same.
     """
 
-    def both(*args: Any) -> tuple[Tensor, ...]:
+    def both(*args: Any) -> tuple[Tensor | None, ...]:
         args = tuple(
             a.detach().requires_grad_() if isinstance(a, Tensor) and a.is_floating_point() else a
             for a in args
