@@ -123,6 +123,37 @@ def test_gradients_over_many_segments(generator, fading, floor):
         torch.testing.assert_close(mine / scale, expected / scale, atol=1e-9, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_decay_of_minus_infinity_forgets_all(generator, dtype):
+    phi_q, phi_k, v = (torch.rand(1, 2, 150, 4, generator=generator, dtype=dtype) for _ in "qkv")
+    log_decay = -torch.rand(1, 2, 150, generator=generator, dtype=dtype)
+    log_decay[:, :, [0, 30, 31, 64, 100]] = -torch.inf
+    phi = [x.requires_grad_() for x in (phi_q, phi_k, v)]
+    out = linear_attention(*phi, causal=True, log_decay=log_decay)
+    slow = token_by_token(*phi, log_decay=log_decay)
+    torch.testing.assert_close(out, slow)
+    weights = kernel_weights(phi_q, phi_k, causal=True, log_decay=log_decay)
+    torch.testing.assert_close(weights @ v, slow, atol=1e-4, rtol=1e-4)
+    assert (weights[:, :, 64:, :64] == 0).all()
+    for mine, expected in zip(
+        torch.autograd.grad(out.square().sum(), phi),
+        torch.autograd.grad(slow.square().sum(), phi),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_large_step_costs_the_others_no_digits(generator):
+    phi_q, phi_k, v = (torch.rand(1, 1, 64, 4, generator=generator) for _ in "qkv")
+    log_decay = torch.full((1, 1, 64), -0.01)
+    log_decay[:, :, 1] = -1e6
+    exact = token_by_token(*(x.double() for x in (phi_q, phi_k, v)), log_decay=log_decay.double())
+    out = linear_attention(phi_q, phi_k, v, causal=True, log_decay=log_decay)
+    assert (out - exact).abs().max() < 1e-5
+    weights = kernel_weights(phi_q, phi_k, causal=True, log_decay=log_decay)
+    assert (weights @ v - exact).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("causal", [False, True])
 def test_long_sums_stay_near_float64(generator, dtype, causal):
@@ -403,7 +434,71 @@ def test_redraws_count_training_passes_only(generator):
     assert "projection" in features.state_dict()
 
 
+@pytest.mark.parametrize("make", [FavorFeatures, RandomFourierFeatures])
+def test_looking_at_weights_is_no_training_pass(generator, make):
+    features = make(8, 16, redraw_every=1)
+    attend, x = KernelAttention(features), normal(generator, 1, 2, 5, 8)
+    first = features.projection
+    attend.weights(x, x)
+    assert features.passes == 0
+    assert features.projection is first
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("floor", [1e-3, 5.0])
+def test_fourier_features_have_the_gradient_of_their_output(generator, causal, floor):
+    """Where the floor acts, the keys' scale does not cancel."""
+    features = RandomFourierFeatures(8, 16, floor=floor, generator=generator)
+    attend = KernelAttention(features).double()
+    inputs = [normal(generator, 1, 2, 5, 8, dtype=torch.float64).requires_grad_() for _ in range(3)]
+    padding = torch.tensor([[False, True, True, True, True]])
+    for real in (None, padding):
+        assert torch.autograd.gradcheck(partial(attend, causal=causal, padding=real), inputs)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: KernelAttention(FavorFeatures(8, 16, redraw_every=2)),
+        lambda: KernelAttention(RandomFourierFeatures(8, 16, redraw_every=2)),
+        lambda: RandomFeatureAttention(2, 8, 16, redraw_every=2),
+    ],
+)
+def test_a_module_in_bfloat16_works_and_redraws(generator, make, causal):
+    attend = make().bfloat16()
+    q, k, v = (normal(generator, 1, 2, 9, 8).bfloat16().requires_grad_() for _ in range(3))
+    for _ in range(3):
+        out = attend(q, k, v, causal=causal)
+        assert out.dtype == torch.bfloat16
+        out.sum().backward()
+    assert q.grad.isfinite().all()
+    (projection,) = attend.buffers()
+    assert projection.dtype == torch.bfloat16
+
+
 # Random Feature Attention
+
+
+@pytest.mark.parametrize("gate", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("hidden", [2, 6])
+def test_rfa_gradients_are_finite_where_nothing_is_seen(generator, gate, causal, hidden):
+    """Padding on the left, and a row that is all padding."""
+    attend = RandomFeatureAttention(2, 8, 16, gate=gate)
+    q, k, v = (normal(generator, 2, 2, 6, 8).requires_grad_() for _ in range(3))
+    padding = torch.arange(6) >= torch.tensor([[hidden], [0]])
+    out = attend(q, k, v, causal=causal, padding=padding)
+    out.square().sum().add(out.sum()).backward()
+    for one in (q, k, v, *attend.parameters()):
+        assert one.grad is None or one.grad.isfinite().all()
+    assert attend.sharpness.grad.abs().max() > 0
+
+
+def test_looking_at_rfa_weights_is_no_training_pass(generator):
+    attend, x = RandomFeatureAttention(2, 8, 16), normal(generator, 1, 2, 5, 8)
+    attend.weights(x, x, causal=True)
+    assert attend.passes == 0
 
 
 @pytest.mark.parametrize("gate", [False, True])
@@ -522,13 +617,24 @@ BAD = {
     "log_decay has a value above 0": lambda: linear_attention(
         Q, K, V, causal=True, log_decay=K[..., 0]
     ),
-    "floor is 0": lambda: linear_attention(Q, K, V, floor=0),
+    "log_decay has NaN": lambda: linear_attention(
+        Q, K, V, causal=True, log_decay=torch.full((1, 2, 6), math.nan)
+    ),
+    "floor is 0;": lambda: linear_attention(Q, K, V, floor=0),
+    "floor is 0.0;": lambda: RandomFourierFeatures(8, 4, floor=0.0),
+    "floor is nan;": lambda: RandomFourierFeatures(8, 4, floor=math.nan),
+    "floor is -1;": lambda: RandomFeatureAttention(2, 8, floor=-1),
     "mask is given": lambda: KernelAttention()(Q, K, V, mask=torch.ones(6, 6, dtype=torch.bool)),
     "x has head_dim 4": lambda: KernelAttention(FavorFeatures(8))(Q, K, V),
     "n_features=0": lambda: FavorFeatures(8, 0),
     "redraw_every is 0": lambda: FavorFeatures(8, 4, redraw_every=0),
     "n_heads is 0": lambda: RandomFeatureAttention(0, 8),
-    "memory is 1": lambda: RandomFeatureAttention(2, 8, memory=1),
+    "memory is 1;": lambda: RandomFeatureAttention(2, 8, memory=1),
+    "memory is inf;": lambda: RandomFeatureAttention(2, 8, memory=math.inf),
+    "q has length 6 and k has 4": lambda: RandomFeatureAttention(2, 4)(
+        Q, K[:, :, :4], V[:, :, :4], causal=True
+    ),
+    "q has head_dim 4 and k has 3": lambda: RandomFeatureAttention(2, 4).weights(Q, K[..., :3]),
     "q has 2 heads": lambda: RandomFeatureAttention(3, 4)(Q, K, V),
 }
 

@@ -56,20 +56,22 @@ def gaussian_projection(
     """Random vectors ω as rows, each with independent standard normal entries.
 
     orthogonal: rows are orthogonal within blocks of head_dim rows, and have the lengths of
-    independent normal vectors, so that each alone is distributed as before.
+    independent normal vectors, so that each alone is distributed as before. Half precision is drawn
+    in float32.
     """
     if n_features < 1 or head_dim < 1:
         raise ValueError(f"{n_features=} and {head_dim=}; both must be at least 1.")
-    options = {"generator": generator, "device": device, "dtype": dtype}
+    drawn_in = torch.promote_types(dtype, torch.float32)
+    options = {"generator": generator, "device": device, "dtype": drawn_in}
     rows = torch.randn(n_features, head_dim, **options)
     if not orthogonal:
-        return rows
+        return rows.to(dtype)
     blocks = math.ceil(n_features / head_dim)
     q, r = torch.linalg.qr(torch.randn(blocks, head_dim, head_dim, **options))
     # QR fixes signs in its own way; with these signs every direction is equally likely
     q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None, :]
     directions = q.mT.reshape(blocks * head_dim, head_dim)[:n_features]
-    return directions * rows.norm(dim=-1, keepdim=True)
+    return (directions * rows.norm(dim=-1, keepdim=True)).to(dtype)
 
 
 def positive_features(
@@ -85,13 +87,14 @@ def trigonometric_features(
     """exp(‖x‖²/2) (sin ω·x, cos ω·x) / √m for x over head_dim^¼: two features a row of ω."""
     x = _scaled(x)
     size = x.square().sum(-1, keepdim=True).div(2).exp()
-    return waves(x @ projection.mT) * size
+    return waves(angles(x, projection)) * size
 
 
 class RandomVectors(nn.Module):
     """A buffer of random vectors as rows, `projection`, and when they are drawn anew.
 
-    `count_pass` counts training passes and draws at every `redraw_every`-th.
+    `count_pass`, which attention calls before every `prepare`, counts training passes and draws at
+    every `redraw_every`-th. `prepare` itself may be called to look at the weights.
     """
 
     def __init__(
@@ -144,6 +147,10 @@ class FavorFeatures(RandomVectors):
     quickly with the norms of q and k. redraw_every: draw new vectors at every so many training
     passes. `features(x)` gives φ(x), whose products estimate exp(q·k / √head_dim); `prepare` what
     attention uses, which differs by factors that cancel.
+
+    Where the norms are so large that no feature is large for both the query and a key, every
+    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
+    at head_dim 16 on.
     """
 
     def __init__(
@@ -183,8 +190,7 @@ class FavorFeatures(RandomVectors):
         would let later keys decide which earlier ones round to 0.
         """
         self.check_width(q)
-        self.count_pass()
-        logs = _scaled(q) @ self.projection.mT  # ‖q‖²/2 is a factor of the query alone
+        logs = angles(_scaled(q), self.projection)  # ‖q‖²/2 is a factor of the query alone
         phi_q = (logs - logs.detach().amax(-1, keepdim=True)).exp()
         phi_k, log_decay = _on_one_scale(_log_positive(k, self.projection), causal, padding)
         return Prepared(phi_q, phi_k, log_decay)
@@ -215,7 +221,7 @@ class RandomFourierFeatures(RandomVectors):
             redraw_every=redraw_every,
             generator=generator,
         )
-        self.floor = float(floor)
+        self.floor = check_floor(floor)
 
     def forward(
         self, x: Float[Tensor, "*batch head_dim"]
@@ -233,12 +239,18 @@ class RandomFourierFeatures(RandomVectors):
     ) -> Prepared:
         """Features between -1 and 1; the factors are those of `FavorFeatures.prepare`."""
         self.check_width(q)
-        self.count_pass()
-        phi_q = waves(_scaled(q) @ self.projection.mT)
+        phi_q = waves(angles(_scaled(q), self.projection))
         k = _scaled(k)
         logs = k.square().sum(-1, keepdim=True) / 2
-        size, log_decay = _on_one_scale(logs, causal, padding)
-        return Prepared(phi_q, waves(k @ self.projection.mT) * size, log_decay, self.floor)
+        size, log_decay = _on_one_scale(logs, causal, padding, cancels=False)
+        return Prepared(phi_q, waves(angles(k, self.projection)) * size, log_decay, self.floor)
+
+
+def check_floor(floor: float | int) -> float:
+    """The floor, or one sentence when it is not above 0."""
+    if not floor > 0:
+        raise ValueError(f"floor is {floor}; a smallest normaliser must be above 0.")
+    return float(floor)
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -248,7 +260,14 @@ def _scaled(x: Tensor) -> Tensor:
 
 def _log_positive(x: Tensor, projection: Tensor) -> Tensor:
     x = _scaled(x)
-    return x @ projection.mT - x.square().sum(-1, keepdim=True) / 2
+    return angles(x, projection) - x.square().sum(-1, keepdim=True) / 2
+
+
+def angles(
+    x: Float[Tensor, "*batch head_dim"], projection: Float[Tensor, "m head_dim"]
+) -> Float[Tensor, "*batch m"]:
+    """ω·x for every row of the projection, in the dtype of x."""
+    return x @ projection.to(x.dtype).mT
 
 
 def waves(angles: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch twice_m"]:
@@ -257,15 +276,15 @@ def waves(angles: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch twice_m"]:
 
 
 def _on_one_scale(
-    logs: Tensor, causal: bool, padding: Tensor | None
+    logs: Tensor, causal: bool, padding: Tensor | None, *, cancels: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """exp(logs) over its largest value, so far or of all; padded keys are 0.
 
-    The scale has no gradient: it cancels.
+    The scale has no gradient where it `cancels`; beside a floor it does not.
     """
     if padding is not None:
         logs = logs.masked_fill(~padding[:, None, :, None], -torch.inf)
-    largest = logs.detach().amax(-1)  # (batch, heads, keys)
+    largest = (logs.detach() if cancels else logs).amax(-1)  # (batch, heads, keys)
     if not causal:
         scale = largest.amax(-1, keepdim=True)
         return (logs - _finite(scale)[..., None]).exp(), None

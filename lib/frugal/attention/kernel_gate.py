@@ -18,7 +18,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.kernel_features import Prepared, RandomVectors, waves
+from frugal.attention.kernel_features import (
+    Prepared,
+    RandomVectors,
+    angles,
+    check_floor,
+    waves,
+)
 from frugal.attention.kernel_scan import sum_dtype
 from frugal.attention.kernels import kernel_weights, linear_attention, refuse_mask
 from frugal.attention.softmax import check_heads, check_mask
@@ -57,9 +63,9 @@ class RandomFeatureAttention(RandomVectors):
         )
         if n_heads < 1:
             raise ValueError(f"n_heads is {n_heads}; it must be at least 1.")
-        if not memory > 1:
-            raise ValueError(f"memory is {memory}; it must be above 1 token.")
-        self.floor = float(floor)
+        if not 1 < memory < math.inf:
+            raise ValueError(f"memory is {memory}; it must be above 1 token, and finite.")
+        self.floor = check_floor(floor)
         self.sharpness = nn.Parameter(torch.full((n_heads, head_dim), float(sharpness)))
         self.gate_weight = nn.Parameter(torch.zeros(n_heads, head_dim)) if gate else None
         start = torch.full((n_heads,), math.log(memory - 1))
@@ -78,6 +84,7 @@ class RandomFeatureAttention(RandomVectors):
         """Raises ValueError for a mask, and for shapes that do not fit."""
         refuse_mask(mask)
         check_heads(q, k, v)
+        self.count_pass()
         prepared = self.prepare(q, k, causal=causal, padding=padding)
         return linear_attention(
             prepared.phi_q,
@@ -91,7 +98,11 @@ class RandomFeatureAttention(RandomVectors):
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each key: estimates, of which some may be negative."""
+        """What each query gives to each key: estimates, of which some may be negative.
+
+        By the random vectors at hand: looking at the weights is not a training pass.
+        """
+        check_heads(q, k, k)
         prepared = self.prepare(q, k, causal=causal, padding=padding)
         return kernel_weights(
             prepared.phi_q,
@@ -115,13 +126,17 @@ class RandomFeatureAttention(RandomVectors):
         same meaning at every place.
         """
         self.check_width(q)
+        if causal and q.shape[2] > k.shape[2]:
+            raise ValueError(
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; a causal query needs a key at "
+                "its own place."
+            )
         if q.shape[1] != len(self.sharpness):
             raise ValueError(f"q has {q.shape[1]} heads; this is for {len(self.sharpness)}.")
         real = torch.ones(k.shape[0], k.shape[2], dtype=torch.bool, device=k.device)
         if padding is not None:
             check_mask("padding", padding, (k.shape[0], k.shape[2]))
             real = padding.expand_as(real)
-        self.count_pass()
         with torch.autocast(q.device.type, enabled=False):
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
             phi_q, phi_k = self._features(q), self._features(k)
@@ -134,10 +149,12 @@ class RandomFeatureAttention(RandomVectors):
             else:
                 share = real[:, None].to(k.dtype)
                 weight = share.cumsum(-1) if causal else share.sum(-1, keepdim=True)
-            weight = weight[..., -q.shape[2] :, None].clamp(min=torch.finfo(k.dtype).tiny)
+            # 0 where nothing is seen; so small that the gradient, over its square, is still finite
+            least = torch.finfo(k.dtype).tiny ** 0.45
+            weight = weight[..., -q.shape[2] :, None].clamp(min=least)
             return Prepared(phi_q / weight, phi_k * share[..., None], log_gate, self.floor)
 
     def _features(self, x: Tensor) -> Tensor:
         """(sin, cos) of σω·x / ‖x‖, over √D."""
         x = F.normalize(x, dim=-1) * self.sharpness[:, None]
-        return waves(x @ self.projection.mT)
+        return waves(angles(x, self.projection))

@@ -9,6 +9,7 @@ masked C x C product of its own queries and keys: matrix products of a good size
 m x (d + 1) numbers a chunk. The state's last column is z, the sum for values of 1.
 
 A decay makes the past fade: S_i = exp(λ_i) S_{i-1} + φ(k_i) v_iᵀ with λ_i ≤ 0, and z likewise.
+λ_i = -∞ forgets it.
 
 The backward pass keeps the inputs, the output, its normaliser, and one state a segment of chunks;
 it makes everything else anew, from the last segment to the first.
@@ -19,6 +20,7 @@ Cost for N tokens a head: 2·N·C·(m + d) + 4·N·m·d FLOPs forward.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -66,6 +68,16 @@ def sum_dtype(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
+def bounded(log_decay: Tensor) -> Tensor:
+    """log_decay in the precision of the sums, no step below the first whose exponential is 0.
+
+    A larger step would forget no more, and cost its sum with others their digits.
+    """
+    log_decay = log_decay.to(sum_dtype(log_decay))
+    limits = torch.finfo(log_decay.dtype)
+    return log_decay.clamp(min=math.log(limits.tiny) + math.log(limits.eps) - 1)
+
+
 class _Fading:
     """The factors of a decay within chunks; without a decay all of them are 1.
 
@@ -78,7 +90,7 @@ class _Fading:
         self.given = log_decay is not None
         if log_decay is None:
             return
-        total = piece.take(log_decay[..., None]).cumsum(1)
+        total = bounded(piece.take(log_decay[..., None])).cumsum(1)
         gap = total - total.mT
         order = torch.ones(gap.shape[1:], dtype=torch.bool, device=gap.device).tril()
         self.within = gap.masked_fill(~order, -torch.inf).exp()

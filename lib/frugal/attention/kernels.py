@@ -26,9 +26,11 @@ from frugal.attention.kernel_features import (
     FavorFeatures,
     Prepared,
     RandomFourierFeatures,
+    RandomVectors,
+    check_floor,
     elu_features,
 )
-from frugal.attention.kernel_scan import CausalScan, normaliser, sum_dtype
+from frugal.attention.kernel_scan import CausalScan, bounded, normaliser, sum_dtype
 from frugal.attention.softmax import check_heads, check_mask
 
 __all__ = [
@@ -55,9 +57,9 @@ def linear_attention(
 
     causal: query i sums keys up to its own place, the last query aligned with the last key.
     padding: True = real key. log_decay: when causal, what was summed before key i is multiplied by
-    exp(log_decay) when i joins; at most 0. floor: a normaliser below it is replaced by it. Features
-    must not be negative unless there is a floor, since they could sum to 0; where all of them are 0
-    the output is 0.
+    exp(log_decay) when i joins; at most 0, and -inf forgets all of it. floor: a normaliser below it
+    is replaced by it. Features must not be negative unless there is a floor, since they could sum
+    to 0; where all of them are 0 the output is 0.
 
     Sums are taken in float32 (float64 for float64 input), whatever the input. Raises ValueError for
     shapes that do not fit and for negative features.
@@ -97,7 +99,7 @@ def kernel_weights(
     products = phi_q @ phi_k.mT
     queries, keys = products.shape[-2:]
     if log_decay is not None:
-        total = log_decay.cumsum(-1)
+        total = bounded(log_decay).cumsum(-1)
         gap = total[..., keys - queries :, None] - total[..., None, :]
         products = products * gap.clamp(max=0).exp()  # above 0 only where causality hides it
     if causal:
@@ -130,6 +132,8 @@ class KernelAttention(nn.Module):
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Raises ValueError for a mask, and as `linear_attention` does."""
         check_heads(q, k, v)
+        if isinstance(self.features, RandomVectors):
+            self.features.count_pass()
         prepared = self._prepare(q, k, mask, padding, causal)
         return linear_attention(
             prepared.phi_q,
@@ -144,7 +148,7 @@ class KernelAttention(nn.Module):
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each key."""
+        """What each query gives to each key, by the features at hand: this is no training pass."""
         check_heads(q, k, k)
         prepared = self._prepare(q, k, None, padding, causal)
         return kernel_weights(
@@ -204,11 +208,12 @@ def _check(
                 f"log_decay has shape {tuple(log_decay.shape)}; it must be (batch, heads, keys), "
                 f"here {tuple(phi_k.shape[:3])}."
             )
-        if log_decay.detach().amax() > 0:
-            raise ValueError("log_decay has a value above 0; the past may fade but not grow.")
+        largest = log_decay.detach().amax()
+        if ~(largest <= 0):  # NaN too
+            has = "NaN" if largest.isnan() else "a value above 0"
+            raise ValueError(f"log_decay has {has}; the past may fade but not grow.")
     if floor is not None:
-        if not floor > 0:
-            raise ValueError(f"floor is {floor}; a smallest normaliser must be above 0.")
+        check_floor(floor)
         return
     for name, features in (("phi_q", phi_q), ("phi_k", phi_k)):
         if features.detach().amin() < 0:
