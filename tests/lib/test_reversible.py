@@ -1,9 +1,13 @@
 """Reversible layers: their function, gradients without stored activations, and the memory."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
+from frugal.attention.kernel_gate import RandomFeatureAttention
+from frugal.attention.kernels import FavorFeatures, KernelAttention
 from frugal.attention.lsh import LshAttention
 from frugal.depth.reversible import ReversibleStack
 from frugal.measure import peak_bytes
@@ -68,6 +72,41 @@ def test_dropout_and_hashing_are_replayed(generator):
     theirs = torch.autograd.grad(stored(stack, x).square().sum(), x)[0]
     torch.testing.assert_close(ours, theirs)
     assert torch.equal(after, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("redraw_every", [1, 2, 3])
+@pytest.mark.parametrize(
+    "attend",
+    [
+        lambda redraw_every: KernelAttention(FavorFeatures(4, 8, redraw_every=redraw_every)),
+        lambda redraw_every: RandomFeatureAttention(2, 4, 8, redraw_every=redraw_every),
+    ],
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_random_features_are_replayed_and_counted_once(generator, attend, redraw_every, shared):
+    one = attend(redraw_every)
+
+    def make(index, config):
+        return one if shared else attend(redraw_every)
+
+    torch.manual_seed(0)
+    ours = Encoder(config(make_attend=make)).double().train().stack
+    theirs = copy.deepcopy(ours)
+    x = torch.randn(2, 9, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    for step in range(1, 5):
+        found = []
+        for stack, run in ((ours, ours), (theirs, lambda x: stored(theirs, x))):
+            torch.manual_seed(step)
+            out = run(x)
+            weights = [x, *stack.parameters()]
+            grads = torch.autograd.grad(out.square().sum(), weights, allow_unused=True)
+            found.append([out, *(grad for grad in grads if grad is not None)])
+        assert len(found[0]) > 10
+        torch.testing.assert_close(*found)
+        for mine, other in zip(ours.buffers(), theirs.buffers(), strict=True):
+            assert torch.equal(mine, other)
+        passes = [m.passes for m in ours.modules() if hasattr(m, "passes")]
+        assert passes == ([3 * step] if shared else [step] * 3)
 
 
 def test_one_module_in_several_layers_gets_the_sum_of_its_gradients(generator):

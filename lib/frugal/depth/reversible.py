@@ -16,14 +16,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from frugal.attention.kernel_features import RandomVectors
+
 Branch = Callable[[Tensor], Tensor]
+Vectors = list[tuple[RandomVectors, int, Tensor]]
 
 
 class ReversibleStack(nn.Module):
     """Run `TransformerLayer`s reversibly, for `TransformerConfig(make_stack=ReversibleStack)`.
 
     F is a layer's attention or mixer with its norm, G its feed-forward network with its norm. Both
-    streams start as x; their mean comes out. Random numbers (dropout, hashing) are replayed.
+    streams start as x; their mean comes out. Random numbers (dropout, hashing, random features) are
+    replayed.
 
     Memory for training: two (batch, length, d_model) and one layer's work, whatever the depth.
     Time: the forward pass once more than `Stack`, whose function it does not compute. Without
@@ -69,7 +73,8 @@ class ReversibleStack(nn.Module):
                 first = first + mix(second)
                 second = second + feed(first)
         else:
-            first, second = _Reversible.apply(x, x.clone(), branches, *weights)
+            drawn = [one for one in self.modules() if isinstance(one, RandomVectors)]
+            first, second = _Reversible.apply(x, x.clone(), branches, drawn, *weights)
         return (first + second) / 2
 
 
@@ -84,26 +89,47 @@ def _feeding(layer: nn.Module) -> Branch:
     return lambda x: layer.feed_forward.sublayer(layer.feed_forward.norm(x))
 
 
-class _Random:
-    """The state of torch's generators, to draw the same numbers again."""
+def _vectors(drawn: list[RandomVectors]) -> Vectors:
+    """What random vectors each module has, and after how many training passes."""
+    return [(one, one.passes, one.projection) for one in drawn]
 
-    def __init__(self, device: torch.device) -> None:
+
+def _put_back(vectors: Vectors) -> None:
+    for one, passes, projection in vectors:
+        one.passes, one.projection = passes, projection
+
+
+class _Random:
+    """The state of torch's generators and of random vectors, to draw the same numbers again."""
+
+    def __init__(self, device: torch.device, drawn: list[RandomVectors]) -> None:
+        self.vectors = _vectors(drawn)
         self.devices = [device] if device.type == "cuda" else []
         self.state = torch.get_rng_state()
         self.states = [torch.cuda.get_rng_state(one) for one in self.devices]
 
     def replay(self, branch: Branch, x: Tensor) -> Tensor:
+        now = _vectors([one for one, _, _ in self.vectors])
         with torch.random.fork_rng(devices=self.devices):
             torch.set_rng_state(self.state)
             for device, state in zip(self.devices, self.states, strict=True):
                 torch.cuda.set_rng_state(state, device)
-            return branch(x)
+            _put_back(self.vectors)  # a branch counts its pass, and may draw, as it did before
+            try:
+                return branch(x)
+            finally:
+                _put_back(now)
 
 
 class _Reversible(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, first: Tensor, second: Tensor, branches: list[Branch], *weights: Tensor
+        ctx: Any,
+        first: Tensor,
+        second: Tensor,
+        branches: list[Branch],
+        drawn: list[RandomVectors],
+        *weights: Tensor,
     ) -> tuple[Tensor, Tensor]:
         device = first.device
         ctx.branches, ctx.random = branches, []
@@ -114,7 +140,7 @@ class _Reversible(torch.autograd.Function):
             "dtype": torch.get_autocast_dtype(kind),
         }
         for turn, branch in enumerate(branches):
-            ctx.random.append(_Random(device))
+            ctx.random.append(_Random(device, drawn))
             if turn % 2 == 0:
                 first = first + branch(second)
             else:
@@ -146,4 +172,4 @@ class _Reversible(torch.autograd.Function):
             streams = {"sum_": [source, grad_source], "source": [before, grad_total]}
         # after an even number of turns the streams are where they began
         (_, grad_second), (_, grad_first) = streams["sum_"], streams["source"]
-        return grad_first, grad_second, None, *grads
+        return grad_first, grad_second, None, None, *grads
