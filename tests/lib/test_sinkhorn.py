@@ -202,6 +202,42 @@ def test_padding_is_never_read(generator, sort_cut, causal):
     assert after.isfinite().all()
 
 
+@pytest.mark.parametrize("hidden", [1, 3, 4, 6])
+def test_causal_padding_on_the_left_is_never_read(generator, hidden):
+    """Not in the keys, and not in the choice of blocks."""
+    attend = built()
+    q, k, v = heads(generator)
+    padding = torch.arange(20) >= torch.tensor([[0], [hidden]])
+    before = attend(q, k, v, causal=True, padding=padding)
+    for x in (q, k, v):
+        x[1, :, :hidden] = 50.0
+    after = attend(q, k, v, causal=True, padding=padding)
+    assert torch.equal(after[0], before[0])
+    torch.testing.assert_close(after[1, :, hidden:], before[1, :, hidden:])
+    assert after.isfinite().all()
+
+
+def test_causal_padding_on_the_right_changes_nothing(generator):
+    attend = built()
+    q, k, v = heads(generator)
+    whole = attend(q, k, v, causal=True)
+    padding = torch.arange(20) < torch.tensor([[20], [9]])
+    padded = attend(q, k, v, causal=True, padding=padding)
+    torch.testing.assert_close(padded[0], whole[0])
+    torch.testing.assert_close(padded[1, :, :9], whole[1, :, :9])
+
+
+def test_recording_in_training_leaves_the_output_and_the_generator(generator):
+    attention = MultiHeadAttention(8, 2, built()).train()
+    x = torch.randn(2, 20, 8, generator=generator)
+    torch.manual_seed(3)
+    first, second = attention(x), attention(x)
+    torch.manual_seed(3)
+    with recording(attention):
+        assert torch.equal(attention(x), first)
+        assert torch.equal(attention(x), second)
+
+
 def test_noise_is_for_training_only_and_follows_torchs_seed(generator):
     attend = built()
     q, k, v = heads(generator)
@@ -263,7 +299,14 @@ BAD = {
     "q has length 1 and k has 4": lambda q: MultiHeadAttention(8, 2, built())(
         torch.ones(1, 1, 8), cache=_filled()
     ),
-    "padding has shape": lambda q: built()(q, q, q, padding=torch.ones(2, 4, dtype=torch.bool)),
+    "padding has shape (2, 4)": lambda q: built()(
+        q, q, q, padding=torch.ones(2, 4, dtype=torch.bool)
+    ),
+    "padding has shape (20,)": lambda q: built()(q, q, q, padding=torch.ones(20, dtype=torch.bool)),
+    "q has 2 heads of head_dim 4; this sorting network is for 1 of 4": lambda q: built(1)(q, q, q),
+    "q has 2 heads of head_dim 4; this sorting network is for 2 of 6": lambda q: built(head_dim=6)(
+        q, q, q
+    ),
 }
 
 

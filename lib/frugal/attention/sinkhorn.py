@@ -90,6 +90,7 @@ class SinkhornAttention(nn.Module):
             raise ValueError(f"temperature is {temperature}; it must be above 0.")
         if n_iterations < 0:
             raise ValueError(f"n_iterations is {n_iterations}; it must be at least 0.")
+        self.n_heads, self.head_dim = n_heads, head_dim
         self.block_size, self.temperature = block_size, temperature
         self.n_iterations, self.sort_cut = n_iterations, sort_cut
         self.score = BlockScores(n_heads, 2 * head_dim, max_blocks)
@@ -105,8 +106,8 @@ class SinkhornAttention(nn.Module):
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend to own and sorted blocks; the arguments are those of `softmax_attention`.
 
-        Raises ValueError for fewer queries than keys, more blocks than max_blocks, `causal` with
-        sort_cut, and shapes and dtypes that do not fit.
+        Raises ValueError for other heads than the module's, fewer queries than keys, more blocks
+        than max_blocks, `causal` with sort_cut, and shapes and dtypes that do not fit.
         """
         length = self._check(q, k, v, causal, padding)
         q, k, v = (_in_blocks(x, self.block_size) for x in (q, k, v))
@@ -135,7 +136,7 @@ class SinkhornAttention(nn.Module):
     ) -> Float[Tensor, "batch heads blocks blocks"]:
         """S: row i says what share of each block the keys of block i are mixed from."""
         tokens = torch.cat([q, k], dim=-1)
-        scores = self.score(_means_before(tokens) if causal else _means(tokens, real))
+        scores = self.score((_means_before if causal else _means)(tokens, real))
         blocks = scores.shape[-1]
         mask = None
         if causal:
@@ -157,7 +158,10 @@ class SinkhornAttention(nn.Module):
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each token: directly, and by way of the mixtures it is in."""
+        """What each query gives to each token: directly, and by way of the mixtures it is in.
+
+        While training the noise is drawn anew, so these are not the weights of another call.
+        """
         length = self._check(q, k, k, causal, padding)
         q, k = (_in_blocks(x, self.block_size) for x in (q, k))
         real = _real_tokens(padding, length, k)
@@ -204,6 +208,11 @@ class SinkhornAttention(nn.Module):
     def _check(self, q: Tensor, k: Tensor, v: Tensor, causal: bool, padding: Tensor | None) -> int:
         check_heads(q, k, v)
         check_mask("padding", padding, (k.shape[0], k.shape[2]))
+        if (q.shape[1], q.shape[3]) != (self.n_heads, self.head_dim):
+            raise ValueError(
+                f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; this sorting network is for "
+                f"{self.n_heads} of {self.head_dim}."
+            )
         if q.shape != k.shape:
             raise ValueError(
                 f"q has length {q.shape[2]} and k has {k.shape[2]}; blocks are sorted as wholes, "
@@ -259,10 +268,17 @@ def _means(tokens: Tensor, real: Tensor | None) -> Tensor:
     return (tokens * weight).sum(3) / weight.sum(3).clamp(min=1)
 
 
-def _means_before(tokens: Float[Tensor, "batch heads blocks size width"]) -> Tensor:
-    """The mean of all tokens up to the first of each block: what its first query may know."""
-    size = tokens.shape[3]
-    first = tokens[:, :, :, 0]
-    before = tokens.sum(3).cumsum(2) - tokens.sum(3) + first
-    count = 1 + size * torch.arange(tokens.shape[2], device=tokens.device)
-    return before / count[:, None]
+def _means_before(
+    tokens: Float[Tensor, "batch heads blocks size width"], real: Tensor | None
+) -> Tensor:
+    """The mean of the real tokens up to the first of each block: what its first query may know."""
+    if real is None:
+        real = tokens.new_ones(1, *tokens.shape[2:4], dtype=torch.bool)
+    weight = real[:, None, :, :, None].to(tokens.dtype)
+    return _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+
+
+def _up_to_first(x: Tensor) -> Tensor:
+    """Sums over all blocks before each, and its first place: (..., blocks, size, width) to
+    (..., blocks, width)."""
+    return F.pad(x.sum(-2).cumsum(-2)[..., :-1, :], (0, 0, 1, 0)) + x[..., 0, :]
