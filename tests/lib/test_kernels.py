@@ -1,5 +1,6 @@
 """Linear attention against its definition, random features against the paper, and no leaks."""
 
+import copy
 import math
 from functools import partial
 
@@ -591,6 +592,29 @@ def test_recorded_weights_are_those_used(name, generator):
     assert (weights.triu(1) == 0).all()
 
 
+@pytest.mark.parametrize("redraw_every", [1, 2])
+@pytest.mark.parametrize("rfa", [False, True])
+def test_recording_in_training_leaves_the_output_and_shows_what_was_drawn(
+    generator, rfa, redraw_every
+):
+    if rfa:
+        attend = RandomFeatureAttention(2, 8, 16, redraw_every=redraw_every)
+    else:
+        attend = KernelAttention(FavorFeatures(8, 16, redraw_every=redraw_every))
+    plain = MultiHeadAttention(16, 2, attend)
+    recorded = copy.deepcopy(plain)
+    x = normal(generator, 1, 30, 16)
+    torch.manual_seed(3)
+    expected = [plain(x, causal=True) for _ in range(3)]
+    torch.manual_seed(3)
+    v = recorded.split(recorded.to_v(x))
+    with recording(recorded) as recorder:
+        for out in expected:
+            assert torch.equal(recorded(x, causal=True), out)
+            seen = recorded.to_out((recorder.weights[""] @ v).transpose(1, 2).flatten(2))
+            torch.testing.assert_close(seen, out, atol=1e-4, rtol=1e-3)
+
+
 # Bad input
 
 
@@ -607,8 +631,11 @@ BAD = {
     "phi_q has length 6 and phi_k has 4": lambda: linear_attention(
         Q, K[:, :, :4], V[:, :, :4], causal=True
     ),
-    "padding has shape": lambda: linear_attention(
+    "padding has shape (1, 5)": lambda: linear_attention(
         Q, K, V, padding=torch.ones(1, 5, dtype=torch.bool)
+    ),
+    "padding has shape (6,)": lambda: linear_attention(
+        Q, K, V, padding=torch.ones(6, dtype=torch.bool)
     ),
     "log_decay is given without causal": lambda: linear_attention(Q, K, V, log_decay=-K[..., 0]),
     "log_decay has shape": lambda: linear_attention(

@@ -144,6 +144,7 @@ def test_a_row_without_real_keys_is_zero(generator):
 
 
 X = torch.randn(2, 3, 20, 4)
+SELF = LinformerSelfAttention(12, 3, 20, 2)
 BAD = {
     "rank is 21": lambda: LinformerAttention(3, 20, 21),
     "rank is 0": lambda: LinformerAttention(3, 20, 0),
@@ -155,6 +156,9 @@ BAD = {
     "like projects 20 to 3": lambda: LinformerAttention(
         3, 20, 2, sharing="layers", like=LinformerAttention(3, 20, 3, sharing="layers")
     ),
+    "like has sharing='none'": lambda: LinformerAttention(
+        3, 20, 2, sharing="layers", like=LinformerAttention(3, 20, 2, sharing="none")
+    ),
     "sharing is 'none'; mixing first": lambda: LinformerSelfAttention(12, 3, 20, 5, sharing="none"),
     "cannot hide the future": lambda: LinformerAttention(3, 20, 2)(X, X, X, causal=True),
     "mask is given": lambda: LinformerAttention(3, 20, 2)(
@@ -163,8 +167,18 @@ BAD = {
     "q has 3 heads": lambda: LinformerAttention(2, 20, 2)(X, X, X),
     "k has length 20; these projections reach 19": lambda: LinformerAttention(3, 19, 2)(X, X, X),
     "k has length 20 and v has 19": lambda: LinformerAttention(3, 20, 2)(X, X, X[:, :, :19]),
-    "padding has shape": lambda: LinformerAttention(3, 20, 2)(
+    "padding has shape (2, 19)": lambda: LinformerAttention(3, 20, 2)(
         X, X, X, padding=torch.ones(2, 19, dtype=torch.bool)
+    ),
+    "padding has shape (20,)": lambda: LinformerAttention(3, 20, 2)(
+        X, X, X, padding=torch.ones(20, dtype=torch.bool)
+    ),
+    "q has shape (3, 20, 4)": lambda: LinformerAttention(3, 20, 2).weights(X[0], X[0]),
+    "x has shape (2, 20, 11)": lambda: SELF(torch.ones(2, 20, 11)),
+    "x has shape (20, 12)": lambda: SELF(torch.ones(20, 12)),
+    "padding has dtype": lambda: SELF(torch.ones(2, 20, 12), padding=torch.ones(2, 20)),
+    "padding has shape (2, 18)": lambda: SELF(
+        torch.ones(2, 20, 12), padding=torch.ones(2, 18, dtype=torch.bool)
     ),
 }
 

@@ -245,6 +245,33 @@ def test_causal_shows_nothing_of_the_future_within_the_same_hash(generator):
     assert not torch.allclose(out[:, :, 40:], run(v, generator=seeded())[:, :, 40:])
 
 
+def test_causal_lets_the_future_choose_which_earlier_keys_are_read(generator):
+    """So the output of a prefix is not the prefix of the output."""
+    qk, v = tensors(generator, length=64)
+    run = partial(lsh_attention, bucket_size=8, n_hashes=3, n_buckets=8, causal=True)
+    whole = run(qk, v, generator=seeded())
+    changed = qk.clone()
+    changed[:, :, 40:] = torch.randn(qk[:, :, 40:].shape, generator=generator).double()
+    assert not torch.allclose(run(changed, v, generator=seeded())[:, :, :40], whole[:, :, :40])
+    prefix = run(qk[:, :, :40], v[:, :, :40], generator=seeded())
+    assert not torch.allclose(prefix, whole[:, :, :40])
+    exact = partial(run, bucket_size=64)  # one chunk leaves nothing to choose
+    whole, prefix = (exact(qk[:, :, :n], v[:, :, :n], generator=seeded()) for n in (64, 40))
+    torch.testing.assert_close(prefix, whole[:, :, :40])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_recording_leaves_the_output_and_the_generator(generator, training):
+    attention = MultiHeadAttention(12, 3, LshAttention(8, 2)).train(training)
+    x = torch.randn(2, 50, 12, generator=generator)
+    torch.manual_seed(3)
+    first, second = attention(x), attention(x)
+    torch.manual_seed(3)
+    with recording(attention):
+        assert torch.equal(attention(x), first)
+        assert torch.equal(attention(x), second)
+
+
 def test_only_a_token_without_others_attends_to_itself(generator):
     qk, v = tensors(generator, length=64)
     seen = lsh_visible(qk, bucket_size=8, n_hashes=2, causal=True, generator=seeded())
@@ -348,8 +375,11 @@ BAD = {
         q, q[:, :, :4], bucket_size=2, n_hashes=1
     ),
     "qk has shape (3, 5, 4)": lambda q: lsh_attention(q[0], q, bucket_size=2, n_hashes=1),
-    "padding has shape": lambda q: lsh_attention(
+    "padding has shape (2, 4)": lambda q: lsh_attention(
         q, q, bucket_size=2, n_hashes=1, padding=torch.ones(2, 4, dtype=torch.bool)
+    ),
+    "padding has shape (5,)": lambda q: lsh_attention(
+        q, q, bucket_size=2, n_hashes=1, padding=torch.ones(5, dtype=torch.bool)
     ),
     "padding has dtype": lambda q: lsh_attention(
         q, q, bucket_size=2, n_hashes=1, padding=torch.ones(2, 5)

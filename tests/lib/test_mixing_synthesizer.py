@@ -163,6 +163,9 @@ BAD = {
     "padding has dtype": lambda: Synthesizer(8, 2, 6)(
         torch.ones(1, 5, 8), padding=torch.ones(1, 5)
     ),
+    "padding has shape (5,)": lambda: Synthesizer(8, 2, 6)(
+        torch.ones(1, 5, 8), padding=torch.ones(5, dtype=torch.bool)
+    ),
     "share belongs to alpha=True": lambda: Synthesizer(8, 2, 6).share,
 }
 

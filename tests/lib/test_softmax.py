@@ -164,8 +164,11 @@ BAD = {
     "mask has shape": lambda q, k, v: softmax_attention(
         q, k, v, mask=torch.ones(5, 6, dtype=torch.bool)
     ),
-    "padding has shape": lambda q, k, v: softmax_attention(
+    "padding has shape (3, 7)": lambda q, k, v: softmax_attention(
         q, k, v, padding=torch.ones(3, 7, dtype=torch.bool)
+    ),
+    "padding has shape (7,)": lambda q, k, v: softmax_attention(
+        q, k, v, padding=torch.ones(7, dtype=torch.bool)
     ),
     "n_heads is 5": lambda q, k, v: MultiHeadAttention(8, 5),
     "n_heads is 0": lambda q, k, v: MultiHeadAttention(8, 0),

@@ -27,6 +27,7 @@ from frugal.attention.softmax import (
     check_mask,
     softmax_attention,
 )
+from frugal.mixing.shapes import check_input
 
 SHARING = ("none", "heads", "kv", "layers")
 
@@ -59,6 +60,10 @@ class LinformerAttention(nn.Module):
             raise ValueError(f"sharing is {sharing!r}; it must be one of {names}.")
         if like is not None and sharing != "layers":
             raise ValueError(f"like is given with sharing={sharing!r}; only 'layers' takes it.")
+        if like is not None and like.sharing != "layers":
+            raise ValueError(
+                f"like has sharing={like.sharing!r}; only one with 'layers' has a matrix for all."
+            )
         if like is not None and like.to_keys.shape[1:] != (rank, length):
             raise ValueError(
                 f"like projects {like.to_keys.shape[2]} to {like.to_keys.shape[1]}, and this layer "
@@ -100,6 +105,7 @@ class LinformerAttention(nn.Module):
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each *position* through the values' mixture: P F, not a
         distribution; entries may be negative."""
+        check_heads(q, k, k)
         self.check(q, k, None, causal)
         mixed = self.to_keys[..., : k.shape[2]] @ hidden(k, padding)
         weights = attention_weights(q, mixed) @ self.to_values[..., : k.shape[2]]
@@ -136,6 +142,8 @@ class LinformerSelfAttention(MultiHeadAttention):
     output, 4·N·k·d_model to mix, 4·N·k·d_model to attend.
     """
 
+    causal = False
+
     def __init__(
         self,
         d_model: int,
@@ -162,6 +170,7 @@ class LinformerSelfAttention(MultiHeadAttention):
         causal: bool = False,
     ) -> Float[Tensor, "batch length d_model"]:
         """Raises ValueError as `LinformerAttention` does."""
+        check_input(x, padding, d_model=self.to_q.in_features)
         attend, length = self.attend, x.shape[1]
         q = self.split(self.to_q(x))  # (batch, heads, length, head_dim)
         attend.check(q, q, mask, causal)

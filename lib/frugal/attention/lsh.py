@@ -43,6 +43,8 @@ def lsh_attention(
     bucket_size: tokens in an average bucket, and in a chunk; from the length on, attention is
     exact. Any length will do. n_hashes: rounds. n_buckets: an even number, or several whose product
     is meant; about length / bucket_size when None (the paper: twice that).
+    causal: no later key is read, but later tokens do decide which earlier keys share a chunk, so
+    the output of a prefix is not the prefix of the output.
     padding: True = real token; others go to the end of the order, are seen by none, and get zeros.
     generator: what the hash is drawn from; with the same one the same call gives the same result.
 
@@ -119,6 +121,7 @@ class LshAttention(nn.Module):
 
     Queries are the keys too: `k` is not read, and its projection learns nothing. seed: draw the
     same directions at every call; None draws new ones from torch's generator, as the paper does.
+    Causal, it reads no later key, but later tokens decide which earlier keys share a chunk.
     The other arguments are those of `lsh_attention`.
     """
 
@@ -163,7 +166,7 @@ class LshAttention(nn.Module):
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each key; the directions are `forward`'s only with a seed."""
+        """What each query gives to each key; without a seed, by newly drawn directions."""
         self._check_square(q, k)
         seen = lsh_visible(q, **self.options(), causal=causal, padding=padding)
         scores = self.scale * q @ F.normalize(q, dim=-1).mT

@@ -49,7 +49,10 @@ def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
 
 
 def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
-    """One sentence when `mask` is not boolean or does not broadcast to `shape`."""
+    """One sentence when `mask` is not boolean or does not broadcast to `shape`.
+
+    One named "padding" needs all axes: (batch, keys), or (1, keys) for all of the batch.
+    """
     if mask is None:
         return
     if mask.dtype != torch.bool:
@@ -59,6 +62,8 @@ def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
     try:
         fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
     except RuntimeError:
+        fits = False
+    if name == "padding" and mask.ndim != len(shape):
         fits = False
     if not fits:
         raise ValueError(f"{name} has shape {tuple(mask.shape)}, which does not fit {shape}.")
@@ -268,16 +273,23 @@ class MultiHeadAttention(nn.Module):
                 q, k = self.rotate(q, start), self.rotate(k, start)
             if cache is not None:
                 k, v = cache.append(k, v)
-        if self.recorder is not None:
+        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        if self.recorder is not None:  # after `attend`, which may have drawn what is recorded
             recorder, name = self.recorder
             recorder.weights[name] = self.weights(q, k, options).detach()
-        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
 
     def weights(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> Tensor:
-        """The weights `attend` uses: its own `weights` method if it has one, else softmax's."""
+        """The weights `attend` uses: its own `weights` method if it has one, else softmax's.
+
+        Where that draws random numbers, torch's generators are put back afterwards.
+        """
         own = getattr(self.attend, "weights", None)
-        return own(q, k, **options) if own is not None else attention_weights(q, k, **options)
+        if own is None:
+            return attention_weights(q, k, **options)
+        with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
+        with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
+            return own(q, k, **options)
 
 
 @contextmanager
@@ -286,7 +298,9 @@ def recording(model: nn.Module) -> Iterator[Recorder]:
 
     Yields a `Recorder`; after a forward pass, `recorder.weights[name]` holds the weights
     (batch, heads, queries, keys) of the module of that name. The output does not change; memory
-    grows by the size of the weights.
+    grows by the size of the weights. Where an attention draws random numbers at every call
+    (`SinkhornAttention` in training, `LshAttention` without a seed), the weights are of another
+    draw than the output.
     """
     recorder = Recorder()
     attentions = {n: m for n, m in model.named_modules() if isinstance(m, MultiHeadAttention)}
