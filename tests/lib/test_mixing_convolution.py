@@ -210,6 +210,12 @@ BAD = {
 BAD_CALLS = {
     "n_heads is 3": lambda: lightweight_conv(torch.ones(1, 5, 8), torch.ones(3, 2)),
     "n_heads is 5": lambda: dynamic_conv(torch.ones(1, 5, 8), torch.ones(1, 5, 5, 2)),
+    "weights has shape (2,)": lambda: lightweight_conv(torch.ones(1, 5, 8), torch.ones(2)),
+    "weights has shape (2, 0)": lambda: lightweight_conv(torch.ones(1, 5, 8), torch.ones(2, 0)),
+    "weights has shape (2, 3)": lambda: dynamic_conv(torch.ones(1, 5, 8), torch.ones(2, 3)),
+    "weights has shape (1, 5, 2, 0)": lambda: dynamic_conv(
+        torch.ones(1, 5, 8), torch.ones(1, 5, 2, 0)
+    ),
     "weights has shape (1, 4, 2, 3)": lambda: dynamic_conv(
         torch.ones(1, 5, 8), torch.ones(1, 4, 2, 3)
     ),

@@ -38,6 +38,7 @@ def lightweight_conv(
     sequence is zero, also when the kernel is longer than the sequence.
     """
     check_input(x, None)
+    _check_weights(weights, "(n_heads, kernel_size)")
     n_heads, kernel_size = weights.shape
     check_divides(n_heads, x.shape[-1])
     sides = _sides(kernel_size, causal)
@@ -58,6 +59,7 @@ def dynamic_conv(
     `BLOCK`) numbers, where a copy of every neighbourhood takes batch·length·d_model·kernel_size.
     """
     check_input(x, None)
+    _check_weights(weights, "(batch, length, n_heads, kernel_size)")
     length, d_model = x.shape[1:]
     n_heads, kernel_size = weights.shape[2:]
     check_divides(n_heads, d_model)
@@ -80,6 +82,15 @@ def dynamic_conv(
     inputs = inputs.unflatten(2, (n_heads, -1)).mT  # (batch, blocks, n_heads, stretch, head width)
     out = (band.to(inputs.dtype) @ inputs).transpose(2, 3)
     return out.flatten(3).flatten(1, 2)[:, :length]
+
+
+def _check_weights(weights: Tensor, axes: str) -> None:
+    """One sentence when the kernels do not have these axes, or no weights."""
+    if weights.ndim != axes.count(",") + 1 or weights.shape[-1] < 1:
+        raise ValueError(
+            f"weights has shape {tuple(weights.shape)}; it must be {axes} with a kernel_size of at "
+            "least 1."
+        )
 
 
 def _sides(kernel_size: int, causal: bool) -> tuple[int, int]:
