@@ -22,7 +22,7 @@ from frugal.attention.softmax import (
     Attend,
     KeyValueCache,
     MultiHeadAttention,
-    check_mask,
+    check_padding,
     softmax_attention,
 )
 from frugal.embeddings import TokenEmbedding
@@ -177,7 +177,7 @@ class MixerResidual(Residual):
                 f"{name} does not say causal = True, and a position must not see what it is to "
                 "predict; take a causal mixer, or call the model with causal=False."
             )
-        check_mask("padding", padding, tuple(x.shape[:2]))
+        check_padding(padding, tuple(x.shape[:2]))
         if self.takes_padding:
             return self.sublayer(x, padding=padding)
         return self.sublayer(x if padding is None else x.masked_fill(~padding[..., None], 0.0))
@@ -286,7 +286,7 @@ class Encoder(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
-        check_mask("padding", padding, tuple(x.shape[:2]))
+        check_padding(padding, tuple(x.shape[:2]))
         x = self.dropout(self.positions(x))
         return self.norm(self.stack(x, padding=padding, **options))
 

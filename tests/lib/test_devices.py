@@ -564,6 +564,7 @@ NO_CASE = {
     linformer.hidden,
     softmax.check_heads,
     softmax.check_mask,
+    softmax.check_padding,
     shapes.check_input,
     shapes.check_divides,
     shapes.hide_padding,

@@ -27,7 +27,7 @@ from frugal.attention.kernel_features import (
 )
 from frugal.attention.kernel_scan import sum_dtype
 from frugal.attention.kernels import kernel_weights, linear_attention, refuse_mask
-from frugal.attention.softmax import check_heads, check_mask
+from frugal.attention.softmax import check_heads, check_padding
 
 
 class RandomFeatureAttention(RandomVectors):
@@ -135,7 +135,7 @@ class RandomFeatureAttention(RandomVectors):
             raise ValueError(f"q has {q.shape[1]} heads; this is for {len(self.sharpness)}.")
         real = torch.ones(k.shape[0], k.shape[2], dtype=torch.bool, device=k.device)
         if padding is not None:
-            check_mask("padding", padding, (k.shape[0], k.shape[2]))
+            check_padding(padding, (k.shape[0], k.shape[2]))
             real = padding.expand_as(real)
         with torch.autocast(q.device.type, enabled=False):
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))

@@ -31,7 +31,7 @@ from frugal.attention.kernel_features import (
     elu_features,
 )
 from frugal.attention.kernel_scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.attention.softmax import check_heads, check_mask
+from frugal.attention.softmax import check_heads, check_padding
 
 __all__ = [
     "FavorFeatures",
@@ -165,7 +165,7 @@ class KernelAttention(nn.Module):
     ) -> Prepared:
         refuse_mask(mask)
         if padding is not None:
-            check_mask("padding", padding, (k.shape[0], k.shape[2]))
+            check_padding(padding, (k.shape[0], k.shape[2]))
             padding = padding.expand(k.shape[0], k.shape[2])
         # features are exponents: half precision would err by whole percents
         with torch.autocast(q.device.type, enabled=False):
@@ -194,7 +194,7 @@ def _check(
     floor: float | int | None,
 ) -> None:
     if padding is not None:
-        check_mask("padding", padding, (phi_k.shape[0], phi_k.shape[2]))
+        check_padding(padding, (phi_k.shape[0], phi_k.shape[2]))
     if causal and phi_q.shape[2] > phi_k.shape[2]:
         raise ValueError(
             f"phi_q has length {phi_q.shape[2]} and phi_k has {phi_k.shape[2]}; a causal query "

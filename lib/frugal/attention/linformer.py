@@ -24,7 +24,7 @@ from frugal.attention.softmax import (
     MultiHeadAttention,
     attention_weights,
     check_heads,
-    check_mask,
+    check_padding,
     softmax_attention,
 )
 from frugal.mixing.shapes import check_input
@@ -199,7 +199,7 @@ def hidden(x: Tensor, padding: Tensor | None) -> Tensor:
     """x (batch, heads, length, width) with zeros at padded positions."""
     if padding is None:
         return x
-    check_mask("padding", padding, (x.shape[0], x.shape[2]))
+    check_padding(padding, (x.shape[0], x.shape[2]))
     return x.masked_fill(~padding[:, None, :, None], 0.0)
 
 

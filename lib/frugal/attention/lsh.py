@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from frugal.attention.lsh_hash import Buckets, default_buckets, hash_buckets, random_rotations
 from frugal.attention.lsh_rounds import attend_in_rounds, layout_of
-from frugal.attention.softmax import check_heads, check_mask
+from frugal.attention.softmax import check_heads, check_padding
 
 
 def lsh_attention(
@@ -53,7 +53,7 @@ def lsh_attention(
     Raises ValueError for sizes below 1, an odd n_buckets, and shapes and dtypes that do not fit.
     """
     _check(qk, v, bucket_size, n_hashes, scale)
-    check_mask("padding", padding, (qk.shape[0], qk.shape[2]))
+    check_padding(padding, (qk.shape[0], qk.shape[2]))
     batch, heads, length, head_dim = qk.shape
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
@@ -97,7 +97,7 @@ def lsh_visible(
     """
     _check(qk, qk, bucket_size, n_hashes, 1.0)
     batch, _, length, _ = qk.shape
-    check_mask("padding", padding, (batch, length))
+    check_padding(padding, (batch, length))
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
     if padding is not None:

@@ -16,7 +16,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.sinkhorn_balance import gumbel_noise, sinkhorn
-from frugal.attention.softmax import attention_weights, check_heads, check_mask, softmax_attention
+from frugal.attention.softmax import (
+    attention_weights,
+    check_heads,
+    check_padding,
+    softmax_attention,
+)
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
 
@@ -207,7 +212,7 @@ class SinkhornAttention(nn.Module):
 
     def _check(self, q: Tensor, k: Tensor, v: Tensor, causal: bool, padding: Tensor | None) -> int:
         check_heads(q, k, v)
-        check_mask("padding", padding, (k.shape[0], k.shape[2]))
+        check_padding(padding, (k.shape[0], k.shape[2]))
         if (q.shape[1], q.shape[3]) != (self.n_heads, self.head_dim):
             raise ValueError(
                 f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; this sorting network is for "

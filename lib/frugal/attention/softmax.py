@@ -49,10 +49,7 @@ def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
 
 
 def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
-    """One sentence when `mask` is not boolean or does not broadcast to `shape`.
-
-    One named "padding" needs all axes: (batch, keys), or (1, keys) for all of the batch.
-    """
+    """One sentence when `mask` is not boolean or does not broadcast to `shape`."""
     if mask is None:
         return
     if mask.dtype != torch.bool:
@@ -63,10 +60,15 @@ def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
         fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
     except RuntimeError:
         fits = False
-    if name == "padding" and mask.ndim != len(shape):
-        fits = False
     if not fits:
         raise ValueError(f"{name} has shape {tuple(mask.shape)}, which does not fit {shape}.")
+
+
+def check_padding(padding: Tensor | None, shape: tuple[int, int]) -> None:
+    """One sentence when `padding` is not boolean of `shape`, (batch, keys), or (1, keys)."""
+    check_mask("padding", padding, shape)
+    if padding is not None and padding.ndim != 2:
+        raise ValueError(f"padding has shape {tuple(padding.shape)}, which does not fit {shape}.")
 
 
 def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "queries keys"]:
@@ -91,7 +93,7 @@ def visible(
     batch, heads, queries, keys = *q.shape[:3], k.shape[2]
     check_mask("mask", mask, (batch, heads, queries, keys))
     if padding is not None:
-        check_mask("padding", padding, (batch, keys))
+        check_padding(padding, (batch, keys))
         padding = padding.expand(batch, keys)[:, None, None, :]  # (batch, 1, 1, keys)
         mask = padding if mask is None else mask & padding
     if causal and queries > 1:
@@ -273,6 +275,16 @@ class MultiHeadAttention(nn.Module):
                 q, k = self.rotate(q, start), self.rotate(k, start)
             if cache is not None:
                 k, v = cache.append(k, v)
+        return self.attended(q, k, v, options)
+
+    def attended(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys head_dim"],
+        options: dict[str, Any],
+    ) -> Float[Tensor, "batch queries width"]:
+        """Attend, record if asked to, and project what the heads found."""
         out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
         if self.recorder is not None:  # after `attend`, which may have drawn what is recorded
             recorder, name = self.recorder

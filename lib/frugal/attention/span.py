@@ -23,7 +23,13 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
 from frugal.attention.pieces import hide_keys
-from frugal.attention.softmax import attention_weights, check_heads, check_mask, softmax_attention
+from frugal.attention.softmax import (
+    attention_weights,
+    check_heads,
+    check_mask,
+    check_padding,
+    softmax_attention,
+)
 
 BLOCK = 64
 """Queries that share one stretch of keys: a longer block reads keys that some of its queries do not
@@ -101,7 +107,7 @@ class AdaptiveSpan(nn.Module):
         self._check(q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
         if padding is not None:
-            check_mask("padding", padding, (q.shape[0], k.shape[2]))
+            check_padding(padding, (q.shape[0], k.shape[2]))
         if self.training:
             self._project()
         reach = self.reach()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from frugal.attention.softmax import check_mask
+from frugal.attention.softmax import check_padding
 
 
 def check_input(x: Tensor, padding: Tensor | None, *, d_model: int | None = None) -> None:
@@ -15,7 +15,7 @@ def check_input(x: Tensor, padding: Tensor | None, *, d_model: int | None = None
             f"x has shape {tuple(x.shape)}; it must be (batch, length, {width}) with a length of "
             "at least 1."
         )
-    check_mask("padding", padding, tuple(x.shape[:2]))
+    check_padding(padding, tuple(x.shape[:2]))
 
 
 def check_divides(n_heads: int, d_model: int) -> None:

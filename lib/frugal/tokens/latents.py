@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.softmax import MultiHeadAttention, check_mask
+from frugal.attention.softmax import MultiHeadAttention, check_padding
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
 
@@ -57,11 +57,7 @@ class CrossAttention(MultiHeadAttention):
                 )
         q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
         k, v = self.split(self.to_k(context)), self.split(self.to_v(context))
-        if self.recorder is not None:
-            recorder, name = self.recorder
-            recorder.weights[name] = self.weights(q, k, options).detach()
-        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
-        return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
+        return self.attended(q, k, v, options)
 
 
 class LatentLayer(nn.Module):
@@ -213,7 +209,7 @@ class PerceiverIO(nn.Module):
                 f"inputs have shape {tuple(inputs.shape)}; they must be (batch, inputs, "
                 f"{self.d_input}) with at least one input."
             )
-        check_mask("padding", padding, tuple(inputs.shape[:2]))
+        check_padding(padding, tuple(inputs.shape[:2]))
         latents = self.latents.expand(len(inputs), -1, -1)
         latents = self.encoder(latents, inputs, padding=padding)
         for _ in range(self.n_blocks):

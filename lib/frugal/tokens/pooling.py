@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.relative import RelativeAttention
-from frugal.attention.softmax import check_mask
+from frugal.attention.softmax import check_padding
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -55,7 +55,7 @@ def pool(
     pairs begin at the second. Raises ValueError for fewer than two tokens to pool.
     """
     pooled_length(x.shape[1], keep_first=keep_first)
-    check_mask("padding", padding, tuple(x.shape[:2]))
+    check_padding(padding, tuple(x.shape[:2]))
     if keep_first:
         rest = pool(x[:, 1:], None if padding is None else padding[:, 1:])
         return torch.cat([x[:, :1], rest], dim=1)
@@ -277,7 +277,7 @@ class FunnelEncoder(nn.Module):
         x: Float[Tensor, "batch length d_model"],
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch shorter_or_same d_model"]:
-        check_mask("padding", padding, tuple(x.shape[:2]))
+        check_padding(padding, tuple(x.shape[:2]))
         if padding is not None:
             padding = padding.expand(x.shape[:2])
         x = self.dropout(self.positions(x))
