@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from frugal.cost import TransformerShape, flops
+from frugal.arithmetic.transformer import TransformerShape, flops
 from frugal.data import text
 from frugal.model import Decoder, TransformerConfig
 from frugal.training import train

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from frugal.data import cabinets
-from frugal.drawer import VoxelActor, drawer_loss, drawer_score
+from frugal.tasks.drawer import VoxelActor, drawer_loss, drawer_score
 from frugal.training import train
 
 STEPS = 2400

@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.data.journeys import JourneyBatch
 from frugal.model import Encoder, TransformerConfig
 from frugal.tokens.elimination import WordVectorElimination, significance
-from frugal.tokens.elimination_schedules import elimination_flops, schedule_for_accuracy
+from frugal.tokens.elimination_schedules import schedule_for_accuracy
 from frugal.training import train
 
 LENGTH = 65

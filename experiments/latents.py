@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from frugal.tokens.cost import perceiver_flops
+from frugal.arithmetic.fewer_tokens import perceiver_flops
 from frugal.tokens.latents import PerceiverIO
 from frugal.training import train
 

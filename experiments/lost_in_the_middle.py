@@ -17,7 +17,7 @@ import torch
 
 from frugal.data import retrieval
 from frugal.model import TransformerConfig
-from frugal.retriever import Retriever, accuracy_by_position, retrieval_loss
+from frugal.tasks.retriever import Retriever, accuracy_by_position, retrieval_loss
 from frugal.training import train
 
 N_PAIRS, N_QUERIES, BATCH, SYMBOLS = 30, 3, 32, 64

@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from frugal.attention.linformer import LinformerAttention
-from frugal.attention.softmax import Attend, attention_weights, recording
+from frugal.attention.recording import recording
+from frugal.attention.softmax import Attend, attention_weights
 from frugal.data import digits, recall
 from frugal.data.sequences import IGNORE
 from frugal.model import Encoder, TransformerConfig

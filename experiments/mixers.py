@@ -25,9 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from frugal.attention.kernel_features import FavorFeatures
-from frugal.attention.kernel_gate import RandomFeatureAttention
 from frugal.attention.kernels import KernelAttention
+from frugal.attention.kernels.features import FavorFeatures
+from frugal.attention.kernels.gate import RandomFeatureAttention
 from frugal.attention.linformer import LinformerAttention
 from frugal.attention.lsh import LshAttention
 from frugal.attention.patterns import sliding_window_attention

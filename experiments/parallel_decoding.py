@@ -20,9 +20,9 @@ from frugal.data import dates, numbers
 from frugal.data.translation import TranslationBatch, TranslationPair, batches, encode
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.decoding import translate
-from frugal.distillation import distill
+from frugal.decoding.distillation import distill
+from frugal.decoding.parallel import MaskedTranslator, hide, mask_predict, masked_loss
 from frugal.model import EncoderDecoder, TransformerConfig
-from frugal.nonautoregressive import MaskedTranslator, hide, mask_predict, masked_loss
 from frugal.training import train
 
 STEPS = 800

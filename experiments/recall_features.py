@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from frugal.attention.kernel_gate import RandomFeatureAttention
 from frugal.attention.kernels import FavorFeatures, KernelAttention
+from frugal.attention.kernels.gate import RandomFeatureAttention
 from frugal.attention.softmax import Attend, softmax_attention
 from frugal.data import recall
 from frugal.data.sequences import IGNORE, SequenceBatch

@@ -18,8 +18,8 @@ import torch
 
 from experiments.parallel_decoding import Task, autoregressive
 from frugal.decoding import translate
+from frugal.decoding.parallel import MaskedTranslator, mask_predict
 from frugal.model import EncoderDecoder
-from frugal.nonautoregressive import MaskedTranslator, mask_predict
 
 STEPS = 500
 SHAPES = {"4-1": (4, 1, 333), "2-3": (2, 3, 282), "1-4": (1, 4, 256)}

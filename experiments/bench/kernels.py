@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.bench import Case
-from frugal.attention.kernel_gate import RandomFeatureAttention
 from frugal.attention.kernels import FavorFeatures, KernelAttention, linear_attention
+from frugal.attention.kernels.gate import RandomFeatureAttention
 from frugal.measure import forward_backward, peak_bytes
 
 HEADS, HEAD_DIM, FEATURES = 4, 64, 64

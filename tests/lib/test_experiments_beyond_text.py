@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments import drawer, patches
 from frugal.data import cabinets, digits, tones
-from frugal.drawer import VoxelActor
+from frugal.tasks.drawer import VoxelActor
 
 
 @pytest.mark.parametrize("name", drawer.settings())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from frugal.attention.softmax import recording
+from frugal.attention.recording import recording
 from frugal.model import Encoder, EncoderDecoder, TransformerConfig
 from frugal.show.attention_explorer import (
     AttentionExample,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from frugal.decoding.parallel import MaskedTranslator, mask_predict_passes
 from frugal.model import TransformerConfig
-from frugal.nonautoregressive import MaskedTranslator, mask_predict_passes
 from frugal.show.decoding_player import (
     DecodingExample,
     DecodingPlayer,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from frugal.cost import TransformerShape
+from frugal.arithmetic.token_counts import picture_tokens, sound_frames, voxel_tokens
+from frugal.arithmetic.transformer import TransformerShape
 from frugal.show.modules import bundle
 from frugal.show.token_calculator import BASE, LANDMARKS, TokenCalculator, token_bill
-from frugal.tokens.counts import picture_tokens, sound_frames, voxel_tokens
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
 

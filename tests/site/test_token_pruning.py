@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.model import Encoder, TransformerConfig
 from frugal.show.modules import bundle
 from frugal.show.token_pruning import PruningExample, TokenPruning
 from frugal.tokens.elimination import WordVectorElimination
-from frugal.tokens.elimination_schedules import elimination_flops
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
 STORIES = journeys.draw(3, seed=5, sentences=(3, 4))

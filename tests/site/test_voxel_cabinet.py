@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from frugal.data import cabinets
-from frugal.drawer import VoxelActor, latent_gaze
 from frugal.show.modules import bundle
 from frugal.show.voxel_cabinet import VoxelCabinet
 from frugal.show.voxel_view import faces, project
+from frugal.tasks.drawer import VoxelActor, latent_gaze
 
 SHOW = Path(__file__).parents[2] / "lib" / "frugal" / "show"
 BATCH = cabinets.draw(3, side=12, seed=0)

@@ -23,13 +23,8 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
 from frugal.attention.pieces import hide_keys
-from frugal.attention.softmax import (
-    attention_weights,
-    check_heads,
-    check_mask,
-    check_padding,
-    softmax_attention,
-)
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import check_heads, check_mask, check_padding
 
 BLOCK = 64
 """Queries that share one stretch of keys: a longer block reads keys that some of its queries do not

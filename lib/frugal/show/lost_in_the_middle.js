@@ -44,7 +44,7 @@ export function momentAt(steps, step) {
 
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-// The first and last fifth minus the middle third, as `frugal.retriever.dip`.
+// The first and last fifth minus the middle third, as `frugal.tasks.retriever.dip`.
 export function dip(values) {
   const n = values.length;
   const fifth = Math.round(n / 5);
