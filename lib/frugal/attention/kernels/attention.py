@@ -6,9 +6,9 @@ If the weight of key j for query i is φ(q_i)·φ(k_j), the sum over keys can be
           = φ(q_i)·(Σ_j φ(k_j) v_jᵀ) / φ(q_i)·(Σ_j φ(k_j)).
 
 The sums have the size of the features, not of the sequence: N tokens cost a constant each. The
-causal form sums up to each token; `kernel_scan` does that in chunks.
+causal form sums up to each token; `scan` does that in chunks.
 
-Sources: katharopoulos2020linear; choromanski2021performer and `kernel_features` for φ.
+Sources: katharopoulos2020linear; choromanski2021performer and `features` for φ.
 Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs a head, m·d numbers of state.
 """
 

@@ -3,7 +3,7 @@
 A mask alone saves nothing: the masked products are computed, then thrown away. Here they are never
 computed. On the CPU the pattern is cut into rectangles for torch's fused kernel (`pieces`): a block
 of queries and the keys within its reach, read through a view that copies nothing. On other devices
-`flex_attention` skips the blocks that the pattern leaves empty (`block_sparse`).
+`flex_attention` skips the blocks that the pattern leaves empty (`blocks`).
 
 Sources: beltagy2020longformer (window and global tokens), child2019sparse (strided and fixed).
 """
