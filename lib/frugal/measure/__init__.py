@@ -1,4 +1,7 @@
-"""What a computation costs: seconds, peak bytes, FLOPs; alone, or side by side over length."""
+"""What a computation costs: seconds, peak bytes, FLOPs; alone, or side by side over length.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from frugal.measure.comparison import compare, fit_exponent
 from frugal.measure.cost import Cost, forward_backward, measure
