@@ -82,24 +82,31 @@ def add_card(app: Sphinx, doctree: nodes.document) -> None:
 def _card(said: dict[str, list[str]], root: Path, up: str) -> str:
     rows = []
     for kind, entries in said.items():
-        for entry in entries:
-            links = [_link(path, up) for path in files_of(kind, entry, root)]
-            cell = f"<code>{html.escape(entry)}</code>"
-            if kind == "experiment":
-                cell += f" <code>python -m experiments run {html.escape(entry)}</code>"
-            elif kind == "bench":
-                cell += f" <code>python -m experiments.bench {html.escape(entry)}</code>"
-            rows.append(f"<dt>{KINDS[kind]}</dt><dd>{cell}<br>{' · '.join(links)}</dd>")
+        cells = "<br>".join(_cell(kind, entry, files_of(kind, entry, root), up) for entry in entries)
+        rows.append(f"<dt>{KINDS[kind]}</dt><dd>{cells}</dd>")
     return (
         '<details class="frugal-address"><summary>Where it lives</summary>'
         f"<dl>{''.join(rows)}</dl></details>"
     )
 
 
-def _link(path: PurePosixPath, up: str) -> str:
+def _cell(kind: str, entry: str, files: list[PurePosixPath], up: str) -> str:
+    """An entry as a link to its file; a folder as its name and a link to each file."""
+    name = f"<code>{html.escape(entry)}</code>"
+    if len(files) == 1:
+        return _link(files[0], up, name) + _command(kind, entry)
+    return " · ".join([name, *(_link(path, up, path.name) for path in files)])
+
+
+def _command(kind: str, entry: str) -> str:
+    command = {"experiment": "experiments run", "bench": "experiments.bench"}.get(kind)
+    return f" <code>python -m {command} {html.escape(entry)}</code>" if command else ""
+
+
+def _link(path: PurePosixPath, up: str, name: str) -> str:
     if path.suffix == ".ipynb":
-        return f'<a href="{up}_sources/{path}" download>{path.name}</a>'
-    return f'<a href="{up}{page_of(path)}.html">{path.name}</a>'
+        return f'<a href="{up}_sources/{path}" download>{name}</a>'
+    return f'<a href="{up}{page_of(path)}.html">{name}</a>'
 
 
 def page_of(path: PurePosixPath) -> str:
