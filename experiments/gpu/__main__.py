@@ -16,8 +16,8 @@ import torch
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.report import REPOSITORY, Report
 
-PROCESSES = 6
-"""That share the card where kernels are compiled."""
+PROCESSES = {"correctness": 8, "speed": 1, "compile": 8, "training": 6}
+"""That share a card: several where kernels are compiled, one where they are timed."""
 
 PARTS = {"correctness": 0.35, "speed": 0.4, "compile": 0.15, "training": 0.1}
 """In order, with the share of the minutes; what a part leaves over goes to the next."""
@@ -75,10 +75,9 @@ def run_part(part: str, folder: Path, device: torch.device, *, smoke: bool, unti
     report = Report(f"gpu_{part}", question, folder=folder, device=device, smoke=smoke)
     report.write()
     try:
-        if part == "speed":
-            speed.fill(report, device, smoke=smoke, until=until)
-        else:
-            fill(report, module, device, smoke=smoke, until=until)
+        if part == "speed" and device.type == "cuda":
+            warm(smoke=smoke, until=began + (until - began) / 2)
+        fill(report, module, device, smoke=smoke, until=until)
     finally:
         report.write()
     runs = report.result["runs"]
@@ -86,11 +85,22 @@ def run_part(part: str, folder: Path, device: torch.device, *, smoke: bool, unti
     return SUMMARIES[part](runs)
 
 
+def warm(*, smoke: bool, until: float) -> None:
+    """Have the kernels compiled side by side, before they are timed one after the other."""
+    jobs = speed.compiled(smoke)
+    for job, _, seconds, error in workers.run(
+        speed.warm, jobs, "cuda", processes=PROCESSES["compile"], until=until
+    ):
+        if error is not None:
+            print(f"  compiling {job}, {seconds:.0f} s: {error[:200]}")
+
+
 def fill(
     report: Report, module: ModuleType, device: torch.device, *, smoke: bool, until: float
 ) -> None:
     """The jobs of a module, in processes on a card and one after the other on a CPU."""
-    processes = PROCESSES if device.type == "cuda" else 0
+    part = next(name for name, one in MODULES.items() if one is module)
+    processes = PROCESSES[part] if device.type == "cuda" else 0
     for job, values, seconds, error in workers.run(
         module.work, module.names(smoke), device.type, processes=processes, until=until
     ):
@@ -111,15 +121,14 @@ def summarise_correctness(runs: list[dict[str, Any]]) -> bool:
 
 
 def summarise_speed(runs: list[dict[str, Any]]) -> bool:
-    ceilings = runs[0]["values"]
-    print(
-        f"ceilings: {ceilings['flops per second'] / 1e12:.0f} TFLOP/s, "
-        f"{ceilings['bytes per second'] / 1e12:.2f} TB/s"
-    )
-    for run in runs[1:]:
+    for run in runs:
         values = run["values"]
         if "error" in run:
             print(f"  {run['setting']}: {run['error'][:150]}")
+            continue
+        if run["setting"].startswith(speed.CEILINGS):
+            rates = [values[f"{what} per second"] / 1e12 for what in ("flops", "bytes")]
+            print("  {}: {:.0f} TFLOP/s, {:.2f} TB/s".format(run["setting"], *rates))
             continue
         print(
             f"  {run['setting']:42}"

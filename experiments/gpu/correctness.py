@@ -37,9 +37,13 @@ def subjects(smoke: bool) -> dict[str, Subject]:
 
 def names(smoke: bool) -> list[str]:
     """The jobs, "dtype | subject | length": those that compile nothing first, float32 first."""
-    known = subjects(smoke)
+    known, size = subjects(smoke), "smoke" if smoke else "full"
     jobs = [
-        (subject.compiles, dtype == "bfloat16", f"{dtype} | {name} | {'smoke' if smoke else 'full'}")
+        (
+            subject.compiles,
+            dtype == "bfloat16",
+            f"{dtype} | {name} | {size}",
+        )
         for name, subject in known.items()
         for dtype in BOUNDS
         if subject.half or dtype == "float32"
@@ -98,7 +102,7 @@ def outcome(
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Output, gradients of the inputs and gradients of the weights, for a fixed random cotangent."""
+    """Output, gradients of the inputs and of the weights, for a fixed random cotangent."""
 
     def placed(x: Any) -> Any:
         if not isinstance(x, Tensor):

@@ -12,7 +12,6 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -99,7 +98,9 @@ def racers() -> dict[str, Racer]:
             _each(4 * FEATURES + 2 * FEATURES),
             causal,
         ),
-        "LSH": Racer(lambda n: LshAttention(BUCKET, ROUNDS, seed=0), BOTH, _each(8 * BUCKET * ROUNDS)),
+        "LSH": Racer(
+            lambda n: LshAttention(BUCKET, ROUNDS, seed=0), BOTH, _each(8 * BUCKET * ROUNDS)
+        ),
         "Sinkhorn, causal": Racer(
             sorts, CAUSAL, lambda n: 8 * n * BUCKET + 4 * n * n / BUCKET, causal
         ),

@@ -19,12 +19,16 @@ TURNS = (3, 20)
 """At least and at most so many repetitions."""
 
 
-def seconds_of(call: Callable[[], Any], device: torch.device) -> tuple[float, float]:
-    """Median and interquartile range, after two calls to warm up."""
-    for _ in range(2):
-        call()
-    once = statistics.median(_timed(call, device) for _ in range(2))
-    turns = max(TURNS[0], min(TURNS[1], round(LEAST_SECONDS / max(once, 1e-7))))
+def seconds_of(
+    call: Callable[[], Any], device: torch.device, *, smoke: bool = False
+) -> tuple[float, float]:
+    """Median and interquartile range, after three calls to warm up."""
+    turns = 2
+    if not smoke:
+        for _ in range(2):
+            call()
+        once = _timed(call, device)
+        turns = max(TURNS[0], min(TURNS[1], round(LEAST_SECONDS / max(once, 1e-7))))
     found = [_timed(call, device) for _ in range(turns)]
     low, middle, high = statistics.quantiles(found, n=4)
     return middle, high - low
@@ -63,10 +67,10 @@ def ceilings(device: torch.device, *, smoke: bool) -> dict[str, float]:
     """
     side, numbers = (256, 2**16) if smoke else (8192, 2**30)
     a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    product, _ = seconds_of(lambda: a @ b, device)
+    product, _ = seconds_of(lambda: a @ b, device, smoke=smoke)
     source = torch.randn(numbers, device=device, dtype=torch.bfloat16)
     target = torch.empty_like(source)
-    copy, _ = seconds_of(lambda: target.copy_(source), device)
+    copy, _ = seconds_of(lambda: target.copy_(source), device, smoke=smoke)
     return {
         "flops per second": 2 * side**3 / product,
         "bytes per second": 2 * source.nbytes / copy,

@@ -51,9 +51,7 @@ class Decoded(nn.Module):
             return torch.cat([first, self.decoder(ids[:, -3:], caches=caches)], 1)
 
 
-def ids(
-    generator: torch.Generator, *, length: int, then: int | None = None
-) -> tuple[Tensor, ...]:
+def ids(generator: torch.Generator, *, length: int, then: int | None = None) -> tuple[Tensor, ...]:
     """Token ids of two sequences, and of two more of `then` tokens."""
     sizes = (length,) if then is None else (length, then)
     return tuple(torch.randint(4, VOCABULARY, (2, size), generator=generator) for size in sizes)

@@ -7,10 +7,12 @@ answers is replaced by a new one.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,22 +31,26 @@ def run(
     """
     if processes == 0:
         for name in names:
-            late = time.monotonic() > until
-            yield (name, {}, 0.0, "not begun: no time left") if late else (name, *_one(work, name, device))
+            if time.monotonic() > until:
+                yield name, {}, 0.0, "not begun: no time left"
+            else:
+                yield (name, *_one(work, name, device))
         return
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # of each process
     context = multiprocessing.get_context("spawn")
     todo, done = context.Queue(), context.Queue()
     for name in names:
         todo.put(name)
     crew = [_start(context, work, device, todo, done) for _ in range(min(processes, len(names)))]
-    left = list(names)
+    left, spare = list(names), len(names)
     while left and time.monotonic() < until:
         try:
             name, *rest = done.get(timeout=0.5)
         except queue.Empty:
-            crew = [
-                one if one.is_alive() else _start(context, work, device, todo, done) for one in crew
-            ]
+            for place, one in enumerate(crew):
+                if not one.is_alive() and spare > 0:
+                    crew[place] = _start(context, work, device, todo, done)
+                    spare -= 1
             continue
         left.remove(name)
         yield (name, *rest)
@@ -61,6 +67,7 @@ def _start(context: Any, work: Work, device: str, todo: Any, done: Any) -> Any:
 
 
 def _serve(work: Work, device: str, todo: Any, done: Any) -> None:
+    torch.set_num_threads(2)
     while True:
         name = todo.get()
         values, seconds, error = _one(work, name, device)
@@ -77,7 +84,8 @@ def _one(work: Work, name: str, device: str) -> tuple[dict[str, Any], float, str
         return work(name, device), time.monotonic() - began, None
     except Exception as error:  # one case must not end the part
         where = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{type(error).__name__}: {error} (line {where.lineno} of {where.filename})"
+        place = f"line {where.lineno} of {Path(where.filename).name}"
+        message = f"{type(error).__name__}: {error} ({place})"
         return {}, time.monotonic() - began, message
 
 
