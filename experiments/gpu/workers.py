@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,45 +37,57 @@ def run(
                 yield (name, *_one(work, name, device))
         return
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "2")  # of each process
-    context = multiprocessing.get_context("spawn")
-    todo, done = context.Queue(), context.Queue()
-    for name in names:
-        todo.put(name)
-    crew = [_start(context, work, device, todo, done) for _ in range(min(processes, len(names)))]
-    left, spare = list(names), len(names)
-    while left and time.monotonic() < until:
-        try:
-            name, *rest = done.get(timeout=0.5)
-        except queue.Empty:
+    waiting = list(reversed(names))
+    crew = [_Worker(work, device) for _ in range(min(processes, len(names)))]
+    try:
+        while (waiting or any(one.job for one in crew)) and time.monotonic() < until:
             for place, one in enumerate(crew):
-                if not one.is_alive() and spare > 0:
-                    crew[place] = _start(context, work, device, todo, done)
-                    spare -= 1
-            continue
-        left.remove(name)
-        yield (name, *rest)
-    for one in crew:
-        one.terminate()
-    for name in left:
-        yield name, {}, 0.0, "not ended: no time left, or its process died"
+                if one.job is None and not one.process.is_alive():
+                    crew[place] = _Worker(work, device)
+                elif one.job is None and waiting:
+                    one.begin(waiting.pop())
+                elif one.job is not None and one.pipe.poll(0.02):
+                    yield one.end()
+    finally:
+        for one in crew:
+            one.process.terminate()
+    for name in [*(one.job for one in crew if one.job is not None), *reversed(waiting)]:
+        yield name, {}, 0.0, "not ended: no time left"
 
 
-def _start(context: Any, work: Work, device: str, todo: Any, done: Any) -> Any:
-    process = context.Process(target=_serve, args=(work, device, todo, done), daemon=True)
-    process.start()
-    return process
+class _Worker:
+    """A process, the pipe to it, and the job that it has."""
+
+    def __init__(self, work: Work, device: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(work, device, theirs))
+        self.process.start()
+        theirs.close()
+        self.job: str | None = None
+
+    def begin(self, job: str) -> None:
+        self.job = job
+        with suppress(OSError):  # it is no more, as `end` will see
+            self.pipe.send(job)
+
+    def end(self) -> tuple[str, dict[str, Any], float, str | None]:
+        """The job's name and what it gave."""
+        job, self.job = self.job, None
+        try:
+            return (job, *self.pipe.recv())
+        except (EOFError, OSError):
+            self.process.join()
+            return job, {}, 0.0, "its process died"
 
 
-def _serve(work: Work, device: str, todo: Any, done: Any) -> None:
+def _serve(work: Work, device: str, pipe: Any) -> None:
     torch.set_num_threads(2)
-    while True:
-        name = todo.get()
-        values, seconds, error = _one(work, name, device)
-        done.put((name, values, seconds, error))
-        if not _answers(device):
-            done.close()
-            done.join_thread()
-            return
+    with suppress(EOFError):  # nothing more to do
+        while True:
+            pipe.send(_one(work, pipe.recv(), device))
+            if not _answers(device):
+                return
 
 
 def _one(work: Work, name: str, device: str) -> tuple[dict[str, Any], float, str | None]:
