@@ -82,7 +82,9 @@ def add_card(app: Sphinx, doctree: nodes.document) -> None:
 def _card(said: dict[str, list[str]], root: Path, up: str) -> str:
     rows = []
     for kind, entries in said.items():
-        cells = "<br>".join(_cell(kind, entry, files_of(kind, entry, root), up) for entry in entries)
+        cells = "<br>".join(
+            _cell(kind, entry, files_of(kind, entry, root), up) for entry in entries
+        )
         rows.append(f"<dt>{KINDS[kind]}</dt><dd>{cells}</dd>")
     return (
         '<details class="frugal-address"><summary>Where it lives</summary>'

@@ -30,7 +30,8 @@ class Result:
         settings: what was set, by the name of the setting.
         runs: one dict for each setting and seed: ``setting``, ``seed``, ``seconds``, ``values``
             (metric -> number or list), and the ``processor`` and ``commit`` it ran on.
-        made: what all runs have in common: ``command``, ``date``, ``torch``, ``python``.
+        made: what all runs have in common: ``command``, ``date``, ``torch``, ``python``; for a GPU
+            also ``card``, ``driver`` and a ``fingerprint`` of the code.
         smoke: True for a run at the size of a test; its numbers mean nothing.
     """
 
@@ -93,6 +94,8 @@ class Result:
         seconds = [run["seconds"] for run in self.runs]
         processors = " and ".join(sorted({run["processor"] for run in self.runs}))
         commits = " and ".join(sorted({run["commit"] for run in self.runs}))
+        if "card" in self.made:
+            return self._provenance_of_card()
         kind = "round" if self.name.startswith("bench_") else "seed"
         what = f"{turns} {kind}{'s' * (turns != 1)}"
         if kind == "seed":
@@ -102,6 +105,16 @@ class Result:
             f"on one core of {processors}, torch {self.made['torch']}, "
             f"Python {self.made['python']}, commit {commits}. "
             f"Make it again: {self.made['command']}"
+        )
+        return f"A smoke run, its numbers mean nothing. {text}" if self.smoke else text
+
+    def _provenance_of_card(self) -> str:
+        made = self.made
+        driver = f", driver {made['driver']}" if "driver" in made else ""
+        text = (
+            f"Recorded on {made['date'][:10]} on one {made['card']}{driver}, "
+            f"torch {made['torch']}, Python {made['python']}, code {made['fingerprint']}. "
+            f"Make it again: {made['command']}"
         )
         return f"A smoke run, its numbers mean nothing. {text}" if self.smoke else text
 

@@ -131,11 +131,10 @@ class SoftRetention(nn.Module):
         rank = scores.argsort(dim=1, descending=True).argsort(dim=1)  # (batch, tokens)
         return self.shares[layer][rank]
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1 / self.gain)).any():
-            self.share.clamp_(0, 1 / self.gain)
+        # Past autograd's eyes: several layers use it before the backward pass, and after the first
+        # this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1 / self.gain)
 
 
 class Elimination(NamedTuple):

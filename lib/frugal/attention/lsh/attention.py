@@ -17,7 +17,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.lsh.hash import Buckets, default_buckets, hash_buckets, random_rotations
+from frugal.attention.lsh.hash import (
+    LAST,
+    Buckets,
+    default_buckets,
+    hash_buckets,
+    random_rotations,
+)
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.checks import check_heads, check_padding
 
@@ -101,7 +107,7 @@ def lsh_visible(
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
     if padding is not None:
-        buckets = buckets.masked_fill(~padding[:, None, None], int(buckets.max()) + 1)
+        buckets = buckets.masked_fill(~padding[:, None, None], LAST)
     place = buckets.argsort(dim=-1, stable=True).argsort(-1)
     own = place // chunk  # (batch, heads, n_hashes, length)
     ahead = own[..., :, None] - own[..., None, :]
