@@ -136,7 +136,7 @@ def placed_module(module: nn.Module, device: torch.device, dtype: torch.dtype) -
 
 def error(found: list[Tensor], reference: list[Tensor]) -> float:
     """‖found - reference‖ / ‖reference‖ over all tensors together; whole numbers must be equal."""
-    pairs = [(a.detach().cpu(), b.detach()) for a, b in zip(found, reference, strict=True)]
+    pairs = [(a.detach().cpu(), b.detach().cpu()) for a, b in zip(found, reference, strict=True)]
     if not reference[0].is_floating_point():
         return float(any(not torch.equal(a, b) for a, b in pairs))
     apart = sum((a.double() - b).square().sum() for a, b in pairs)

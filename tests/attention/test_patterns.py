@@ -395,3 +395,10 @@ def test_bad_input_gets_one_sentence(generator, sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         BAD[sentence](*heads(generator))
     assert sentence in str(caught.value)
+
+
+def test_random_keys_are_the_same_for_positions_in_32_bits():
+    """On a GPU the kernel asks about positions in int32, where the hash's products would wrap."""
+    rule = pattern_rule("random", 300, n_random=3, seed=5)
+    i, j = torch.arange(300)[:, None], torch.arange(300)
+    torch.testing.assert_close(rule(i.int(), j.int()), rule(i, j))
