@@ -14,6 +14,8 @@ import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
+pytest_plugins = ["tests.browsing"]
+
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
