@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 
 torch.set_num_threads(1)
 
+pytest_plugins = ["tests.browsing"]
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Notebooks and pages have no part in `-m cuda`, and their folders need much else."""

@@ -12,9 +12,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from frugal.show.modules import embedded
+
 _CODE_CELL = re.compile(r"^(`{3,}|:{3,})\{code-cell\}[^\n]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 _OPTION = re.compile(r"\A(?:---\n.*?^---\n|(?::[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+_FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
 _ROOTS = ("frugal", "experiments")
 
 
@@ -36,8 +39,9 @@ def dependencies(chapter: Path, root: Path) -> set[Path]:
     """The files that `fingerprint` reads.
 
     Imports are followed from module to module. A package that is imported by its own name counts
-    with all its files, and with every module count the files beside it that are not Python
-    (scripts, styles, data). A recorded result counts when the chapter says its name.
+    with all its modules. With a module count the files beside it whose names it says (a figure's
+    script and style, data), and what a script imports. A recorded result counts when the chapter
+    says its name.
     """
     text = chapter.read_text(encoding="utf-8")
     code = "\n".join(
@@ -53,8 +57,9 @@ def dependencies(chapter: Path, root: Path) -> set[Path]:
         if path in found:
             continue
         found.add(path)
-        found.update(_beside(path))
-        waiting += _imported(path.read_text(encoding="utf-8"), root, package=path.parent)
+        code = path.read_text(encoding="utf-8")
+        found.update(_loaded(code, path.parent))
+        waiting += _imported(code, root, package=path.parent)
     words = set(re.findall(r"[\w-]+", text))
     results = (root / "experiments" / "results").glob("*.json")
     return found | {path for path in results if path.stem in words}
@@ -64,10 +69,15 @@ def _home(root: Path, name: str) -> Path:
     return root / "lib" / name if name == "frugal" else root / name
 
 
-def _beside(path: Path) -> Iterator[Path]:
-    for other in path.parent.iterdir():
-        if other.is_file() and other.suffix not in {".py", ".pyc"}:
-            yield other
+def _loaded(code: str, folder: Path) -> Iterator[Path]:
+    """The files in `folder` that a module there names in a string: `module = "lever.js"`."""
+    for node in ast.walk(ast.parse(code)):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        if not _FILE_NAME.fullmatch(node.value) or not (folder / node.value).is_file():
+            continue
+        path = (folder / node.value).resolve()
+        yield from embedded(path) if path.suffix == ".js" else [path]
 
 
 def _imported(code: str, root: Path, package: Path | None) -> Iterator[Path]:

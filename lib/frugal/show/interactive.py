@@ -14,7 +14,7 @@ The picture is one small ES module after anywidget's contract, beside the Python
     Lever(turn=3, alt="A lever turned three notches.")
 
     // lever.js
-    import { slider, toolbar, element } from "./controls.js";
+    import { slider, toolbar, element } from "../../show/controls.js";
     export default {
       render({ model, el }) {
         const answer = element("output");
@@ -39,9 +39,9 @@ property `model` is the model: `el.closest(".frugal-figure").model`.
 
 What a module may rely on:
 
-- **Imports** between files in this folder are embedded (`modules.py` lists the forms), so a module
-  can share code with others, and Node can import the same file in a test.
-- **Controls** come from `controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
+- **Imports** by a relative path are embedded (`modules.py` lists the forms), so a module can share
+  code with others, and Node can import the same file in a test.
+- **Controls** come from `show/controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
   state in both directions, has a label and works from the keyboard.
 - **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the

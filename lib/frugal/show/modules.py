@@ -7,7 +7,7 @@ exports.
 
 Understood, each statement starting its line:
 
-    import { a, b as c } from "./other.js";
+    import { a, b as c } from "./other.js";    … from "../../show/controls.js";
     export function …    export async function …    export class …    export const …
     export { a, b };
     export default …
@@ -38,6 +38,19 @@ def bundle(path: Path) -> str:
     the list above.
     """
     return _expression(path.resolve(), ())
+
+
+def embedded(path: Path) -> set[Path]:
+    """The files that `bundle` reads: the module at `path`, and what it imports, near and far."""
+    found: set[Path] = set()
+    waiting = [path.resolve()]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            imports = _IMPORT.finditer(module.read_text(encoding="utf-8"))
+            waiting += [(module.parent / match["path"]).resolve() for match in imports]
+    return found
 
 
 def _expression(path: Path, importers: tuple[Path, ...]) -> str:
