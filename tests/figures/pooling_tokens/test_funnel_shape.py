@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from frugal.arithmetic.fewer_tokens import funnel_flops, perceiver_flops
 from frugal.figures.pooling_tokens.funnel_shape import FunnelShape
 from frugal.show.modules import bundle
 
