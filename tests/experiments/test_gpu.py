@@ -11,8 +11,10 @@ import torch
 
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS
+from experiments.gpu.racers import CAUSAL
 from experiments.gpu.report import REPOSITORY, Report
 from frugal import results
+from frugal.measure import GpuSpeed
 
 CPU = torch.device("cpu")
 
@@ -136,6 +138,31 @@ def test_a_result_is_whole_before_it_is_complete(tmp_path):
     assert json.loads(path.read_text())["runs"][0]["values"] == {"number": 1.0, "none": None}
     report.write()
     assert results.load("gpu_trial", folder=tmp_path).runs[1]["error"] == "no."
+
+
+def test_a_speed_section_shows_what_was_measured(folder):
+    speed_of = GpuSpeed("window, causal", "strided", folder=folder)
+    assert speed_of.measured
+    frame = speed_of.frame("forward")
+    runs = {run["setting"]: run["values"] for run in results.load("gpu_speed", folder=folder).runs}
+    mine, fused = (runs[f"{name} | 256"]["forward seconds"] for name in ("strided", CAUSAL))
+    row = frame[frame["name"] == "strided"].iloc[0]
+    assert row["ratio"] == pytest.approx(mine / fused)
+    assert row["seconds"] == mine
+    assert list(speed_of.table()[""]) == ["window, causal", "strided"]
+    assert "window, causal" in speed_of._repr_html_()
+    assert speed_of.draw() is not None
+    with pytest.raises(ValueError, match=r"^names has 'ring'; it must be among .*\.$"):
+        GpuSpeed("ring", folder=folder)
+
+
+def test_a_speed_section_says_that_nothing_was_measured(tmp_path):
+    nothing = GpuSpeed("window, causal", folder=tmp_path)
+    assert not nothing.measured
+    assert str(nothing).startswith("Not measured on a GPU yet")
+    assert "Not measured on a GPU yet" in nothing._repr_html_()
+    with pytest.raises(ValueError, match="Not measured"):
+        nothing.frame()
 
 
 def test_lengths_reach_from_512_to_65536():

@@ -61,9 +61,13 @@ class Piece(NamedTuple):
 def pieces_of(length: int, device: torch.device) -> list[Piece]:
     """Segments of whole chunks, then the rest as one short chunk."""
     whole = length // CHUNK * CHUNK
-    step = CHUNK * (SEGMENT if device.type == "cpu" else GPU_SEGMENT)
+    step = CHUNK * (SEGMENT if _on_cpu(device) else GPU_SEGMENT)
     pieces = [Piece(start, min(start + step, whole), CHUNK) for start in range(0, whole, step)]
     return [*pieces, Piece(whole, length, length - whole)] if whole < length else pieces
+
+
+def _on_cpu(device: torch.device) -> bool:
+    return device.type == "cpu"
 
 
 def sum_dtype(x: Tensor) -> torch.dtype:
@@ -118,7 +122,7 @@ class _Fading:
         state: (rows, m, d + 1). added: what each chunk adds, (chunks, m, d + 1).
         """
         added = added.unflatten(0, (state.shape[0], -1))
-        if added.device.type != "cpu":
+        if not _on_cpu(added.device):
             return self.carry_at_once(state, added, back=back)
         before = torch.empty_like(added)
         chunks = range(added.shape[1])
