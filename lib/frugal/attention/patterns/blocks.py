@@ -85,6 +85,9 @@ def block_sparse_attention(
         mask = sees(b, b, i[:, None], j)
         return softmax_attention(q, k, v, mask=mask.expand(q.shape[0], queries, keys)[:, None])
 
+    if global_tokens is not None and _inside_a_graph():
+        options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
+        return _outside(q, k, v, rule, key=key, **options)
     kept = _blocks_of(alone, key, queries, keys, q.device)
     if global_tokens is None and padding is None:
         mask = kept.mask
@@ -104,6 +107,15 @@ def block_sparse_attention(
     apart = q.device.type == "cuda" and not torch.compiler.is_compiling()
     kernel = _fused if apart else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
+
+
+def _inside_a_graph() -> bool:
+    """Whether `torch.compile` is at work. It cannot write down a rule that reads global tokens."""
+    return torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting()
+
+
+_outside = torch.compiler.disable(block_sparse_attention)
+"""One break in the graph; the kernel itself is compiled as ever."""
 
 
 def block_mask(sees: Sees, batch: int, queries: int, keys: int, device: torch.device) -> BlockMask:
