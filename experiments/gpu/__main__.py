@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.device == "cuda" and not torch.cuda.is_available():
         print("error: there is no CUDA device; try --device cpu --smoke.", file=sys.stderr)
         return 1
+    if options.device == "cpu":
+        torch.set_num_threads(1)
     folder = options.out
     if folder is None:
         small = options.smoke or options.device == "cpu"
