@@ -8,7 +8,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments import low_rank
+from experiments.interactions import low_rank
 from frugal.attention.softmax import softmax_attention
 from frugal.data.sequences import IGNORE
 

@@ -11,8 +11,8 @@ from torch import nn
 from frugal.data import lost_in_the_middle as published
 from frugal.data import retrieval
 from frugal.data.source import MissingSource
-from frugal.intervals import mean_interval
 from frugal.model import TransformerConfig
+from frugal.results import mean_interval
 from frugal.tasks.retriever import (
     PreviousTokenEmbedding,
     Retriever,
@@ -24,7 +24,7 @@ from frugal.training import train
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments import lost_in_the_middle as experiment
+from experiments.transfer import lost_in_the_middle as experiment
 
 CONFIG = TransformerConfig(vocab_size=1 + 16 + 8, d_model=16, n_heads=2, n_layers=1)
 SIZES = {"n_keys": 16, "n_values": 8}

@@ -12,7 +12,7 @@ import torch
 
 from frugal.data import lost_in_the_middle as published
 from frugal.figures.lost_in_the_middle.lost_in_the_middle import LostInTheMiddle, TrainedCurves
-from frugal.intervals import mean_interval
+from frugal.results import mean_interval
 from frugal.tasks.retriever import dip
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "lost_in_the_middle"

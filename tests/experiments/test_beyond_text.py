@@ -8,7 +8,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments import drawer, patches
+from experiments.beyond_text import drawer, patches
 from frugal.data import cabinets, digits, tones
 from frugal.tasks.drawer import VoxelActor
 

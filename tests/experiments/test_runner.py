@@ -16,7 +16,7 @@ from frugal import results
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from experiments import runner  # noqa: E402
+from experiments import checking, runner, writing  # noqa: E402
 
 FAKE = '''"""What is asked here?
 
@@ -31,7 +31,7 @@ def settings():
 
 
 def run(setting, seed, smoke):
-    with open(Path(__file__).parent / "calls.txt", "a") as calls:
+    with open(Path(__file__).parents[1] / "calls.txt", "a") as calls:
         calls.write(f"{setting['n']} {seed} {smoke}\\n")
     time.sleep(float(os.environ.get("FAKE_SECONDS", 0)))
     if os.environ.get("FAKE_FAILS") == f"{setting['n']}-{seed}":
@@ -46,10 +46,12 @@ def checkout(tmp_path):
     """A repository of its own, with the real runner and one experiment that takes no time."""
     package = tmp_path / "experiments"
     package.mkdir()
-    for name in ("__init__.py", "__main__.py", "runner.py"):
-        shutil.copy(ROOT / "experiments" / name, package)
-    (package / "fake.py").write_text(FAKE)
+    for path in (ROOT / "experiments").glob("*.py"):
+        shutil.copy(path, package)
+    (package / "layers").mkdir()
+    (package / "layers" / "fake.py").write_text(FAKE)
     (package / "calls.txt").touch()
+    (tmp_path / "constraints.txt").write_text("torch==2\n")
     return tmp_path
 
 
@@ -85,7 +87,7 @@ def recorded(checkout: Path, name: str = "fake") -> results.Result:
 def test_a_result_says_what_it_gave_and_where_it_came_from(checkout):
     subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(["git", "add", "experiments/fake.py"], cwd=checkout, check=True)
+    subprocess.run(["git", "add", "experiments/layers/fake.py"], cwd=checkout, check=True)
     subprocess.run(["git", *identity, "commit", "-qm", "a"], cwd=checkout, check=True)
     out = run(checkout, "run", "fake", "--seeds", "3", "--jobs", "2")
     assert "fake.json" in out
@@ -156,9 +158,11 @@ def here(checkout, monkeypatch):
     monkeypatch.setattr(runner, "FOLDER", package)
     monkeypatch.setattr(runner, "RESULTS", package / "results")
     monkeypatch.setattr("experiments.__path__", [str(package)])
-    monkeypatch.delitem(sys.modules, "experiments.fake", raising=False)
+    for name in ("experiments.layers", "experiments.layers.fake"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     yield checkout
-    sys.modules.pop("experiments.fake", None)
+    for name in ("experiments.layers", "experiments.layers.fake"):
+        sys.modules.pop(name, None)
 
 
 def test_a_failing_job_is_named_and_the_others_are_kept(here, monkeypatch):
@@ -174,16 +178,18 @@ def test_a_failing_job_is_named_and_the_others_are_kept(here, monkeypatch):
     assert len(recorded(here).runs) == 4
 
 
-def test_other_code_starts_anew(here, monkeypatch, capsys):
+def test_other_code_starts_anew_and_loses_nothing(here, monkeypatch, capsys):
     monkeypatch.setenv("FAKE_FAILS", "10-0")
     with pytest.raises(runner.ExperimentError):
         runner.record("fake", seeds=1, progress=False)
     monkeypatch.delenv("FAKE_FAILS")
-    (here / "experiments" / "fake.py").write_text(FAKE + "\n# changed\n")
-    sys.modules.pop("experiments.fake")
+    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\n# changed\n")
+    sys.modules.pop("experiments.layers.fake")
     runner.record("fake", seeds=1, progress=False)
     assert "fake.partial.jsonl is of other code or damaged" in capsys.readouterr().err
     assert len(calls(here)) == 4
+    aside = here / "experiments" / "results" / "fake.old.partial.jsonl"
+    assert '"setting": "small"' in aside.read_text()
 
 
 def test_a_partial_file_of_rubbish_starts_anew(here, capsys):
@@ -205,7 +211,7 @@ def test_a_recorded_result_survives_smoke_runs_and_failures(here, monkeypatch):
     assert calls(here)[-1] == "10 0 True"
     with pytest.raises(runner.ExperimentError, match="smoke run does not go to"):
         runner.record("fake", smoke=True, folder=path.parent)
-    monkeypatch.setattr(runner.os, "replace", lambda *_: 1 / 0)  # the disk is full
+    monkeypatch.setattr(writing.os, "replace", lambda *_: 1 / 0)  # the disk is full
     with pytest.raises(ZeroDivisionError):
         runner.record("fake", seeds=1, progress=False)
     assert path.read_bytes() == before
@@ -222,7 +228,7 @@ def test_a_recorded_result_survives_smoke_runs_and_failures(here, monkeypatch):
     ],
 )
 def test_what_is_no_experiment_is_refused(here, source, named):
-    (here / "experiments" / "fake.py").write_text(source)
+    (here / "experiments" / "layers" / "fake.py").write_text(source)
     with pytest.raises(runner.ExperimentError, match=named):
         runner.record("fake", seeds=1, progress=False)
 
@@ -286,6 +292,79 @@ def test_results_that_cannot_be_read_or_lack_a_metric(here):
             recorded(here)
 
 
+def test_a_run_carries_the_fingerprint_of_what_made_it(here):
+    """The experiment, what it imports from the repository, and the pins: each changes it."""
+    runner.record("fake", seeds=1, progress=False)
+    (before,) = {run["fingerprint"] for run in recorded(here).runs}
+    assert before == runner.fingerprint_of("fake")
+    for path, text in [
+        ("constraints.txt", "torch==3\n"),
+        ("experiments/layers/helper.py", "ANSWER = 1\n"),
+        ("experiments/layers/fake.py", FAKE + "\nfrom experiments.layers import helper\n"),
+        ("experiments/layers/helper.py", "ANSWER = 2\n"),
+    ]:
+        earlier = runner.fingerprint_of("fake")
+        (here / path).write_text(text)
+        changed = path != "experiments/layers/helper.py" or "2" in text
+        assert (runner.fingerprint_of("fake") != earlier) is changed
+
+
+def test_list_says_which_results_other_code_made_and_check_compares(checkout):
+    run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
+    assert "Made by the code of this tree." in run(checkout, "list")
+    fake = checkout / "experiments" / "layers" / "fake.py"
+    fake.write_text(FAKE + "\n# other words\n")
+    assert "Made by other code, never checked since: python -m experiments check" in run(
+        checkout, "list"
+    )
+    fake.write_text(FAKE.replace('"process": os.getpid(), ', ""))
+    run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
+    fake.write_text(fake.read_text() + "\n# other words\n")
+    said = run(checkout, "check", "fake", "--seed", "1")
+    assert "8 of 8 numbers are what is recorded" in said  # a missing number stays missing
+    assert "held with the code of this tree" in run(checkout, "list")
+    fake.write_text(fake.read_text().replace("seed / 10", "seed / 2"))
+    assert "held, but the code has changed since" in run(checkout, "list")
+    run(checkout, "check", "fake", "--seed", "1", "--setting", "small", fails=True)
+    assert "NOT held (apart by 0.36)" in run(checkout, "list")
+    assert "not recorded" in run(checkout, "check", "fake", "--seed", "9", fails=True)
+
+
+def test_times_are_not_compared():
+    for name in ("seconds", "training_seconds", "update_ms", "time", "one text ms"):
+        assert checking.TIMES.search(name), name
+    for name in ("times table", "sometimes", "exact", "items", "msa"):
+        assert not checking.TIMES.search(name) or name == "times table"
+
+
+def test_lists_of_numbers_stand_on_one_line():
+    result = {"a": [1, -2.5, None], "b": [[1, 2], [3, 4]], "c": ["x", "y"], "d": [], "e": {"f": 1}}
+    text = writing.as_json(result)
+    assert json.loads(text) == result
+    assert '"a": [1, -2.5, null]' in text
+    assert "  [1, 2],\n  [3, 4]\n" in text
+    assert '"x",\n' in text
+
+
+def test_weights_are_kept_as_bytes_of_half_precision(here):
+    import torch
+
+    weights = '{"layer.weight": torch.tensor([[1.0, -2.5]]), "layer.bias": torch.tensor([0.1])}'
+    fake = FAKE.replace("import os, time", "import os, time, torch")
+    fake = fake.replace('return {"value"', f'return {{"weights": {weights}, "value"')
+    (here / "experiments" / "layers" / "fake.py").write_text(fake)
+    runner.record("fake", seeds=1, progress=False)
+    result = recorded(here)
+    found = result.weights("small")
+    assert {name: tensor.tolist() for name, tensor in found.items()} == {
+        "layer.weight": [[1.0, -2.5]],
+        "layer.bias": [torch.tensor(0.1).half().item()],
+    }
+    assert "weights" not in set(result.frame()["metric"])
+    with pytest.raises(ValueError, match="recorded no weights of that run"):
+        result.weights("small", seed=7)
+
+
 @pytest.mark.parametrize("name", runner.names())
 def test_every_experiment_runs_at_the_size_of_a_test(name, tmp_path):
     path = runner.record(name, seeds=1, smoke=True, folder=tmp_path, progress=False)
@@ -297,11 +376,13 @@ def test_every_experiment_runs_at_the_size_of_a_test(name, tmp_path):
     assert all(metrics)
 
 
-RECORDED = sorted((ROOT / "experiments" / "results").glob("*.json"))
+# benches and measurements on a GPU are recorded beside the experiments, and have tests of their own
+RECORDED = {path.stem for path in (ROOT / "experiments" / "results").glob("*.json")}
 
 
-# benches write beside the experiments, and have tests of their own
-@pytest.mark.parametrize("name", [p.stem for p in RECORDED if not p.stem.startswith("bench_")])
+@pytest.mark.parametrize(
+    "name", sorted(name for name in RECORDED if not name.startswith(("bench_", "gpu_")))
+)
 def test_every_recorded_result_is_of_an_experiment_there_is(name):
     result = results.load(name, folder=ROOT / "experiments" / "results")
     module = runner.module_of(name)

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from experiments import mixers
 from experiments.bench.mixing import cases, pair_matrix, unfolded
+from experiments.interactions import mixers
 from frugal.data.sequences import IGNORE, SequenceBatch
 
 TASKS = mixers.tasks()

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from experiments.parallel_decoding import Task, autoregressive
+from experiments.transfer.parallel_decoding import Task, autoregressive
 from frugal.decoding import translate
 from frugal.decoding.parallel import MaskedTranslator, mask_predict
 from frugal.model import EncoderDecoder

@@ -195,30 +195,10 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     values["searched flops"] = flops(keep) / flops(FULL)
     if seed == 0 and not smoke:
         model.encoder.stack.keep = None
-        values["weights"] = packed(model)
+        values["weights"] = model.state_dict()
     return values
 
 
 def flops(keep: tuple[int, ...]) -> int:
     """Of the layers, for one story padded to LENGTH."""
     return elimination_flops(keep, length=LENGTH, d_model=D_MODEL, d_ff=D_FF)
-
-
-def packed(model: nn.Module) -> list[int]:
-    """All weights in half precision, in the order of `parameters()`, three to a whole number."""
-    flat = torch.cat([p.detach().flatten() for p in model.parameters()]).half()
-    flat = F.pad(flat, (0, -len(flat) % 3)).view(torch.int16).long() % 2**16
-    powers = torch.tensor([1, 2**16, 2**32])
-    return (flat.view(-1, 3) * powers).sum(1).tolist()
-
-
-def unpacked(numbers: list[int]) -> Reader:
-    """The model whose weights `packed` gave."""
-    flat = torch.tensor(numbers)[:, None] // torch.tensor([1, 2**16, 2**32]) % 2**16
-    half = flat.flatten().to(torch.int16).view(torch.float16).float()
-    model = Reader()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            values, half = half[: parameter.numel()], half[parameter.numel() :]
-            parameter.copy_(values.view_as(parameter))
-    return model
