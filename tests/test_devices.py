@@ -26,6 +26,7 @@ from frugal.arithmetic import token_counts as counts
 from frugal.attention import (
     alibi,
     cache,
+    contract,
     kernels,
     linformer,
     lsh,
@@ -249,7 +250,6 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),
-    span.span_penalty: lambda: span.span_penalty(built(span.AdaptiveSpan, 3, 8)),
     relative.RelativeAttention: lambda: built(relative.RelativeAttention, 3, 12, first_apart=True)(
         heads()[:, :, :3],
         heads(),
@@ -555,6 +555,16 @@ NO_CASE = {
     kernels.attention.refuse_mask,
     linformer.hidden,
     checks.check_heads,
+    checks.check_head_shapes,
+    checks.check_dtypes,
+    checks.check_bias,
+    checks.check_called,
+    checks.check_options,
+    checks.options_of,
+    checks.takes_only,
+    checks.name_of,
+    contract.Attention,
+    contract.check_attend,
     checks.check_mask,
     checks.check_padding,
     checks.check_input,

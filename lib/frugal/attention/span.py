@@ -8,8 +8,8 @@ which is 1 up to the span, falls to 0 over the R tokens of the ramp, and is the 
 gets a gradient. The masked softmax m·exp(s) / Σ m·exp(s) is a softmax of s + log m. Keys beyond the
 longest span of the layer have m = 0 for all its heads; they are not read at all.
 
-Source: sukhbaatar2019adaptive. Cost for N tokens and a longest span z: 4·N·(z + R)·head_dim FLOPs a
-head, rounded up to blocks.
+Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a longest span z:
+4·N·(z + R)·head_dim FLOPs a head, rounded up to blocks.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
+from frugal.attention.contract import Attention
 from frugal.attention.pieces import hide_keys
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_heads, check_mask, check_padding
+from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.penalty import penalty
+
+span_penalty = penalty  # what it was called while spans alone had one
 
 BLOCK = 64
 """Queries that share one stretch of keys: a longer block reads keys that some of its queries do not
 need, a shorter one makes matrices too small to be fast."""
 
 
-class AdaptiveSpan(nn.Module):
+class AdaptiveSpan(Attention):
     """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
 
     n_heads: heads of q. max_span: S, the most keys a query sees, itself included. ramp: R.
@@ -39,8 +43,8 @@ class AdaptiveSpan(nn.Module):
     learn to reach a key beyond the ramp: m_z is 0 there, and so is its gradient. Start above the
     distances that may matter and let the penalty shorten what is not needed.
 
-    The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 at the
-    next forward pass when an update took them outside.
+    The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 when they
+    are next used in training after an update took them outside.
     """
 
     def __init__(
@@ -53,12 +57,11 @@ class AdaptiveSpan(nn.Module):
     ) -> None:
         super().__init__()
         start = max_span / 2 if start is None else start
-        if n_heads < 1 or max_span < 1:
-            raise ValueError(f"{n_heads=} and {max_span=}; both must be at least 1.")
+        at_least(1, n_heads=n_heads, max_span=max_span)
         if not ramp > 0:
             raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
         if not 0 <= start <= max_span:
-            raise ValueError(f"start is {start}; it must lie in 0 ... {max_span=}.")
+            raise ValueError(f"start is {start}; it must be in 0 ... {max_span=}.")
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
 
@@ -70,6 +73,8 @@ class AdaptiveSpan(nn.Module):
 
     def penalty(self) -> Float[Tensor, ""]:
         """The mean span in tokens: the paper's Σ zᵢ / M for this layer, to be scaled by λ."""
+        if self.training:  # here too: which of the two is asked first must not matter
+            self._project()
         return self.spans.mean()
 
     def soft_mask(self, distance: Num[Tensor, "..."]) -> Float[Tensor, "n_heads ..."]:
@@ -101,8 +106,9 @@ class AdaptiveSpan(nn.Module):
         check_heads(q, k, v)
         self._check(q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
-        if padding is not None:
-            check_padding(padding, (q.shape[0], k.shape[2]))
+        check_padding(padding, (q.shape[0], k.shape[2]))
+        if bias is not None:
+            check_bias(bias, (*q.shape[:3], k.shape[2]))
         if self.training:
             self._project()
         reach = self.reach()
@@ -125,18 +131,17 @@ class AdaptiveSpan(nn.Module):
 
     def _check(self, q: Tensor, k: Tensor, causal: bool) -> None:
         if q.shape[1] != self.n_heads:
-            raise ValueError(f"q has {q.shape[1]} heads; these spans are for {self.n_heads}.")
+            raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a span.")
         if not causal and q.shape[2] != k.shape[2]:
             raise ValueError(
-                f"q has length {q.shape[2]} and k has {k.shape[2]}; "
-                "distances between them need equal lengths, or causal=True."
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be equal, or causal "
+                "must be True, to give distances between them."
             )
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1)).any():
-            self.share.clamp_(0, 1)
+        # Past autograd's eyes: the same module may be called twice before the backward pass, and
+        # the second time this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1)
 
     def _log_mask(self, offset: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
         """log m_z where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.
@@ -162,7 +167,8 @@ class AdaptiveSpan(nn.Module):
         """The options that make `softmax_attention` an attention with these spans."""
         queries, keys = q.shape[2], k.shape[2]
         place = torch.arange(keys, device=q.device)
-        logs, seen = self._log_mask(place[keys - queries :, None] - place[None, :], causal)
+        asked = torch.arange(keys - queries, keys, device=q.device)  # the last at the last key
+        logs, seen = self._log_mask(asked[:, None] - place, causal)  # (heads, queries, keys)
         return {
             "mask": seen if mask is None else seen & mask,
             "padding": padding,
@@ -208,14 +214,3 @@ class AdaptiveSpan(nn.Module):
         first = (place - far + 1).clamp(min=0)  # (heads, length)
         end = place + 1 if causal else (place + far).clamp(max=length)
         return before[:, end] > before[:, first]
-
-
-def span_penalty(model: nn.Module) -> Tensor:
-    """The sum of `penalty()` over the adaptive spans in `model`, in tokens: the L1 term before λ.
-
-    Raises ValueError when there are none.
-    """
-    penalties = [m.penalty() for m in model.modules() if isinstance(m, AdaptiveSpan)]
-    if not penalties:
-        raise ValueError("model has no AdaptiveSpan; there is no span to penalise.")
-    return torch.stack(penalties).sum()

@@ -18,6 +18,9 @@ from torch import Tensor
 Buckets = int | Sequence[int]
 """How many buckets: an even number, or several whose product it is."""
 
+LAST = 2**31
+"""A bucket behind all others: to ask for the largest in use would make a GPU wait."""
+
 
 def bucket_factors(n_buckets: Buckets) -> tuple[int, ...]:
     """The even numbers that the hash is made of. Raises ValueError for any that is not."""

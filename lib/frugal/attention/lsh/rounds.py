@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from frugal.attention.lsh.hash import LAST
 from frugal.attention.pieces import hidden
 
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -71,7 +72,7 @@ def layout_of(
     device = buckets.device
     position = torch.arange(length, device=device)
     if real is not None:
-        buckets = buckets.masked_fill(~real[:, None], int(buckets.max()) + 1)
+        buckets = buckets.masked_fill(~real[:, None], LAST)
     order = (buckets * length + position).argsort(-1)  # (sequences, rounds, length)
     place = torch.empty_like(order).scatter_(-1, order, position.expand_as(order))
     first = length * torch.arange(sequences, device=device)[:, None, None]
