@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
-from frugal.attention.pieces import hide_keys
+from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
 from frugal.penalty import penalty
@@ -187,6 +187,8 @@ class AdaptiveSpan(Attention):
         real = padding
         if real is None:
             real = torch.ones(batch, length, dtype=torch.bool, device=q.device)
+        given = autocast_dtype(q)
+        q, k, v = one_dtype(q, k, v)
         k, v = F.pad(k, (0, 0, left, right)), F.pad(v, (0, 1, left, right))
         q, k = hide_keys(F.pad(q, (0, 0, 0, rest)), k, F.pad(real, (left, right)))
 
@@ -197,10 +199,12 @@ class AdaptiveSpan(Attention):
         place = torch.arange(max(BLOCK, width), device=q.device)
         logs, seen = self._log_mask(place[:BLOCK, None] + left - place[None, :width], causal)
         scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
-        )
-        out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1]
+        with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
+            )
+        # (batch·heads, blocks, BLOCK, width + 1) to (batch, heads, length, width)
+        out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1].to(given)
         if padding is None:
             return out
         return out.masked_fill(~self._any_real(padding, causal)[..., None], 0.0)

@@ -27,6 +27,8 @@ from frugal.attention.lsh.hash import (
     random_rotations,
 )
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
+from frugal.attention.pieces import autocast_dtype, one_dtype
+from frugal.attention.softmax import softmax_attention
 from frugal.checks import at_least, check_heads, check_padding
 
 
@@ -63,6 +65,8 @@ def lsh_attention(
     _check(qk, v, bucket_size, n_hashes, scale)
     check_padding(padding, (qk.shape[0], qk.shape[2]))
     batch, heads, length, head_dim = qk.shape
+    if batch * heads == 0:  # nothing to sort; any attention has its shape
+        return softmax_attention(qk, qk, v)
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
@@ -79,13 +83,14 @@ def lsh_attention(
         causal=causal,
         real=None if real is None else real.repeat_interleave(heads, 0),
     )
-    qk, v = _one_dtype(qk, v)
+    given = autocast_dtype(qk)
+    qk, v = one_dtype(qk, v)
     k = F.normalize(qk, dim=-1)
     width = max(head_dim, value_dim)
     q, k, v = (F.pad(x, (0, width - x.shape[-1], 0, missing)) for x in (qk, k, v))
     q, k, v = (x.reshape(-1, width) for x in (q, k, v))
     out = attend_in_rounds(q, k, v, layout, scale=float(scale))
-    out = out.view(batch, heads, length + missing, width)[:, :, :length, :value_dim]
+    out = out.view(batch, heads, length + missing, width)[:, :, :length, :value_dim].to(given)
     return out if padding is None else out.masked_fill(~padding[:, None, :, None], 0.0)
 
 
@@ -211,14 +216,6 @@ def _buckets(
         device=qk.device,
     )
     return hash_buckets(qk, rotations)
-
-
-def _one_dtype(*tensors: Tensor) -> list[Tensor]:
-    """The tensors as autocast would hand them to an operation that it knows."""
-    kind = tensors[0].device.type
-    if not torch.is_autocast_enabled(kind):
-        return list(tensors)
-    return [tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors]
 
 
 def _check(qk: Tensor, v: Tensor, bucket_size: int, n_hashes: int, scale: float) -> None:

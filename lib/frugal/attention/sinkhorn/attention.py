@@ -130,7 +130,8 @@ class SinkhornAttention(Attention):
             seen = seen.expand(q.shape[0] * q.shape[1], -1, -1, -1).flatten(0, 1)[:, None]
         # Blocks as a batch of single heads: the kernel's output then needs no copy.
         out = softmax_attention(*(x.flatten(0, 2)[:, None] for x in (q, keys, values)), mask=seen)
-        return out.view(*q.shape[:2], -1, v.shape[-1])[:, :, :length]
+        blocks, size = q.shape[2:4]
+        return out.view(*q.shape[:2], blocks * size, v.shape[-1])[:, :, :length]
 
     def sorting(
         self,
@@ -270,8 +271,8 @@ def _means(tokens: Tensor, real: Tensor | None) -> Tensor:
     """The mean token of every block, of those that are real."""
     if real is None:
         return tokens.mean(3)
-    weight = real[:, None, :, :, None].to(tokens.dtype)
-    return (tokens * weight).sum(3) / weight.sum(3).clamp(min=1)
+    weight = real[:, None, :, :, None].to(_sum_dtype(tokens))  # (batch, 1, blocks, size, 1)
+    return ((tokens * weight).sum(3) / weight.sum(3).clamp(min=1)).to(tokens.dtype)
 
 
 def _means_before(
@@ -280,8 +281,14 @@ def _means_before(
     """The mean of the real tokens up to the first of each block: what its first query may know."""
     if real is None:
         real = tokens.new_ones(1, *tokens.shape[2:4], dtype=torch.bool)
-    weight = real[:, None, :, :, None].to(tokens.dtype)
-    return _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+    weight = real[:, None, :, :, None].to(_sum_dtype(tokens))
+    before = _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+    return before.to(tokens.dtype)
+
+
+def _sum_dtype(x: Tensor) -> torch.dtype:
+    """What is wide enough for sums of many tokens."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _up_to_first(x: Tensor) -> Tensor:
