@@ -43,12 +43,18 @@ export function read(model, names) {
 // Draws now, and again whenever one of these names of the state changes. Gives a function that ends
 // this, for the figure's cleanup.
 export function follow(model, names, draw) {
+  const stop = watch(model, names, draw);
+  draw();
+  return stop;
+}
+
+// The same for what need not be done now.
+export function watch(model, names, act) {
   const events = listed(names)
     .map((name) => `change:${name}`)
     .join(" ");
-  model.on(events, draw);
-  draw();
-  return () => model.off(events, draw);
+  model.on(events, act);
+  return () => model.off(events, act);
 }
 
 function listed(names) {

@@ -1,6 +1,6 @@
 // The reader's text as characters, as bytes and as pieces, and what attention among them costs.
 import { element, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
-import { follow } from "../../show/drawing.js";
+import { follow, watch } from "../../show/drawing.js";
 import { pieces, ranks, utf8 } from "./byte_pairs.js";
 
 const LONGEST = 240;
@@ -183,10 +183,9 @@ function render({ model, el }) {
   for (const event of ["keyup", "click"]) {
     box.addEventListener(event, () => mark(utf8(box.value.slice(0, box.selectionStart)).length));
   }
-  const choose = () => {
+  const stopChoosing = watch(model, "sample", () => {
     if (model.get("sample") in samples) store(model, "text", samples[model.get("sample")]);
-  };
-  model.on("change:sample", choose);
+  });
   const stopDrawing = follow(model, "text n_merges", () => {
     parts = cut(model.get("text"), rank, model.get("n_merges"));
     const sizes = KINDS.map(([name]) => parts[name].length);
@@ -198,11 +197,7 @@ function render({ model, el }) {
   const chosen = controls(model, samples, model.get("merges").length);
   const views = [chosen, node, ...strips.sections, detail, table.node, said];
   el.append(element("div", { class: "bt-figure" }, ...views));
-  return () => {
-    stop();
-    stopDrawing();
-    model.off("change:sample", choose);
-  };
+  return () => [stop, stopChoosing, stopDrawing].forEach((end) => end());
 }
 
 export default { render };

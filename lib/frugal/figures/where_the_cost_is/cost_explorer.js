@@ -228,11 +228,11 @@ function render({ model, el }) {
   };
   dragLength(model, scene.shares.picture, false);
   dragLength(model, scene.held.picture, true);
+  const resized = new ResizeObserver(draw);
+  resized.observe(scene.root);
   const stop = follow(model, [...Object.keys(STEPS), "mode", "bytes_per_number", "machine"], draw);
-  const observer = new ResizeObserver(draw); // the width may change
-  observer.observe(scene.root);
   return () => {
-    observer.disconnect();
+    resized.disconnect();
     stop();
     scene.stop();
   };
