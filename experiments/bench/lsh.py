@@ -18,8 +18,8 @@ from torch import Tensor
 
 from experiments.bench import Case
 from frugal.attention.lsh import lsh_attention
-from frugal.attention.lsh_hash import hash_buckets
-from frugal.attention.lsh_rounds import attend_in_rounds, layout_of
+from frugal.attention.lsh.hash import hash_buckets
+from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.measure import forward_backward
 
 HEADS, HEAD_DIM, BUCKET_SIZE, N_HASHES = 4, 64, 64, 4

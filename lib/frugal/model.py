@@ -18,13 +18,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal import positions
-from frugal.attention.softmax import (
-    Attend,
-    KeyValueCache,
-    MultiHeadAttention,
-    check_padding,
-    softmax_attention,
-)
+from frugal.attention.alibi import AlibiAttention
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
+from frugal.checks import check_padding
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
@@ -92,7 +89,7 @@ class TransformerConfig:
         attend = softmax_attention if self.make_attend is None else self.make_attend(index, self)
         rotate = None
         if self.positions == "alibi":
-            attend = positions.AlibiAttention(self.n_heads, attend)
+            attend = AlibiAttention(self.n_heads, attend)
         elif self.positions == "rope":
             rotate = positions.RotaryPositions(self.d_model // self.n_heads)
         return MultiHeadAttention(

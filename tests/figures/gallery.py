@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from frugal.data import cabinets, journeys
-from frugal.drawer import VoxelActor
+from frugal.tasks.drawer import VoxelActor
 from frugal.figures.acting import VoxelCabinet
 from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
 from frugal.figures.bytes import BytesAndTokensFigure

@@ -20,14 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.softmax import (
-    MultiHeadAttention,
-    attention_weights,
-    check_heads,
-    check_padding,
-    softmax_attention,
-)
-from frugal.mixing.shapes import check_input
+from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
+from frugal.checks import check_heads, check_input, check_padding
 
 SHARING = ("none", "heads", "kv", "layers")
 
@@ -174,10 +168,7 @@ class LinformerSelfAttention(MultiHeadAttention):
         attend, length = self.attend, x.shape[1]
         q = self.split(self.to_q(x))  # (batch, heads, length, head_dim)
         attend.check(q, q, mask, causal)
-        if self.recorder is not None:
-            recorder, name = self.recorder
-            k = self.split(self.to_k(x))
-            recorder.weights[name] = attend.weights(q, k, padding=padding).detach()
+        self.record(lambda: attend.weights(q, self.split(self.to_k(x)), padding=padding))
         real = x.new_ones(length, 1) if padding is None else padding[..., None].to(x.dtype)
         source = x if padding is None else x * real
         one = attend.to_values is attend.to_keys

@@ -11,9 +11,7 @@ N² numbers a head where the scores are stored (torch's fused kernel does not st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,54 +19,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.recording import Recorded, recording
+from frugal.checks import check_divides, check_heads, check_mask, check_padding
+
+__all__ = [
+    "Attend",
+    "KeyValueCache",
+    "MultiHeadAttention",
+    "attention_weights",
+    "causal_mask",
+    "recording",
+    "softmax_attention",
+    "visible",
+]
+
 Attend = Callable[..., Tensor]
 Rotate = Callable[[Tensor, int], Tensor]
-
-
-def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """One sentence when q, k and v do not fit together; nothing when they do."""
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        if tensor.ndim != 4:
-            raise ValueError(
-                f"{name} has shape {tuple(tensor.shape)}; attention needs four axes: "
-                "(batch, heads, length, head_dim)."
-            )
-        if tensor.shape[2] == 0:
-            raise ValueError(f"{name} has length 0; attention needs at least one position.")
-    if q.shape[-1] != k.shape[-1]:
-        raise ValueError(
-            f"q has head_dim {q.shape[-1]} and k has {k.shape[-1]}; their products need the same."
-        )
-    if k.shape[2] != v.shape[2]:
-        raise ValueError(f"k has length {k.shape[2]} and v has {v.shape[2]}; each key has a value.")
-    if q.shape[:2] != k.shape[:2] or k.shape[:2] != v.shape[:2]:
-        raise ValueError(
-            "q, k and v have (batch, heads) "
-            f"{tuple(q.shape[:2])}, {tuple(k.shape[:2])} and {tuple(v.shape[:2])}; they must agree."
-        )
-
-
-def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
-    """One sentence when `mask` is not boolean or does not broadcast to `shape`."""
-    if mask is None:
-        return
-    if mask.dtype != torch.bool:
-        raise ValueError(
-            f"{name} has dtype {mask.dtype}; it must be torch.bool, where True means 'may attend'."
-        )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} has shape {tuple(mask.shape)}, which does not fit {shape}.")
-
-
-def check_padding(padding: Tensor | None, shape: tuple[int, int]) -> None:
-    """One sentence when `padding` is not boolean of `shape`, (batch, keys), or (1, keys)."""
-    check_mask("padding", padding, shape)
-    if padding is not None and padding.ndim != 2:
-        raise ValueError(f"padding has shape {tuple(padding.shape)}, which does not fit {shape}.")
 
 
 def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "queries keys"]:
@@ -165,45 +132,7 @@ def attention_weights(
     return scores.softmax(-1).masked_fill(~seen, 0.0)  # a row of -inf gives NaN, then zeros
 
 
-@dataclass
-class KeyValueCache:
-    """Keys and values of the positions decoded so far, in one layer.
-
-    The buffers are allocated once for `capacity` positions, so that a step costs the same
-    however many came before. `append` returns views of the filled part.
-    """
-
-    capacity: int
-    length: int = 0
-    k: Tensor | None = None
-    v: Tensor | None = None
-
-    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add k and v, (batch, heads, new, head_dim) each; return all keys and values so far."""
-        end = self.length + k.shape[2]
-        if end > self.capacity:
-            raise ValueError(
-                f"the cache holds {self.capacity} positions and {end} are needed; "
-                "give it a larger capacity."
-            )
-        if self.k is None or self.v is None:
-            batch, heads, _, head_dim = k.shape
-            self.k = k.new_zeros(batch, heads, self.capacity, head_dim)
-            self.v = v.new_zeros(batch, heads, self.capacity, v.shape[-1])
-        self.k[:, :, self.length : end] = k
-        self.v[:, :, self.length : end] = v
-        self.length = end
-        return self.k[:, :, :end], self.v[:, :, :end]
-
-
-@dataclass
-class Recorder:
-    """What `recording` collects: for each attention module, the weights of its latest call."""
-
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-
-class MultiHeadAttention(nn.Module):
+class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
     d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
@@ -226,8 +155,7 @@ class MultiHeadAttention(nn.Module):
         rotate: Rotate | None = None,
     ) -> None:
         super().__init__()
-        if n_heads < 1 or d_model % n_heads:
-            raise ValueError(f"n_heads is {n_heads}; it must be at least 1 and divide {d_model=}.")
+        check_divides(n_heads, d_model)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
         self.attend, self.rotate = attend, rotate
         self.to_q = nn.Linear(d_model, d_model, bias=bias)
@@ -235,7 +163,6 @@ class MultiHeadAttention(nn.Module):
         self.to_v = nn.Linear(d_model, d_model, bias=bias)
         self.to_out = nn.Linear(d_model, d_model, bias=bias)
         self.dropout = nn.Dropout(dropout)
-        self.recorder: tuple[Recorder, str] | None = None
         for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
             nn.init.xavier_uniform_(projection.weight)
             if bias:
@@ -286,9 +213,8 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "batch queries width"]:
         """Attend, record if asked to, and project what the heads found."""
         out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
-        if self.recorder is not None:  # after `attend`, which may have drawn what is recorded
-            recorder, name = self.recorder
-            recorder.weights[name] = self.weights(q, k, options).detach()
+        # after `attend`, which may have drawn what is recorded
+        self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
 
     def weights(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> Tensor:
@@ -302,24 +228,3 @@ class MultiHeadAttention(nn.Module):
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
         with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
             return own(q, k, **options)
-
-
-@contextmanager
-def recording(model: nn.Module) -> Iterator[Recorder]:
-    """Keep the attention weights of every `MultiHeadAttention` in `model` while inside.
-
-    Yields a `Recorder`; after a forward pass, `recorder.weights[name]` holds the weights
-    (batch, heads, queries, keys) of the module of that name. The output does not change; memory
-    grows by the size of the weights. Where an attention draws random numbers at every call
-    (`SinkhornAttention` in training, `LshAttention` without a seed), the weights are of another
-    draw than the output.
-    """
-    recorder = Recorder()
-    attentions = {n: m for n, m in model.named_modules() if isinstance(m, MultiHeadAttention)}
-    for name, module in attentions.items():
-        module.recorder = (recorder, name)
-    try:
-        yield recorder
-    finally:
-        for module in attentions.values():
-            module.recorder = None

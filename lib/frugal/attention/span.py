@@ -23,13 +23,8 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
 from frugal.attention.pieces import hide_keys
-from frugal.attention.softmax import (
-    attention_weights,
-    check_heads,
-    check_mask,
-    check_padding,
-    softmax_attention,
-)
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import check_heads, check_mask, check_padding
 
 BLOCK = 64
 """Queries that share one stretch of keys: a longer block reads keys that some of its queries do not
@@ -83,7 +78,13 @@ class AdaptiveSpan(nn.Module):
         return ((self.ramp + spans - distance) / self.ramp).clamp(0, 1)
 
     def reach(self) -> int:
-        """How many distances 0, 1, ... the longest head sees: the keys that are read."""
+        """How many distances 0, 1, ... the longest head sees: the keys that are read.
+
+        A GPU is waited for here. A compiled graph has no number to ask for: there it is `max_span`,
+        with which the output is the same.
+        """
+        if torch.compiler.is_compiling():
+            return self.max_span
         return min(self.max_span, int((self.spans.detach().max() + self.ramp).ceil()))
 
     def forward(
@@ -110,9 +111,8 @@ class AdaptiveSpan(nn.Module):
             check_padding(padding, (q.shape[0], k.shape[2]))
         if self.training:
             self._project()
-        reach = self.reach()
-        sides = 1 if causal else 2
         if mask is None and bias is None:
+            reach, sides = self.reach(), 1 if causal else 2
             if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
                 return self._banded(q, k, v, padding, causal, reach)
             if causal:  # when decoding with a cache, the oldest keys are out of reach
@@ -137,11 +137,10 @@ class AdaptiveSpan(nn.Module):
                 "distances between them need equal lengths, or causal=True."
             )
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1)).any():
-            self.share.clamp_(0, 1)
+        # Past autograd's eyes: the same module may be called twice before the backward pass, and
+        # the second time this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1)
 
     def _log_mask(self, offset: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
         """log m_z where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.

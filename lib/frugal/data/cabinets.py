@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import check_at_least
 from frugal.data.source import GENERATED, Source
 from frugal.data.vocabulary import WordVocabulary
 
@@ -105,8 +105,8 @@ def draw(
     Raises:
         ValueError: batch_size is below 1, or side below `SMALLEST_SIDE`.
     """
-    check_at_least(1, batch_size=batch_size)
-    check_at_least(SMALLEST_SIDE, side=side)
+    at_least(1, batch_size=batch_size)
+    at_least(SMALLEST_SIDE, side=side)
     random = _Random(batch_size, generator_of(seed))
 
     heights = random.whole(2, 3, count=3)  # of the drawers, from the top down

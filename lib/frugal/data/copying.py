@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import IGNORE, SequenceBatch, check_at_least
+from frugal.data.sequences import IGNORE, SequenceBatch
 from frugal.data.source import GENERATED, Source
 
 SOURCE = Source(
@@ -36,7 +37,7 @@ def draw(
     Returns:
         inputs and targets of length 2 n; ids lie in 0..n_symbols.
     """
-    check_at_least(1, batch_size=batch_size, n=n, n_symbols=n_symbols)
+    at_least(1, batch_size=batch_size, n=n, n_symbols=n_symbols)
     generator = generator_of(seed)
     symbols = torch.randint(
         1, n_symbols + 1, (batch_size, n), generator=generator, device=generator.device

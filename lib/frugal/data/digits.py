@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from frugal.data.sequences import check_at_least
+from frugal.checks import at_least
 from frugal.data.source import Source, check_split
 
 SOURCE = Source(
@@ -56,7 +56,7 @@ def load(split: str = "train", *, device: torch.device | str | None = None) -> D
 
 def batches(data: Digits, batch_size: int) -> Callable[[int, torch.Generator], Digits]:
     """Random batches of ``data``, as :func:`frugal.training.train` takes them."""
-    check_at_least(1, batch_size=batch_size)
+    at_least(1, batch_size=batch_size)
 
     def batch(step: int, generator: torch.Generator) -> Digits:
         rows = torch.randint(len(data.labels), (batch_size,), generator=generator)

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import check_at_least
 from frugal.data.source import GENERATED, Source
 from frugal.data.vocabulary import WordVocabulary
 
@@ -66,7 +66,7 @@ def draw(n: int, *, sentences: tuple[int, int] = (6, 8), seed: Seed = 0) -> list
     Raises:
         ValueError: ``n`` is below 1, or ``sentences`` is no range of 1 or more.
     """
-    check_at_least(1, n=n, fewest_sentences=sentences[0])
+    at_least(1, n=n, fewest_sentences=sentences[0])
     if sentences[1] < sentences[0]:
         raise ValueError(f"sentences is {sentences}, but the first must not be the larger")
     generator = generator_of(seed)

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import check_at_least
 from frugal.data.source import GENERATED, Source, check_split
 from frugal.data.vocabulary import WordVocabulary
 
@@ -82,8 +82,8 @@ def expressions(
         ValueError: an argument is out of range, or hardly any tree fits the limits.
     """
     check_split(split)
-    check_at_least(1, n=n, max_depth=max_depth)
-    check_at_least(2, max_args=max_args)
+    at_least(1, n=n, max_depth=max_depth)
+    at_least(2, max_args=max_args)
     if not 0 <= min_length < max_length - 1:
         raise ValueError(
             f"min_length is {min_length} and max_length {max_length}, but words must lie between"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import IGNORE, SequenceBatch, check_at_least, distinct
+from frugal.data.sequences import IGNORE, SequenceBatch, distinct
 from frugal.data.source import GENERATED, Source
 
 SOURCE = Source(
@@ -45,7 +46,7 @@ def draw(
     Raises:
         ValueError: an argument is out of range.
     """
-    check_at_least(1, batch_size=batch_size, n_pairs=n_pairs)
+    at_least(1, batch_size=batch_size, n_pairs=n_pairs)
     if length < 4 * n_pairs or length % 2:
         raise ValueError(f"length is {length}, but it must be even and {4 * n_pairs} or more")
     if not 0 < power <= 1:

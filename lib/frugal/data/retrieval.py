@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import IGNORE, check_at_least, distinct
+from frugal.data.sequences import IGNORE, distinct
 from frugal.data.source import GENERATED, Source
 
 SOURCE = Source(
@@ -66,8 +67,8 @@ def draw(
     Raises:
         ValueError: an argument is out of range, or both positions and weights are given.
     """
-    check_at_least(1, batch_size=batch_size, n_pairs=n_pairs, n_queries=n_queries)
-    check_at_least(1, n_values=n_values)
+    at_least(1, batch_size=batch_size, n_pairs=n_pairs, n_queries=n_queries)
+    at_least(1, n_values=n_values)
     if n_keys < n_pairs:
         raise ValueError(f"n_keys is {n_keys}, but {n_pairs} pairs need as many different keys")
     if n_queries > n_pairs:
@@ -104,7 +105,7 @@ def edge_weights(
     Returns:
         probabilities that sum to 1.
     """
-    check_at_least(1, n_pairs=n_pairs)
+    at_least(1, n_pairs=n_pairs)
     if start < 0 or end < 0 or start + end > 1:
         raise ValueError(f"start + end is {start + end}, but both are shares of at most 1 in all")
     if not decay > 0:

@@ -38,10 +38,3 @@ def distinct(
     """For each row, ``count`` different numbers of 0..n-1 in random order."""
     scores = torch.rand(batch_size, n, generator=generator, device=generator.device)
     return scores.argsort(dim=1)[:, :count]
-
-
-def check_at_least(least: int, **sizes: int) -> None:
-    """Raise ValueError for the first of ``sizes`` that is smaller than ``least``."""
-    for name, value in sizes.items():
-        if value < least:
-            raise ValueError(f"{name} is {value}, but it must be {least} or more")

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.data.seeds import Seed, generator_of
-from frugal.data.sequences import check_at_least
 from frugal.data.source import GENERATED, Source
 
 SOURCE = Source(
@@ -63,8 +63,8 @@ def draw(
         ValueError: batch_size or chirp_samples is below 1, samples is below chirp_samples, or noise
             is negative.
     """
-    check_at_least(1, batch_size=batch_size, chirp_samples=chirp_samples)
-    check_at_least(chirp_samples, samples=samples)
+    at_least(1, batch_size=batch_size, chirp_samples=chirp_samples)
+    at_least(chirp_samples, samples=samples)
     if not noise >= 0:
         raise ValueError(f"noise is {noise}, but it must be 0 or more")
     generator = generator_of(seed)
@@ -95,7 +95,7 @@ def chirp(
     kinds: numbers of `KINDS`. phase: where in its period each begins, 0 to 1. The pitch moves
     evenly over the octaves. Raises ValueError for a number that is no kind.
     """
-    check_at_least(1, samples=samples)
+    at_least(1, samples=samples)
     if kinds.numel() and not 0 <= int(kinds.min()) <= int(kinds.max()) < len(KINDS):
         raise ValueError(f"kinds has {kinds.tolist()}, but they must lie in 0..{len(KINDS) - 1}")
     time = (torch.arange(samples, device=low.device, dtype=low.dtype) + 0.5) / samples

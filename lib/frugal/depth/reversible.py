@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.attention.kernel_features import RandomVectors
+from frugal.attention.kernels.features import RandomVectors
 
 Branch = Callable[[Tensor], Tensor]
 Vectors = list[tuple[RandomVectors, int, Tensor]]

@@ -1,0 +1,1 @@
+"""The network behind the heads of each layer. Import from `dense`."""

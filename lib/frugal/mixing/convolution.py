@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.mixing.shapes import check_divides, check_input, hide_padding
+from frugal.checks import check_divides, check_input, hide_padding
 
 BLOCK = 32
 """Positions that share a stretch of inputs in `dynamic_conv`. A block of b positions multiplies a

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.mixing.shapes import check_input, hide_padding
+from frugal.checks import check_input, hide_padding
 
 HALF_PRECISION = (torch.bfloat16, torch.float16)
 

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import causal_mask
-from frugal.mixing.shapes import check_divides, check_input
+from frugal.checks import check_divides, check_input
 
 KINDS = ("dense", "random", "factorized")
 

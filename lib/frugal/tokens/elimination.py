@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
-from frugal.tokens.elimination_schedules import check_schedule, retention_schedule
+from frugal.tokens.elimination_schedules import retention_schedule
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """(weights (batch, heads, tokens, tokens), padding (batch, tokens) or None) -> (batch, tokens)."""
@@ -130,11 +131,10 @@ class SoftRetention(nn.Module):
         rank = scores.argsort(dim=1, descending=True).argsort(dim=1)  # (batch, tokens)
         return self.shares[layer][rank]
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1 / self.gain)).any():
-            self.share.clamp_(0, 1 / self.gain)
+        # Past autograd's eyes: several layers use it before the backward pass, and after the first
+        # this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1 / self.gain)
 
 
 class Elimination(NamedTuple):
@@ -238,11 +238,11 @@ class WordVectorElimination(nn.Module):
             inner = mix.norm(x) if mix.norm_first else x
             q, k, v = _heads(attention, inner, places, length)
             scores = None
-            if drops or self.retention is not None or attention.recorder is not None:
+            if drops or self.retention is not None or attention.recorders:
                 weights = _weights(q, k, padding)
                 if share is not None:
                     weights = _shared(weights, share)
-                _record(attention, weights)
+                attention.record(lambda found=weights: found)
                 asked = weights if share is None else weights * share[:, None, :, None]
                 scores = ranked(self.score(asked, padding), padding)
                 if drops:
@@ -325,9 +325,3 @@ def _shared(weights: Tensor, share: Tensor) -> Tensor:
     """The weights when each key counts by its share; rows still sum to 1, or to 0."""
     weights = weights * share[:, None, None, :].to(weights.dtype)
     return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
-
-
-def _record(attention: MultiHeadAttention, weights: Tensor) -> None:
-    if attention.recorder is not None:
-        recorder, name = attention.recorder
-        recorder.weights[name] = weights.detach()

@@ -11,35 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from frugal.data.sequences import check_at_least
-
-
-def check_schedule(keep: Sequence[int], n_layers: int) -> tuple[int, ...]:
-    """`keep` as a tuple.
-
-    Raises ValueError unless it has one whole number for each layer, 1 or more, and never grows.
-    """
-    keep = tuple(keep)
-    if len(keep) != n_layers:
-        raise ValueError(
-            f"keep has {len(keep)} numbers; it needs one for each of {n_layers} layers."
-        )
-    for index, tokens in enumerate(keep):
-        if isinstance(tokens, bool) or not isinstance(tokens, int):
-            raise ValueError(f"keep has {tokens!r}; it needs whole numbers of tokens.")
-        if tokens < 1:
-            raise ValueError(f"keep has {tokens}; each layer must keep 1 token or more.")
-        if index and tokens > keep[index - 1]:
-            raise ValueError(
-                f"keep grows from {keep[index - 1]} to {tokens} after layer {index}; "
-                "dropped tokens do not come back, so it must not grow."
-            )
-    return keep
+from frugal.checks import at_least
 
 
 def geometric_schedule(length: int, n_layers: int, last: int) -> tuple[int, ...]:
     """From `length` tokens down to `last` by the same factor in every layer, rounded up."""
-    check_at_least(1, n_layers=n_layers, last=last)
+    at_least(1, n_layers=n_layers, last=last)
     if last > length:
         raise ValueError(f"last is {last}; it must not be above {length=}.")
     factor = last / length
@@ -61,23 +38,6 @@ def retention_schedule(masses: Sequence[float]) -> tuple[int, ...]:
     return tuple(keep)
 
 
-def elimination_flops(keep: Sequence[int], *, length: int, d_model: int, d_ff: int) -> int:
-    """FLOPs of the layers' matrix products for one sequence; 2 for a multiplication and addition.
-
-    A layer that n tokens enter and k leave projects n queries, keys and values, compares n queries
-    with n keys, and does the rest for k tokens only.
-    """
-    check_schedule(keep, len(keep))
-    total, entering = 0, length
-    for tokens in keep:
-        leaving = min(tokens, entering)
-        total += 6 * entering * d_model**2 + 2 * entering**2 * d_model
-        total += 2 * leaving * entering * d_model + 2 * leaving * d_model**2
-        total += 4 * leaving * d_model * d_ff
-        entering = leaving
-    return total
-
-
 def schedule_for_accuracy(
     evaluate: Callable[[tuple[int, ...]], float],
     *,
@@ -97,7 +57,7 @@ def schedule_for_accuracy(
 
     Raises ValueError when all tokens do not reach the target, and for a shrink outside (0, 1).
     """
-    check_at_least(1, length=length, n_layers=n_layers)
+    at_least(1, length=length, n_layers=n_layers)
     if not 0 < shrink < 1:
         raise ValueError(f"shrink is {shrink}; it must lie between 0 and 1.")
     keep = (length,) * n_layers

@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.softmax import MultiHeadAttention, check_padding
+from frugal.attention.softmax import MultiHeadAttention
+from frugal.checks import check_padding
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
 

@@ -22,24 +22,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from frugal.arithmetic.fewer_tokens import pooled_length
+from frugal.attention.alibi import AlibiAttention
 from frugal.attention.relative import RelativeAttention
-from frugal.attention.softmax import check_padding
+from frugal.checks import check_padding
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
-from frugal.positions import AlibiAttention
-
-
-def pooled_length(length: int, *, keep_first: bool = False) -> int:
-    """⌈length / 2⌉; with `keep_first` one more than that of the rest.
-
-    Raises ValueError when there is no pair to pool.
-    """
-    rest = length - keep_first
-    if rest < 2:
-        beside = " beside the first one, which stays apart" if keep_first else ""
-        raise ValueError(f"length is {length}; pooling needs at least two tokens{beside}.")
-    return (rest + 1) // 2 + keep_first
 
 
 def pool(

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from frugal.data import cabinets
-from frugal.drawer import VoxelActor, latent_gaze
 from frugal.figures.acting.voxel_cabinet import VoxelCabinet
 from frugal.figures.acting.voxel_view import faces, project
 from frugal.show.modules import bundle
+from frugal.tasks.drawer import VoxelActor, latent_gaze
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "acting"
 BATCH = cabinets.draw(3, side=12, seed=0)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from frugal.decoding.parallel import MaskedTranslator, mask_predict_passes
 from frugal.figures.decoding_in_parallel.decoding_player import (
     DecodingExample,
     DecodingPlayer,
@@ -10,7 +11,6 @@ from frugal.figures.decoding_in_parallel.decoding_player import (
     DecodingStep,
 )
 from frugal.model import TransformerConfig
-from frugal.nonautoregressive import MaskedTranslator, mask_predict_passes
 
 SYMBOLS = ["<pad>", "<bos>", "<eos>", "<mask>", *"abcdef "]
 

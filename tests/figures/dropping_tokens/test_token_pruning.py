@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.figures.dropping_tokens.token_pruning import PruningExample, TokenPruning
 from frugal.model import Encoder, TransformerConfig
 from frugal.show.modules import bundle
 from frugal.tokens.elimination import WordVectorElimination
-from frugal.tokens.elimination_schedules import elimination_flops
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "dropping_tokens"
 STORIES = journeys.draw(3, seed=5, sentences=(3, 4))

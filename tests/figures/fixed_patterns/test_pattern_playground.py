@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frugal.attention.pattern_masks import pattern_mask, receptive_field
+from frugal.attention.patterns.masks import pattern_mask, receptive_field
 from frugal.figures.fixed_patterns.pattern_playground import PatternPlayground
 from frugal.show.modules import bundle
 

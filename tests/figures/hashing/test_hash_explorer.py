@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frugal.attention import lsh
+from frugal.attention.lsh import attention as lsh
 from frugal.attention.lsh import lsh_visible
 from frugal.figures.hashing.hash_explorer import HashExplorer
 from frugal.show.modules import bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frugal.attention.kernel_features import positive_features, trigonometric_features
+from frugal.attention.kernels.features import positive_features, trigonometric_features
 from frugal.figures.kernels.kernel_explorer import KernelExplorer, fan
 from frugal.show.modules import bundle
 

@@ -12,8 +12,8 @@ import torch
 
 from frugal.data import lost_in_the_middle as published
 from frugal.figures.lost_in_the_middle.lost_in_the_middle import LostInTheMiddle, TrainedCurves
-from frugal.intervals import mean_interval
-from frugal.retriever import dip
+from frugal.results import mean_interval
+from frugal.tasks.retriever import dip
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "lost_in_the_middle"
 LATE = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
@@ -178,7 +178,7 @@ def test_nothing_sticks_out(show, visit, width):
 
 
 def test_dip_is_the_librarys():
-    """The same formula twice: in the page and in `frugal.retriever`."""
+    """The same formula twice: in the page and in `frugal.tasks.retriever`."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs Node to run the figure's module alone")

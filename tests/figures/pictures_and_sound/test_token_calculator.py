@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from frugal.cost import TransformerShape
+from frugal.arithmetic.token_counts import picture_tokens, sound_frames, voxel_tokens
+from frugal.arithmetic.transformer import TransformerShape
 from frugal.figures.pictures_and_sound.token_calculator import (
     BASE,
     LANDMARKS,
@@ -14,7 +15,6 @@ from frugal.figures.pictures_and_sound.token_calculator import (
     token_bill,
 )
 from frugal.show.modules import bundle
-from frugal.tokens.counts import picture_tokens, sound_frames, voxel_tokens
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "pictures_and_sound"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from frugal.arithmetic.fewer_tokens import funnel_flops, perceiver_flops
 from frugal.figures.pooling_tokens.funnel_shape import FunnelShape
 from frugal.show.modules import bundle
-from frugal.tokens.cost import funnel_flops, perceiver_flops
 
 FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "pooling_tokens"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from frugal.attention.sinkhorn_balance import sinkhorn
+from frugal.attention.sinkhorn.balance import sinkhorn
 from frugal.figures.sorting.sinkhorn_balance import SinkhornBalance
 from frugal.show.modules import bundle
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from frugal.attention.softmax import recording
+from frugal.attention.recording import recording
 from frugal.figures.the_vanilla_transformer.attention_explorer import (
     AttentionExample,
     AttentionExplorer,

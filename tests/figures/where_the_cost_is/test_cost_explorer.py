@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from frugal import cost
+from frugal.arithmetic import transformer as cost
 from frugal.figures.where_the_cost_is.cost_explorer import CostExplorer
 from frugal.show.modules import bundle
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from frugal.cost import MACHINES, TransformerShape, flops, memory
+from frugal.arithmetic.transformer import MACHINES, TransformerShape, flops, memory
 from frugal.figures.where_the_cost_is.cost_explorer import CostExplorer
 
 

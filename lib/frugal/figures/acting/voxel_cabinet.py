@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frugal.data.cabinets import DRAWERS, INSTRUCTIONS, CabinetBatch, instruction_ids
-from frugal.drawer import VoxelActor, latent_gaze
 from frugal.figures.acting.voxel_view import LIGHT, faces, project
 from frugal.show.interactive import Interactive
+from frugal.tasks.drawer import VoxelActor, latent_gaze
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frugal.nonautoregressive import Pass
+from frugal.decoding.parallel import Pass
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from frugal.arithmetic.fewer_tokens import check_schedule, elimination_flops
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.model import Encoder
 from frugal.positions import RotaryPositions
 from frugal.show.interactive import Interactive
 from frugal.tokens.elimination import Elimination, WordVectorElimination, significance
-from frugal.tokens.elimination_schedules import check_schedule, elimination_flops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

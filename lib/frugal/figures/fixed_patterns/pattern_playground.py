@@ -1,6 +1,6 @@
 """`PatternPlayground`: choose and join attention patterns, and see what a query sees.
 
-The masks are those of `frugal.attention.pattern_masks`, computed again in the browser
+The masks are those of `frugal.attention.patterns.masks`, computed again in the browser
 (``pattern_formulas.js``).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from frugal.attention.pattern_masks import pattern_mask, receptive_field
+from frugal.attention.patterns.masks import pattern_mask, receptive_field
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:

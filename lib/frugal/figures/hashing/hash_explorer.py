@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from frugal.attention.lsh_hash import hash_buckets, random_rotations
+from frugal.attention.lsh.hash import hash_buckets, random_rotations
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from frugal.attention.kernel_features import (
+from frugal.attention.kernels.features import (
     gaussian_projection,
     positive_features,
     trigonometric_features,

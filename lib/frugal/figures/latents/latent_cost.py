@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from frugal.arithmetic.fewer_tokens import PerceiverCost, layer_flops, perceiver_flops
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
-from frugal.tokens.cost import PerceiverCost, layer_flops, perceiver_flops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugal.data import lost_in_the_middle as published
-from frugal.intervals import mean_interval
+from frugal.results import mean_interval
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ export function momentAt(steps, step) {
   return found;
 }
 
-// The first and last fifth minus the middle third, as `frugal.retriever.dip`.
+// The first and last fifth minus the middle third, as `frugal.tasks.retriever.dip`.
 export function dip(values) {
   const n = values.length;
   const fifth = Math.round(n / 5);

@@ -1,7 +1,8 @@
 """`TokenCalculator`: from pixels, samples and voxels to tokens, and what attention then costs.
 
-The counts are those of `frugal.tokens.counts`, the costs those of `frugal.cost`; both are computed
-again in the browser (``token_formulas.js``, ``cost_formulas.js``).
+The counts are those of `frugal.arithmetic.token_counts`, the costs those of
+`frugal.arithmetic.transformer`; both are computed again in the browser (`token_formulas.js`,
+`cost_formulas.js`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
-from frugal.cost import TransformerShape, flops, memory
+from frugal.arithmetic.token_counts import picture_tokens, sound_frames, voxel_tokens
+from frugal.arithmetic.transformer import TransformerShape, flops, memory
 from frugal.show.interactive import Interactive
-from frugal.tokens.counts import picture_tokens, sound_frames, voxel_tokens
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

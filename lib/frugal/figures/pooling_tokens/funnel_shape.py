@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from frugal.arithmetic.fewer_tokens import FunnelLayerCost, funnel_flops, layer_flops
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
-from frugal.tokens.cost import FunnelLayerCost, funnel_flops, layer_flops
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from frugal.attention.sinkhorn_balance import gumbel_noise, sinkhorn
+from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """`CostExplorer`: what a Transformer costs as its sizes move, in FLOPs, bytes and least time.
 
-The formulas are those of `frugal.cost`, computed again in the browser (``cost_formulas.js``).
+The formulas are those of `frugal.arithmetic.transformer`, computed again in the browser
+(`cost_formulas.js`).
 A page that has measured its own machine passes it::
 
     CostExplorer(machines=(dataclasses.replace(CPU_CORE, flops_fp32=…, bandwidth=…), A100, H100))
@@ -14,7 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frugal.cost import MACHINES, Machine, Mode, TransformerShape, crossover_length, flops, memory
+from frugal.arithmetic.transformer import (
+    MACHINES,
+    Machine,
+    Mode,
+    TransformerShape,
+    crossover_length,
+    flops,
+    memory,
+)
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:
@@ -30,8 +39,9 @@ _UNITS = {
 class CostExplorer(Interactive):
     """Sliders for the sizes; where the FLOPs go, what memory holds, and a roofline.
 
-    length, d_model, n_heads, n_layers, batch: as in `frugal.cost.TransformerShape`. ff_ratio: d_ff
-    over d_model. bytes_per_number: 4 (float32) or 2 (bfloat16). mode: forward, training, decoding.
+    length, d_model, n_heads, n_layers, batch: as in the library's `TransformerShape`. ff_ratio:
+    d_ff over d_model. bytes_per_number: 4 (float32) or 2 (bfloat16). mode: forward, training,
+    decoding.
     machines: those the reader can choose. machine: which is chosen at first, from 0.
     """
 

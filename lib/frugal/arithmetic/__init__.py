@@ -1,0 +1,1 @@
+"""Costs by arithmetic: FLOPs, bytes and tokens from formulas, without running anything."""

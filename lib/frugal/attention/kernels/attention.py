@@ -1,0 +1,234 @@
+"""Linear attention: softmax's weights replaced by products of features.
+
+If the weight of key j for query i is φ(q_i)·φ(k_j), the sum over keys can be taken first:
+
+    out_i = Σ_j (φ(q_i)·φ(k_j)) v_j / Σ_j φ(q_i)·φ(k_j)
+          = φ(q_i)·(Σ_j φ(k_j) v_jᵀ) / φ(q_i)·(Σ_j φ(k_j)).
+
+The sums have the size of the features, not of the sequence: N tokens cost a constant each. The
+causal form sums up to each token; `scan` does that in chunks.
+
+Sources: katharopoulos2020linear; choromanski2021performer and `features` for φ.
+Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs a head, m·d numbers of state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.kernels.features import (
+    FavorFeatures,
+    Prepared,
+    RandomFourierFeatures,
+    RandomVectors,
+    check_floor,
+    elu_features,
+)
+from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
+from frugal.checks import check_heads, check_padding
+
+__all__ = [
+    "FavorFeatures",
+    "KernelAttention",
+    "RandomFourierFeatures",
+    "elu_features",
+    "kernel_weights",
+    "linear_attention",
+]
+
+
+def linear_attention(
+    phi_q: Float[Tensor, "batch heads queries features"],
+    phi_k: Float[Tensor, "batch heads keys features"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    *,
+    causal: bool = False,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+    log_decay: Float[Tensor, "batch heads keys"] | None = None,
+    floor: float | int | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """The sums above, divided by their normaliser.
+
+    causal: query i sums keys up to its own place, the last query aligned with the last key.
+    padding: True = real key. log_decay: when causal, what was summed before key i is multiplied by
+    exp(log_decay) when i joins; at most 0, and -inf forgets all of it. floor: a normaliser below it
+    is replaced by it. Features must not be negative unless there is a floor, since they could sum
+    to 0; where all of them are 0 the output is 0.
+
+    Sums are taken in float32 (float64 for float64 input), whatever the input. Raises ValueError for
+    shapes that do not fit and, on the CPU and uncompiled, for negative features.
+
+    Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
+    """
+    check_heads(phi_q, phi_k, v)
+    _check(phi_q, phi_k, causal, padding, log_decay, floor)
+    if padding is not None:
+        phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
+    queries, keys = phi_q.shape[2], phi_k.shape[2]
+    floor = None if floor is None else float(floor)
+    if causal and not (queries == 1 and log_decay is None):
+        # a scan has a query at every key; the sums do not care about those that came before
+        if queries < keys:  # padding by nothing would still copy
+            phi_q = F.pad(phi_q, (0, 0, keys - queries, 0))
+        return CausalScan.apply(phi_q, phi_k, v, log_decay, floor)[:, :, keys - queries :]
+    with torch.autocast(v.device.type, enabled=False):
+        q, k, values = (x.to(sum_dtype(v)) for x in (phi_q, phi_k, v))
+        total = q @ k.sum(-2).unsqueeze(-1)  # (batch, heads, queries, 1)
+        out = q @ (k.mT @ values) / normaliser(total, floor)
+    return out.to(v.dtype)
+
+
+def kernel_weights(
+    phi_q: Float[Tensor, "batch heads queries features"],
+    phi_k: Float[Tensor, "batch heads keys features"],
+    *,
+    causal: bool = False,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+    log_decay: Float[Tensor, "batch heads keys"] | None = None,
+    floor: float | int | None = None,
+) -> Float[Tensor, "batch heads queries keys"]:
+    """The matrix that `linear_attention` never makes, with the same arguments: for looking at."""
+    check_heads(phi_q, phi_k, phi_k)
+    _check(phi_q, phi_k, causal, padding, log_decay, floor)
+    products = phi_q @ phi_k.mT
+    queries, keys = products.shape[-2:]
+    if log_decay is not None:
+        total = bounded(log_decay).cumsum(-1)
+        gap = total[..., keys - queries :, None] - total[..., None, :]
+        products = products * gap.clamp(max=0).exp()  # above 0 only where causality hides it
+    if causal:
+        products = products.tril(keys - queries)
+    if padding is not None:
+        products = products.masked_fill(~padding[:, None, None, :], 0.0)
+    return products / normaliser(products.sum(-1, keepdim=True), floor)
+
+
+class KernelAttention(nn.Module):
+    """An attention callable on features, for `MultiHeadAttention(attend=...)`.
+
+    features: φ, any callable on (batch, heads, length, head_dim) whose results are not negative,
+    such as `elu_features`; or a module with `prepare`, such as `FavorFeatures(head_dim, 64)`.
+    """
+
+    def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        mask: Tensor | None = None,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = False,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        """Raises ValueError for a mask, and as `linear_attention` does."""
+        check_heads(q, k, v)
+        if isinstance(self.features, RandomVectors):
+            self.features.count_pass()
+        prepared = self._prepare(q, k, mask, padding, causal)
+        return linear_attention(
+            prepared.phi_q,
+            prepared.phi_k,
+            v,
+            causal=causal,
+            padding=padding,
+            log_decay=prepared.log_decay,
+            floor=prepared.floor,
+        )
+
+    def weights(
+        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+    ) -> Float[Tensor, "batch heads queries keys"]:
+        """What each query gives to each key, by the features at hand: this is no training pass."""
+        check_heads(q, k, k)
+        prepared = self._prepare(q, k, None, padding, causal)
+        return kernel_weights(
+            prepared.phi_q,
+            prepared.phi_k,
+            causal=causal,
+            padding=padding,
+            log_decay=prepared.log_decay,
+            floor=prepared.floor,
+        )
+
+    def _prepare(
+        self, q: Tensor, k: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool
+    ) -> Prepared:
+        refuse_mask(mask)
+        if padding is not None:
+            check_padding(padding, (k.shape[0], k.shape[2]))
+            padding = padding.expand(k.shape[0], k.shape[2])
+        # features are exponents: half precision would err by whole percents
+        with torch.autocast(q.device.type, enabled=False):
+            prepare: Callable[..., Any] | None = getattr(self.features, "prepare", None)
+            if prepare is not None:
+                return prepare(q, k, causal=causal, padding=padding)
+            q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
+            return Prepared(self.features(q), self.features(k))
+
+
+def refuse_mask(mask: Tensor | None) -> None:
+    """One sentence when there is a mask, which has nothing to act on here."""
+    if mask is not None:
+        raise ValueError(
+            "mask is given, but linear attention never makes the matrix that a mask would cut; "
+            "use causal or padding."
+        )
+
+
+def _numbers_can_be_read(x: Tensor) -> bool:
+    """Whether a look at the numbers in x costs no more than the look.
+
+    A GPU would have to finish its work first, and a compiled graph would end there.
+    """
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _check(
+    phi_q: Tensor,
+    phi_k: Tensor,
+    causal: bool,
+    padding: Tensor | None,
+    log_decay: Tensor | None,
+    floor: float | int | None,
+) -> None:
+    if padding is not None:
+        check_padding(padding, (phi_k.shape[0], phi_k.shape[2]))
+    if causal and phi_q.shape[2] > phi_k.shape[2]:
+        raise ValueError(
+            f"phi_q has length {phi_q.shape[2]} and phi_k has {phi_k.shape[2]}; a causal query "
+            "needs a key at its own place."
+        )
+    if log_decay is not None:
+        if not causal:
+            raise ValueError("log_decay is given without causal=True; only a past can fade.")
+        if log_decay.shape != phi_k.shape[:3]:
+            raise ValueError(
+                f"log_decay has shape {tuple(log_decay.shape)}; it must be (batch, heads, keys), "
+                f"here {tuple(phi_k.shape[:3])}."
+            )
+        if _numbers_can_be_read(log_decay):
+            largest = log_decay.detach().amax()
+            if ~(largest <= 0):  # NaN too
+                has = "NaN" if largest.isnan() else "a value above 0"
+                raise ValueError(f"log_decay has {has}; the past may fade but not grow.")
+    if floor is not None:
+        check_floor(floor)
+        return
+    if not _numbers_can_be_read(phi_q):
+        return
+    for name, features in (("phi_q", phi_q), ("phi_k", phi_k)):
+        if features.detach().amin() < 0:
+            raise ValueError(
+                f"{name} has a negative feature; without a floor features must not be negative, "
+                "or their sum may vanish."
+            )

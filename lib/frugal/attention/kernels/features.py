@@ -1,0 +1,300 @@
+"""Feature maps φ whose products φ(q)·φ(k) stand for exp(q·k / √head_dim).
+
+With x = q / head_dim^¼ and y = k / head_dim^¼ the softmax kernel exp(x·y) is an expectation over
+random vectors ω with independent standard normal entries:
+
+    exp(x·y) = E[exp(ω·x - ‖x‖²/2) exp(ω·y - ‖y‖²/2)]            positive features
+             = exp(‖x‖²/2) E[cos ω·(x - y)] exp(‖y‖²/2)          trigonometric features
+
+A mean over m draws estimates either without bias. The positive estimate is never negative, and its
+variance vanishes where the kernel is small; the trigonometric one errs most there, in both
+directions. Drawing the ω orthogonal to each other leaves the mean and lowers the variance.
+
+Sources: choromanski2021performer (positive, orthogonal), peng2021rfa (trigonometric).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.kernels.scan import sum_dtype
+
+
+class Prepared(NamedTuple):
+    """What `linear_attention` needs: features scaled so that nothing overflows.
+
+    phi_q: (batch, heads, queries, features). phi_k: (batch, heads, keys, features). log_decay:
+    (batch, heads, keys) or None. floor: the smallest normaliser, for features that may be negative.
+    """
+
+    phi_q: Tensor
+    phi_k: Tensor
+    log_decay: Tensor | None = None
+    floor: float | None = None
+
+
+def elu_features(x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch head_dim"]:
+    """elu(x) + 1: positive, no randomness, and no attempt at softmax (katharopoulos2020linear)."""
+    return F.elu(x) + 1
+
+
+def gaussian_projection(
+    n_features: int,
+    head_dim: int,
+    *,
+    orthogonal: bool = True,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "n_features head_dim"]:
+    """Random vectors ω as rows, each with independent standard normal entries.
+
+    orthogonal: rows are orthogonal within blocks of head_dim rows, and have the lengths of
+    independent normal vectors, so that each alone is distributed as before. Half precision is drawn
+    in float32.
+    """
+    if n_features < 1 or head_dim < 1:
+        raise ValueError(f"{n_features=} and {head_dim=}; both must be at least 1.")
+    drawn_in = torch.promote_types(dtype, torch.float32)
+    options = {"generator": generator, "device": device, "dtype": drawn_in}
+    rows = torch.randn(n_features, head_dim, **options)
+    if not orthogonal:
+        return rows.to(dtype)
+    blocks = math.ceil(n_features / head_dim)
+    q, r = torch.linalg.qr(torch.randn(blocks, head_dim, head_dim, **options))
+    # QR fixes signs in its own way; with these signs every direction is equally likely
+    q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None, :]
+    directions = q.mT.reshape(blocks * head_dim, head_dim)[:n_features]
+    return (directions * rows.norm(dim=-1, keepdim=True)).to(dtype)
+
+
+def positive_features(
+    x: Float[Tensor, "*batch head_dim"], projection: Float[Tensor, "n_features head_dim"]
+) -> Float[Tensor, "*batch n_features"]:
+    """exp(ω·x - ‖x‖²/2) / √m for x over head_dim^¼ (choromanski2021performer, lemma 1)."""
+    return _log_positive(x, projection).exp() / math.sqrt(len(projection))
+
+
+def trigonometric_features(
+    x: Float[Tensor, "*batch head_dim"], projection: Float[Tensor, "n_features head_dim"]
+) -> Float[Tensor, "*batch twice_n_features"]:
+    """exp(‖x‖²/2) (sin ω·x, cos ω·x) / √m for x over head_dim^¼: two features a row of ω."""
+    x = _scaled(x)
+    size = x.square().sum(-1, keepdim=True).div(2).exp()
+    return waves(angles(x, projection)) * size
+
+
+class RandomVectors(nn.Module):
+    """A buffer of random vectors as rows, `projection`, and when they are drawn anew.
+
+    `count_pass`, which attention calls before every `prepare`, counts training passes and draws at
+    every `redraw_every`-th. `prepare` itself may be called to look at the weights.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        n_features: int,
+        *,
+        orthogonal: bool,
+        redraw_every: int | None,
+        generator: torch.Generator | None,
+    ) -> None:
+        super().__init__()
+        if redraw_every is not None and redraw_every < 1:
+            raise ValueError(f"redraw_every is {redraw_every}; it must be at least 1, or None.")
+        self.orthogonal, self.redraw_every, self.passes = orthogonal, redraw_every, 0
+        drawn = gaussian_projection(
+            n_features, head_dim, orthogonal=orthogonal, generator=generator
+        )
+        self.register_buffer("projection", drawn)
+
+    def redraw(self, generator: torch.Generator | None = None) -> None:
+        """Draw all random vectors anew."""
+        rows, width = self.projection.shape
+        self.projection = gaussian_projection(
+            rows,
+            width,
+            orthogonal=self.orthogonal,
+            generator=generator,
+            device=self.projection.device,
+            dtype=self.projection.dtype,
+        )
+
+    def count_pass(self) -> None:
+        if self.training and self.redraw_every is not None:
+            self.passes += 1
+            if self.passes % self.redraw_every == 0:
+                self.redraw()
+
+    def check_width(self, x: Tensor) -> None:
+        if x.shape[-1] != self.projection.shape[1]:
+            raise ValueError(
+                f"x has head_dim {x.shape[-1]}; these features are for {self.projection.shape[1]}."
+            )
+
+
+class FavorFeatures(RandomVectors):
+    """Positive orthogonal random features: FAVOR+, the features of the Performer.
+
+    head_dim: width of queries and keys. n_features: m; the variance falls as 1 / m, and grows
+    quickly with the norms of q and k. redraw_every: draw new vectors at every so many training
+    passes. `features(x)` gives φ(x), whose products estimate exp(q·k / √head_dim); `prepare` what
+    attention uses, which differs by factors that cancel.
+
+    Where the norms are so large that no feature is large for both the query and a key, every
+    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
+    at head_dim 16 on.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        n_features: int = 64,
+        *,
+        orthogonal: bool = True,
+        redraw_every: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            head_dim,
+            n_features,
+            orthogonal=orthogonal,
+            redraw_every=redraw_every,
+            generator=generator,
+        )
+
+    def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
+        self.check_width(x)
+        return positive_features(x, self.projection)
+
+    def prepare(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        *,
+        causal: bool = False,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Prepared:
+        """Features between 0 and 1, whatever the norms of q and k.
+
+        A factor for each query cancels between numerator and normaliser, and so does one for all
+        keys of a query. The keys' factor is their largest feature. When causal it is the largest
+        *so far*, and a decay takes over what was summed on the old scale: a factor from all keys
+        would let later keys decide which earlier ones round to 0.
+        """
+        self.check_width(q)
+        logs = angles(_scaled(q), self.projection)  # ‖q‖²/2 is a factor of the query alone
+        phi_q = (logs - logs.detach().amax(-1, keepdim=True)).exp()
+        phi_k, log_decay = _on_one_scale(_log_positive(k, self.projection), causal, padding)
+        return Prepared(phi_q, phi_k, log_decay)
+
+
+class RandomFourierFeatures(RandomVectors):
+    """Trigonometric random features of the softmax kernel: unbiased, and unfit for attention.
+
+    The arguments are those of `FavorFeatures`; n_features random vectors give twice as many
+    features. Their products may be negative, and so may the normaliser: one below `floor` is
+    replaced by it.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        n_features: int = 64,
+        *,
+        orthogonal: bool = True,
+        redraw_every: int | None = None,
+        floor: float | int = 1e-3,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            head_dim,
+            n_features,
+            orthogonal=orthogonal,
+            redraw_every=redraw_every,
+            generator=generator,
+        )
+        self.floor = check_floor(floor)
+
+    def forward(
+        self, x: Float[Tensor, "*batch head_dim"]
+    ) -> Float[Tensor, "*batch twice_n_features"]:
+        self.check_width(x)
+        return trigonometric_features(x, self.projection)
+
+    def prepare(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        *,
+        causal: bool = False,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Prepared:
+        """Features between -1 and 1; the factors are those of `FavorFeatures.prepare`."""
+        self.check_width(q)
+        phi_q = waves(angles(_scaled(q), self.projection))
+        k = _scaled(k)
+        logs = k.square().sum(-1, keepdim=True) / 2
+        size, log_decay = _on_one_scale(logs, causal, padding, cancels=False)
+        return Prepared(phi_q, waves(angles(k, self.projection)) * size, log_decay, self.floor)
+
+
+def check_floor(floor: float | int) -> float:
+    """The floor, or one sentence when it is not above 0."""
+    if not floor > 0:
+        raise ValueError(f"floor is {floor}; a smallest normaliser must be above 0.")
+    return float(floor)
+
+
+def _scaled(x: Tensor) -> Tensor:
+    """x / head_dim^¼, which shares the 1 / √head_dim of attention between queries and keys."""
+    return x.to(sum_dtype(x)) * x.shape[-1] ** -0.25
+
+
+def _log_positive(x: Tensor, projection: Tensor) -> Tensor:
+    x = _scaled(x)
+    return angles(x, projection) - x.square().sum(-1, keepdim=True) / 2
+
+
+def angles(
+    x: Float[Tensor, "*batch head_dim"], projection: Float[Tensor, "m head_dim"]
+) -> Float[Tensor, "*batch m"]:
+    """ω·x for every row of the projection, in the dtype of x."""
+    return x @ projection.to(x.dtype).mT
+
+
+def waves(angles: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch twice_m"]:
+    """(sin, cos) of every angle, over √m."""
+    return torch.cat([angles.sin(), angles.cos()], -1) / math.sqrt(angles.shape[-1])
+
+
+def _on_one_scale(
+    logs: Tensor, causal: bool, padding: Tensor | None, *, cancels: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """exp(logs) over its largest value, so far or of all; padded keys are 0.
+
+    The scale has no gradient where it `cancels`; beside a floor it does not.
+    """
+    if padding is not None:
+        logs = logs.masked_fill(~padding[:, None, :, None], -torch.inf)
+    largest = (logs.detach() if cancels else logs).amax(-1)  # (batch, heads, keys)
+    if not causal:
+        scale = largest.amax(-1, keepdim=True)
+        return (logs - _finite(scale)[..., None]).exp(), None
+    scale = largest.cummax(-1).values
+    before = F.pad(scale[..., :-1], (1, 0), value=-torch.inf)
+    # nothing was summed yet where `before` is minus infinity
+    log_decay = torch.where(before.isinf(), 0.0, before - _finite(scale))
+    return (logs - _finite(scale)[..., None]).exp(), log_decay
+
+
+def _finite(scale: Tensor) -> Tensor:
+    """The scale, or 0 where there is no real key to give one."""
+    return scale.masked_fill(scale == -torch.inf, 0.0)

@@ -1,0 +1,90 @@
+"""Angular locality-sensitive hashing: vectors that point the same way tend to share a bucket.
+
+A round draws a random matrix R and gives x the bucket argmax([xR; -xR]): which of the random
+directions, or of their opposites, lies nearest to x. Only the angle matters, not the length.
+
+Sources: kitaev2020reformer, section 2; andoni2015practical for the hash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Buckets = int | Sequence[int]
+"""How many buckets: an even number, or several whose product it is."""
+
+LAST = 2**31
+"""A bucket behind all others: to ask for the largest in use would make a GPU wait."""
+
+
+def bucket_factors(n_buckets: Buckets) -> tuple[int, ...]:
+    """The even numbers that the hash is made of. Raises ValueError for any that is not."""
+    factors = (n_buckets,) if isinstance(n_buckets, int) else tuple(n_buckets)
+    if not factors or any(factor < 2 or factor % 2 for factor in factors):
+        raise ValueError(
+            f"n_buckets is {n_buckets}; each direction has its opposite, so it needs even numbers "
+            "from 2 on."
+        )
+    return factors
+
+
+def default_buckets(length: int, bucket_size: int) -> tuple[int, ...]:
+    """Buckets of `bucket_size` tokens on average, as one even number or as two.
+
+    One hash into n buckets compares every vector with n / 2 directions. Where that would cost more
+    than the attention itself, two hashes into about √n buckets each do.
+    """
+    n_buckets = _even(length / bucket_size)
+    if n_buckets <= 4 * bucket_size:
+        return (n_buckets,)
+    first = _even(math.sqrt(n_buckets))
+    return (first, _even(n_buckets / first))
+
+
+def _even(number: float) -> int:
+    """The least even number that is not below `number`, and at least 2."""
+    return max(2, 2 * math.ceil(number / 2))
+
+
+def random_rotations(
+    n_buckets: Buckets,
+    *,
+    n_hashes: int,
+    n_heads: int,
+    head_dim: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+) -> list[Float[Tensor, "n_hashes heads head_dim _"]]:
+    """The random directions of every round and head: for each factor half as many as buckets.
+
+    They are drawn in one call from `generator`, or from torch's own when it is None.
+    Raises ValueError for an odd number of buckets.
+    """
+    halves = [factor // 2 for factor in bucket_factors(n_buckets)]
+    where = device if generator is None else generator.device
+    shape = (n_hashes, n_heads, head_dim, sum(halves))
+    drawn = torch.randn(shape, generator=generator, device=where).to(device)
+    return list(drawn.split(halves, dim=-1))
+
+
+def hash_buckets(
+    x: Float[Tensor, "batch heads length head_dim"],
+    rotations: Sequence[Float[Tensor, "n_hashes heads head_dim _"]],
+) -> Int64[Tensor, "batch heads n_hashes length"]:
+    """The bucket of every vector in every round, 0 … n_buckets - 1. No gradient passes.
+
+    Cost: batch·heads·n_hashes·length·head_dim·Σ(factor / 2) multiplications.
+    """
+    found = None
+    for directions in rotations:
+        near = x.detach()[:, :, None] @ directions.to(x.dtype).transpose(0, 1)
+        high, low = near.max(-1), near.min(-1)  # the opposite's product is the negative
+        opposite = low.indices + directions.shape[-1]
+        bucket = torch.where(high.values >= -low.values, high.indices, opposite)
+        found = bucket if found is None else found * (2 * directions.shape[-1]) + bucket
+    return found

@@ -1,0 +1,234 @@
+"""Rounds of chunked attention over sorted tokens, joined to one softmax.
+
+A round sorts the tokens by bucket and cuts them into chunks; a chunk attends to itself and to the
+chunk before it. What an earlier round has shown already is hidden, so over all rounds every pair
+counts once, and the rounds are parts of one softmax over the union of their keys. As in `pieces`,
+the fused kernel gives each part with the logarithm of its normaliser. Backward, every round is
+given the joint output and the joint normaliser, from which the kernel rebuilds its own share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from frugal.attention.lsh.hash import LAST
+from frugal.attention.pieces import hidden
+
+_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tokens of all sequences stand in every round.
+
+    sequences: batch x heads, each of `length` tokens, a multiple of `chunk`; a token's row is its
+    sequence x length + its position. order: (rounds, rows) the row at each sorted place.
+    place: (rounds, rows) the inverse. hides: for every round, (chunks, chunk, 2 chunk) True where a
+    query must not see a key: the keys are those of the chunk before, then those of its own.
+    """
+
+    chunk: int
+    order: Int64[Tensor, "rounds rows"]
+    place: Int64[Tensor, "rounds rows"]
+    hides: tuple[Bool[Tensor, "chunks chunk keys"], ...]
+
+    def windows(self, x: Tensor, turn: int) -> Float[Tensor, "chunks keys width"]:
+        """For each chunk of a round the rows of x that it may read, as a view of sorted rows."""
+        rows = self.order[turn]
+        # The very first chunk has none before it; any rows will do, they are hidden.
+        rows = torch.cat([rows[: self.chunk], rows])
+        return x.index_select(0, rows).unfold(0, 2 * self.chunk, self.chunk).mT
+
+    def chunks(self, x: Tensor, turn: int) -> Tensor:
+        """The rows of x in a round's order, (chunks, chunk, ...)."""
+        return x.index_select(0, self.order[turn]).unflatten(0, (-1, self.chunk))
+
+    def restore(self, x: Float[Tensor, "chunks chunk width"], turn: int) -> Tensor:
+        """Undo `chunks`."""
+        return x.flatten(0, 1).index_select(0, self.place[turn])
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+def layout_of(
+    buckets: Int64[Tensor, "sequences rounds length"],
+    *,
+    chunk: int,
+    causal: bool,
+    real: Bool[Tensor, "sequences length"] | None = None,
+) -> Layout:
+    """Sort by bucket, then by position, and work out who is hidden from whom.
+
+    The length must be a multiple of `chunk`. Tokens that are not `real` go to the end of the order.
+    """
+    sequences, rounds, length = buckets.shape
+    device = buckets.device
+    position = torch.arange(length, device=device)
+    if real is not None:
+        buckets = buckets.masked_fill(~real[:, None], LAST)
+    order = (buckets * length + position).argsort(-1)  # (sequences, rounds, length)
+    place = torch.empty_like(order).scatter_(-1, order, position.expand_as(order))
+    first = length * torch.arange(sequences, device=device)[:, None, None]
+
+    hides = []
+    chunks = place // chunk
+    n_chunks = length // chunk
+    chunks = chunks.to(torch.uint8 if n_chunks < 256 else torch.int32)
+    for turn in range(rounds):
+        sort = order[:, turn]
+        blind = _unseen_alone(sort.unflatten(-1, (n_chunks, chunk)), causal)
+        if real is not None:
+            blind |= ~_with_previous(real.gather(-1, sort), n_chunks)[..., None, :]
+        for earlier in range(turn):
+            stood = chunks[:, earlier].gather(-1, sort)
+            queries = stood.unflatten(-1, (n_chunks, chunk))[..., None]
+            blind |= _own_or_next(queries - _with_previous(stood, n_chunks)[..., None, :])
+        hides.append(blind.flatten(0, 1))
+    rows = (order + first).transpose(0, 1).flatten(1)
+    return Layout(chunk, rows, (place + first).transpose(0, 1).flatten(1), tuple(hides))
+
+
+def _with_previous(x: Tensor, n_chunks: int) -> Tensor:
+    """(sequences, length) to (sequences, chunks, 2 chunk): the chunk before, then its own."""
+    x = x.unflatten(-1, (n_chunks, -1))
+    return torch.cat([x.roll(1, dims=1), x], dim=-1)
+
+
+def _unseen_alone(order: Int64[Tensor, "sequences chunks chunk"], causal: bool) -> Tensor:
+    """What any round hides: a token's own key, later keys, and what is before the first chunk."""
+    sequences, n_chunks, chunk = order.shape
+    if causal:
+        position = order.to(torch.int16 if n_chunks * chunk < 2**15 else torch.int32)
+        keys = _with_previous(position.flatten(1), n_chunks)
+        blind = keys[..., None, :] >= position[..., None]
+    else:
+        own = torch.eye(chunk, dtype=torch.bool, device=order.device)
+        own = torch.cat([torch.zeros_like(own), own], dim=-1)
+        blind = own.expand(sequences, n_chunks, chunk, 2 * chunk).clone()
+    blind[:, 0, :, :chunk] = True
+    return blind
+
+
+def _own_or_next(difference: Tensor) -> Tensor:
+    """Whether a query's chunk minus a key's is 0 or 1."""
+    if difference.dtype == torch.uint8:  # -1 has become 255
+        return difference <= 1
+    return (difference & -2) == 0
+
+
+def attend_in_rounds(
+    q: Float[Tensor, "rows width"],
+    k: Float[Tensor, "rows width"],
+    v: Float[Tensor, "rows width"],
+    layout: Layout,
+    *,
+    scale: float,
+) -> Float[Tensor, "rows width"]:
+    """softmax(scale·q kᵀ) v over the keys that any round shows; v itself where none does.
+
+    On the CPU by the fused kernel, without storing scores; elsewhere by plain operations that
+    store rows x rounds x 2 chunk of them.
+    """
+    if _on_cpu(q):
+        return _InRounds.apply(q, k, v, layout, scale)
+    outs, logs = [], []
+    for turn, hides in enumerate(layout.hides):
+        scores = scale * layout.chunks(q, turn) @ layout.windows(k, turn).mT
+        scores = scores.float().masked_fill(hides, hidden(torch.float32))
+        total = scores.logsumexp(-1, keepdim=True)  # (chunks, chunk, 1)
+        part = (scores - total).exp().to(v.dtype) @ layout.windows(v, turn)
+        outs.append(layout.restore(part, turn))
+        logs.append(layout.restore(total, turn))
+    joint = torch.stack(logs)  # (rounds, rows, 1)
+    out = (joint.softmax(0).to(v.dtype) * torch.stack(outs)).sum(0)
+    return torch.where(_empty(joint.logsumexp(0), torch.float32), v, out)
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
+def _empty(logs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows without a key: their normaliser is made of hidden scores."""
+    return logs < hidden(dtype) / 2
+
+
+class _InRounds(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+        out = logs = None
+        for turn, hides in enumerate(layout.hides):
+            part, part_logs = _forward(
+                layout.chunks(q, turn)[:, None],
+                layout.windows(k, turn)[:, None],
+                layout.windows(v, turn)[:, None],
+                0.0,
+                False,
+                attn_mask=_bias(hides, q.dtype),
+                scale=scale,
+            )
+            part = layout.restore(part[:, 0], turn)
+            part_logs = layout.restore(part_logs.reshape(*hides.shape[:2], 1), turn)
+            if out is None:
+                out, logs = part, part_logs
+                continue
+            # joint = log(exp(logs) + exp(part_logs)), and out moves toward the part by its share
+            share = torch.sigmoid(part_logs - logs)
+            logs = torch.logaddexp(logs, part_logs)
+            out.lerp_(part, share.to(part.dtype))
+        empty = _empty(logs, q.dtype).squeeze(-1).nonzero().squeeze(-1)
+        out.index_copy_(0, empty, v.index_select(0, empty))
+        ctx.save_for_backward(q, k, v, out, logs, empty, layout.order, layout.place, *layout.hides)
+        ctx.chunk, ctx.scale = layout.chunk, scale
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, out, logs, empty, order, place, *hides = ctx.saved_tensors
+        layout = Layout(ctx.chunk, order, place, tuple(hides))
+        attended = grad.index_fill(0, empty, 0.0)
+        grad_q, grad_k, grad_v = None, None, None
+        for turn in range(len(layout)):
+            parts = _backward(
+                layout.chunks(attended, turn)[:, None],
+                layout.chunks(q, turn)[:, None],
+                layout.windows(k, turn)[:, None],
+                layout.windows(v, turn)[:, None],
+                layout.chunks(out, turn)[:, None],
+                layout.chunks(logs, turn)[:, None, :, 0],
+                0.0,
+                False,
+                attn_mask=_bias(layout.hides[turn], q.dtype),
+                scale=ctx.scale,
+            )
+            part_q, part_k, part_v = (part[:, 0] for part in parts)
+            grad_q = _add(grad_q, layout.restore(part_q, turn))
+            grad_k = _add(grad_k, layout.restore(_fold(part_k, layout.chunk), turn))
+            grad_v = _add(grad_v, layout.restore(_fold(part_v, layout.chunk), turn))
+        grad_v.index_add_(0, empty, grad.index_select(0, empty))
+        return grad_q, grad_k, grad_v, None, None
+
+
+def _bias(hides: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask as numbers to add to the scores, (chunks, 1, chunk, 2 chunk)."""
+    bias = torch.zeros(hides.shape, dtype=dtype, device=hides.device)
+    return bias.masked_fill_(hides, hidden(dtype))[:, None]
+
+
+def _fold(x: Float[Tensor, "chunks keys width"], chunk: int) -> Tensor:
+    """What each chunk's own rows got, plus what they got as the chunk before the next."""
+    own = x[:, chunk:].contiguous()
+    own[:-1] += x[1:, :chunk]
+    return own
+
+
+def _add(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total.add_(part)

@@ -1,0 +1,227 @@
+"""Attention in a fixed pattern, at a cost that grows with the keys seen and not with N².
+
+A mask alone saves nothing: the masked products are computed, then thrown away. Here they are never
+computed. On the CPU the pattern is cut into rectangles for torch's fused kernel (`pieces`): a block
+of queries and the keys within its reach, read through a view that copies nothing. On other devices
+`flex_attention` skips the blocks that the pattern leaves empty (`blocks`).
+
+Sources: beltagy2020longformer (window and global tokens), child2019sparse (strided and fixed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from frugal.attention.patterns.blocks import block_sparse_attention
+from frugal.attention.patterns.global_tokens import attend_with_global_tokens
+from frugal.attention.patterns.masks import Rule, pattern_mask, pattern_rule
+from frugal.attention.patterns.rectangles import band_pieces, fixed_pieces, strided_pieces
+from frugal.attention.pieces import Piece, attend_by_heads
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import check_heads, check_mask
+
+__all__ = [
+    "PatternAttention",
+    "fixed_attention",
+    "pattern_mask",
+    "sliding_window_attention",
+    "strided_attention",
+]
+
+
+def sliding_window_attention(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    *,
+    window: int,
+    causal: bool = False,
+    global_tokens: Bool[Tensor, "batch keys"] | None = None,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """Query i sees the keys j with |i - j| <= window; if causal, those with 0 <= i - j <= window.
+
+    global_tokens: True = sees every key and is seen by every query (if causal: of those up to the
+    query). padding: True = real key. A query that may attend to nothing gets zeros. Any length and
+    any window will do. With fewer queries than keys the last query is at the last key's place.
+
+    Cost: 4·N·(2·window + 1 + g)·head_dim FLOPs forward for g global tokens; memory O(N).
+    Raises ValueError for a negative window, and for shapes and dtypes that do not fit.
+    Source: beltagy2020longformer, section 3.1.
+    """
+    rule = pattern_rule("window", k.shape[-2], window=window, causal=causal)
+    _check(q, k, v, padding)
+    _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
+    if q.device.type != "cpu":
+        options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
+        return block_sparse_attention(q, k, v, rule, key=("window", window, causal), **options)
+
+    def cut(k: Tensor, v: Tensor) -> list[Piece]:
+        return band_pieces(k, v, q.shape[2], window=window, causal=causal)
+
+    if global_tokens is None or not global_tokens.any():
+        return attend_by_heads(q, k, v, cut, seen=padding)
+    return attend_with_global_tokens(q, k, v, cut, global_tokens, causal=causal, padding=padding)
+
+
+def strided_attention(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    *,
+    stride: int,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """Causal: query i sees itself, the `stride` keys before it, and every `stride`-th before those.
+
+    One softmax over both sets, the "merged" head of the paper. Any length will do. padding and
+    fewer queries than keys: as in `sliding_window_attention`.
+
+    Cost: 4·N·(stride + N / stride)·head_dim FLOPs forward, least at stride = √N; memory O(N).
+    Raises ValueError for a stride below 1, and for shapes and dtypes that do not fit.
+    Source: child2019sparse, section 4.3.
+    """
+    rule = pattern_rule("strided", k.shape[-2], stride=stride)
+
+    def cut(k: Tensor, v: Tensor) -> list[Piece]:
+        return strided_pieces(k, v, stride=stride)
+
+    return _in_strides(q, k, v, cut, rule, stride=stride, key=("strided", stride), padding=padding)
+
+
+def fixed_attention(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    *,
+    stride: int,
+    summary: int,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """Causal: query i sees its block of `stride` positions and the last `summary` of every block.
+
+    One softmax over both sets, the "merged" head of the paper. Any length will do. padding and
+    fewer queries than keys: as in `sliding_window_attention`.
+
+    Cost: 4·N·(stride + summary·N / stride)·head_dim FLOPs forward at most; memory O(N).
+    Raises ValueError for a stride below 1, a summary outside 1 … stride, and for shapes and dtypes
+    that do not fit. Source: child2019sparse, section 4.3.
+    """
+    rule = pattern_rule("fixed", k.shape[-2], stride=stride, summary=summary)
+
+    def cut(k: Tensor, v: Tensor) -> list[Piece]:
+        return fixed_pieces(k, v, stride=stride, summary=summary)
+
+    key = ("fixed", stride, summary)
+    return _in_strides(q, k, v, cut, rule, stride=stride, key=key, padding=padding)
+
+
+class PatternAttention:
+    """A pattern as an attention callable: `PatternAttention("window+global", window=16, ...)`.
+
+    name and options: those of `pattern_mask`. Windows, with or without global tokens, "strided"
+    and "fixed" take the fast forms above; any other pattern is a block mask on CUDA and a dense
+    mask, which saves nothing, on the CPU. `weights` gives the attention matrix, for `recording`.
+    Raises ValueError when called, if the options do not fit the pattern.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        pattern_rule(name, 1, **options)  # tells at once what does not fit
+        self.name, self.options = name, options
+
+    def mask(self, queries: int, keys: int, *, causal: bool, device: torch.device) -> Tensor:
+        """(queries, keys), True = may attend, the last query at the last key's place."""
+        rule = pattern_rule(self.name, keys, causal=causal, **self.options)
+        return _matrix(rule, queries, keys, device)
+
+    def __call__(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        causal: bool = False,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        keys, options = k.shape[2], dict(self.options)
+        if set(self.name.split("+")) in ({"window"}, {"window", "global"}):
+            flags = None
+            if places := options.pop("global_tokens", ()):
+                flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
+                for place in places:
+                    flags[:, place : place + 1] = True  # nothing where the sequence is shorter
+            return sliding_window_attention(
+                q, k, v, causal=causal, global_tokens=flags, padding=padding, **options
+            )
+        if self.name in ("strided", "fixed"):
+            attend = strided_attention if self.name == "strided" else fixed_attention
+            return attend(q, k, v, padding=padding, **options)
+        if q.device.type != "cpu":
+            _check(q, k, v, padding)
+            rule = pattern_rule(self.name, keys, causal=causal, **options)
+            key = (self.name, causal, *sorted((n, repr(o)) for n, o in options.items()))
+            return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
+        mask = self.mask(q.shape[2], keys, causal=causal, device=q.device)
+        return softmax_attention(q, k, v, mask=mask, padding=padding)
+
+    def weights(
+        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+    ) -> Float[Tensor, "batch heads queries keys"]:
+        """What each query gives to each key: zero outside the pattern."""
+        mask = self.mask(q.shape[2], k.shape[2], causal=causal, device=q.device)
+        return attention_weights(q, k, mask=mask, padding=padding)
+
+
+def _in_strides(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cut: Callable[[Tensor, Tensor], list[Piece]],
+    rule: Rule,
+    *,
+    stride: int,
+    key: Hashable,
+    padding: Tensor | None,
+) -> Tensor:
+    """Causal attention in pieces that `cut` makes of a length that is a multiple of `stride`."""
+    _check(q, k, v, padding)
+    queries, keys = q.shape[2], k.shape[2]
+    if q.device.type != "cpu":
+        return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
+    if queries < keys:  # one step of decoding: a few rows of the matrix
+        mask = _matrix(rule, queries, keys, q.device)
+        return softmax_attention(q, k, v, mask=mask, padding=padding)
+    missing = -keys % stride
+    if missing:  # keys after every query, which causality hides
+        q, k, v = (F.pad(x, (0, 0, 0, missing)) for x in (q, k, v))
+        padding = None if padding is None else F.pad(padding, (0, missing))
+    return attend_by_heads(q, k, v, cut, seen=padding)[:, :, :queries]
+
+
+def _matrix(rule: Rule, queries: int, keys: int, device: torch.device) -> Tensor:
+    """The rule as a mask (queries, keys) whose last query is at the last key's place."""
+    i = torch.arange(keys - queries, keys, device=device)[:, None]
+    j = torch.arange(keys, device=device)[None, :]
+    return rule(i, j).expand(queries, keys)
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None) -> None:
+    check_heads(q, k, v)
+    if q.shape[2] > k.shape[2]:
+        raise ValueError(
+            f"q has length {q.shape[2]} and k has {k.shape[2]}; in a pattern every query has a "
+            "place among the keys."
+        )
+    _check_flags("padding", padding, (k.shape[0], k.shape[2]))
+
+
+def _check_flags(name: str, flags: Tensor | None, shape: tuple[int, int]) -> None:
+    check_mask(name, flags, shape)
+    if flags is not None and tuple(flags.shape) != shape:
+        raise ValueError(f"{name} has shape {tuple(flags.shape)}; it must be {shape}.")

@@ -1,0 +1,50 @@
+"""Keep the attention weights of a model's layers while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass
+class Recorder:
+    """What `recording` collects: for each attention module, the weights of its latest call."""
+
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Recorded(nn.Module):
+    """A module that hands its attention weights to every `recording` it is inside of."""
+
+    recorders: tuple[tuple[Recorder, str], ...] = ()
+
+    def record(self, weights: Callable[[], Tensor]) -> None:
+        """Ask for the weights, (batch, heads, queries, keys), only if somebody records."""
+        if self.recorders:
+            found = weights().detach()
+            for recorder, name in self.recorders:
+                recorder.weights[name] = found
+
+
+@contextmanager
+def recording(model: nn.Module) -> Iterator[Recorder]:
+    """Keep the attention weights of every attention module (`Recorded`) in `model` while inside.
+
+    Yields a `Recorder`; after a forward pass, `recorder.weights[name]` holds the weights
+    (batch, heads, queries, keys) of the module of that name. The output does not change; memory
+    grows by the size of the weights. Where an attention draws random numbers at every call
+    (`SinkhornAttention` in training, `LshAttention` without a seed), the weights are of another
+    draw than the output.
+    """
+    recorder = Recorder()
+    mine = [(m, (recorder, n)) for n, m in model.named_modules() if isinstance(m, Recorded)]
+    for module, entry in mine:
+        module.recorders = (*module.recorders, entry)
+    try:
+        yield recorder
+    finally:
+        for module, entry in mine:  # a recording around this one goes on
+            module.recorders = tuple(other for other in module.recorders if other is not entry)

@@ -1,0 +1,285 @@
+"""Attention to one's own block and to a block that was fetched for it: the Sinkhorn Transformer's.
+
+Cut the sequence into blocks. A small network says of every block which others it wants; Sinkhorn
+normalisation makes these scores a soft permutation S, in which every block is wanted about once.
+The keys of block i are then its own and those of Σⱼ S[i, j]·block j, so a query reads
+2·block_size keys, wherever they come from.
+
+Source: tay2020sinkhorn.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import check_heads, check_padding
+
+__all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
+
+TINY = 1e-6
+"""A mixture with a smaller share of real tokens than this has none."""
+
+
+class BlockScores(nn.Module):
+    """The sorting network: from the mean of a block, a score for every block it may want.
+
+    relu(x W + b) U + c for each head, (batch, heads, blocks, width) to (..., max_blocks). It scores
+    places, not contents, so the number of blocks has a limit.
+    """
+
+    def __init__(self, n_heads: int, width: int, max_blocks: int) -> None:
+        super().__init__()
+        if min(n_heads, width, max_blocks) < 1:
+            raise ValueError(f"{n_heads=}, {width=} and {max_blocks=}; all must be at least 1.")
+        self.max_blocks = max_blocks
+        reach = width**-0.5
+        self.hidden = nn.Parameter(torch.empty(n_heads, width, width).uniform_(-reach, reach))
+        self.hidden_bias = nn.Parameter(torch.zeros(n_heads, 1, width))
+        self.out = nn.Parameter(torch.empty(n_heads, width, max_blocks).uniform_(-reach, reach))
+        self.out_bias = nn.Parameter(torch.zeros(n_heads, 1, max_blocks))
+
+    def forward(
+        self, pooled: Float[Tensor, "batch heads blocks width"]
+    ) -> Float[Tensor, "batch heads blocks blocks"]:
+        """The first `blocks` scores of each block. Raises ValueError for too many blocks."""
+        blocks = pooled.shape[2]
+        if blocks > self.max_blocks:
+            raise ValueError(
+                f"the sequence has {blocks} blocks and max_blocks is {self.max_blocks}; "
+                "use larger blocks, or a larger max_blocks from the start."
+            )
+        hidden = (pooled @ self.hidden + self.hidden_bias).relu()
+        return hidden @ self.out[..., :blocks] + self.out_bias[..., :blocks]
+
+
+class SinkhornAttention(nn.Module):
+    """An attention callable that sorts blocks, for `MultiHeadAttention(attend=...)`.
+
+    n_heads, head_dim: of q and k. block_size: tokens in a block. max_blocks: the most blocks of a
+    sequence. temperature: τ, above 0; the lower, the closer to a permutation. n_iterations: of
+    `sinkhorn`. sort_cut: None, or how many sorted blocks all queries read in place of their own and
+    one sorted block (SortCut; not causal).
+
+    While training, Gumbel noise from torch's generator is added to the scores. Any length will do;
+    the last block may be shorter. Causal: block i is given earlier blocks only, in shares that
+    need not balance, chosen by what stands before it and by its first token.
+
+    Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs a head for the attention, 4·N²/b·head_dim
+    to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut with c blocks: 4·N·c·b·head_dim.
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        head_dim: int,
+        *,
+        block_size: int,
+        max_blocks: int,
+        temperature: float | int = 0.7,
+        n_iterations: int = 8,
+        sort_cut: int | None = None,
+    ) -> None:
+        super().__init__()
+        if block_size < 1 or (sort_cut is not None and sort_cut < 1):
+            raise ValueError(f"{block_size=} and {sort_cut=}; both must be at least 1.")
+        if not temperature > 0:
+            raise ValueError(f"temperature is {temperature}; it must be above 0.")
+        if n_iterations < 0:
+            raise ValueError(f"n_iterations is {n_iterations}; it must be at least 0.")
+        self.n_heads, self.head_dim = n_heads, head_dim
+        self.block_size, self.temperature = block_size, temperature
+        self.n_iterations, self.sort_cut = n_iterations, sort_cut
+        self.score = BlockScores(n_heads, 2 * head_dim, max_blocks)
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        causal: bool = False,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        """Attend to own and sorted blocks; the arguments are those of `softmax_attention`.
+
+        Raises ValueError for other heads than the module's, fewer queries than keys, more blocks
+        than max_blocks, `causal` with sort_cut, and shapes and dtypes that do not fit.
+        """
+        length = self._check(q, k, v, causal, padding)
+        q, k, v = (_in_blocks(x, self.block_size) for x in (q, k, v))
+        real = _real_tokens(padding, length, k)
+        order = self.sorting(q, k, causal=causal, real=real)
+        (keys, share), (values, _) = fetch(order, k, real), fetch(order, v, real)
+        if self.sort_cut is not None:
+            keys, values = (x[:, :, : self.sort_cut].flatten(2, 3) for x in (keys, values))
+            seen = None if share is None else share[:, :, None, : self.sort_cut].flatten(3) > 0
+            return softmax_attention(q.flatten(2, 3), keys, values, mask=seen)[:, :, :length]
+        keys, values = torch.cat([keys, k], dim=3), torch.cat([values, v], dim=3)
+        seen = self._seen(q, causal, real, share)
+        if seen is not None:
+            seen = seen.expand(q.shape[0] * q.shape[1], -1, -1, -1).flatten(0, 1)[:, None]
+        # Blocks as a batch of single heads: the kernel's output then needs no copy.
+        out = softmax_attention(*(x.flatten(0, 2)[:, None] for x in (q, keys, values)), mask=seen)
+        return out.view(*q.shape[:2], -1, v.shape[-1])[:, :, :length]
+
+    def sorting(
+        self,
+        q: Float[Tensor, "batch heads blocks block_size head_dim"],
+        k: Float[Tensor, "batch heads blocks block_size head_dim"],
+        *,
+        causal: bool = False,
+        real: Bool[Tensor, "batch blocks block_size"] | None = None,
+    ) -> Float[Tensor, "batch heads blocks blocks"]:
+        """S: row i says what share of each block the keys of block i are mixed from."""
+        tokens = torch.cat([q, k], dim=-1)
+        scores = self.score((_means_before if causal else _means)(tokens, real))
+        blocks = scores.shape[-1]
+        mask = None
+        if causal:
+            earlier = torch.ones(blocks, blocks, dtype=torch.bool, device=q.device).tril(-1)
+            mask = earlier.expand(scores.shape)
+        if real is not None:
+            some = real.any(-1)  # (batch, blocks)
+            both = (some[:, :, None] & some[:, None, :])[:, None]
+            mask = both.expand(scores.shape) if mask is None else mask & both
+        return sinkhorn(
+            scores,
+            n_iterations=self.n_iterations,
+            temperature=self.temperature,
+            noise=gumbel_noise(scores) if self.training else None,
+            mask=mask,
+            balanced=not causal,
+        )
+
+    def weights(
+        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+    ) -> Float[Tensor, "batch heads queries keys"]:
+        """What each query gives to each token: directly, and by way of the mixtures it is in.
+
+        While training the noise is drawn anew, so these are not the weights of another call.
+        """
+        length = self._check(q, k, k, causal, padding)
+        q, k = (_in_blocks(x, self.block_size) for x in (q, k))
+        real = _real_tokens(padding, length, k)
+        order = self.sorting(q, k, causal=causal, real=real)
+        keys, share = fetch(order, k, real)
+        shares = order[..., None, :, None].expand(*order.shape[:3], self.block_size, -1, 1)
+        if share is not None:
+            shares = shares * real[:, None, None, None] / share[..., None, None, :].clamp(min=TINY)
+        if self.sort_cut is not None:
+            chosen = slice(0, self.sort_cut)
+            seen = None if share is None else share[:, :, None, chosen].flatten(3) > 0
+            direct = attention_weights(q.flatten(2, 3), keys[:, :, chosen].flatten(2, 3), mask=seen)
+            direct = direct.unflatten(-1, (-1, self.block_size))  # (..., queries, cut, block_size)
+            found = torch.einsum("bhqct,bhcjt->bhqjt", direct, shares[:, :, chosen, 0])
+            return found.flatten(3)[:, :, :length, :length]
+        keys = torch.cat([keys, k], dim=3)
+        seen = self._seen(q, causal, real, share)
+        direct = attention_weights(q.flatten(0, 1), keys.flatten(0, 1), mask=seen)
+        direct = direct.unflatten(0, q.shape[:2])  # (..., blocks, block_size, 2 block_size)
+        far, own = direct.split(self.block_size, dim=-1)
+        found = far[..., None, :] * shares  # (..., blocks, queries, blocks, block_size)
+        found = found + own[..., None, :] * torch.eye(found.shape[2], device=q.device)[
+            :, None, :, None
+        ].to(own.dtype)
+        return found.flatten(4).flatten(2, 3)[:, :, :length, :length]
+
+    def _seen(
+        self, q: Tensor, causal: bool, real: Tensor | None, share: Tensor | None
+    ) -> Tensor | None:
+        """(batch x heads or 1, blocks, queries, sorted then own keys): True = may attend."""
+        if not causal and real is None:
+            return None
+        _, heads, blocks, size, _ = q.shape
+        own = q.new_ones(size, size, dtype=torch.bool)
+        own = (own.tril() if causal else own).expand(1, blocks, size, size)
+        far = own.new_ones(1, blocks, size, size)
+        if causal:
+            far[:, 0] = False  # nothing lies before the first block
+        if real is not None:
+            far = far & (share > 0).flatten(0, 1)[:, :, None]
+            own = own & real.repeat_interleave(heads, 0)[:, :, None]
+        return torch.cat([far, own], dim=-1)
+
+    def _check(self, q: Tensor, k: Tensor, v: Tensor, causal: bool, padding: Tensor | None) -> int:
+        check_heads(q, k, v)
+        check_padding(padding, (k.shape[0], k.shape[2]))
+        if (q.shape[1], q.shape[3]) != (self.n_heads, self.head_dim):
+            raise ValueError(
+                f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; this sorting network is for "
+                f"{self.n_heads} of {self.head_dim}."
+            )
+        if q.shape != k.shape:
+            raise ValueError(
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; blocks are sorted as wholes, "
+                "so every token needs its query (no cache, no other sequence)."
+            )
+        if causal and self.sort_cut is not None:
+            raise ValueError(
+                f"sort_cut is {self.sort_cut} and causal is True; the first sorted blocks may hold "
+                "what comes later, so SortCut needs causal=False."
+            )
+        return q.shape[2]
+
+
+def fetch(
+    order: Float[Tensor, "batch heads blocks blocks"],
+    x: Float[Tensor, "batch heads blocks block_size width"],
+    real: Bool[Tensor, "batch blocks block_size"] | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Blocks mixed by `order`, and what share of each mixture is real tokens (None: all of it).
+
+    A mixture is taken over real tokens only: where some blocks have none at a place, the shares of
+    the others grow to the same sum.
+    """
+    if real is None:
+        return (order @ x.flatten(3)).unflatten(-1, x.shape[3:]), None
+    weight = real[:, None].to(x.dtype)  # (batch, 1, blocks, block_size)
+    mixed = (order @ (x * weight[..., None]).flatten(3)).unflatten(-1, x.shape[3:])
+    share = order @ weight / order.sum(-1, keepdim=True).clamp(min=TINY)
+    return mixed / share.clamp(min=TINY)[..., None], share.masked_fill(share < TINY, 0.0)
+
+
+def _in_blocks(x: Float[Tensor, "batch heads length width"], size: int) -> Tensor:
+    """(batch, heads, blocks, size, width), with zeros after the end."""
+    return F.pad(x, (0, 0, 0, -x.shape[2] % size)).unflatten(2, (-1, size))
+
+
+def _real_tokens(padding: Tensor | None, length: int, k: Tensor) -> Tensor | None:
+    """Which places of the blocks hold a token, (batch, blocks, size), or None when all do."""
+    batch, _, blocks, size, _ = k.shape
+    if padding is None and length == blocks * size:
+        return None
+    if padding is None:
+        padding = k.new_ones(batch, length, dtype=torch.bool)
+    padding = padding.expand(batch, length)
+    return F.pad(padding, (0, blocks * size - length)).unflatten(1, (blocks, size))
+
+
+def _means(tokens: Tensor, real: Tensor | None) -> Tensor:
+    """The mean token of every block, of those that are real."""
+    if real is None:
+        return tokens.mean(3)
+    weight = real[:, None, :, :, None].to(tokens.dtype)
+    return (tokens * weight).sum(3) / weight.sum(3).clamp(min=1)
+
+
+def _means_before(
+    tokens: Float[Tensor, "batch heads blocks size width"], real: Tensor | None
+) -> Tensor:
+    """The mean of the real tokens up to the first of each block: what its first query may know."""
+    if real is None:
+        real = tokens.new_ones(1, *tokens.shape[2:4], dtype=torch.bool)
+    weight = real[:, None, :, :, None].to(tokens.dtype)
+    return _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+
+
+def _up_to_first(x: Tensor) -> Tensor:
+    """Sums over all blocks before each, and its first place: (..., blocks, size, width) to
+    (..., blocks, width)."""
+    return F.pad(x.sum(-2).cumsum(-2)[..., :-1, :], (0, 0, 1, 0)) + x[..., 0, :]

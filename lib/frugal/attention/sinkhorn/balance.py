@@ -1,0 +1,79 @@
+"""Sinkhorn normalisation: from any square of scores to a matrix whose rows and columns sum to 1.
+
+Such a matrix is a mixture of permutations, a permutation that can be learned by gradient. The
+lower the temperature, the closer it comes to a single one.
+
+Sources: sinkhorn1964relationship for the iteration, mena2018learning for the noise and the
+temperature, tay2020sinkhorn for its use in attention.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from frugal.checks import check_mask
+
+
+def sinkhorn(
+    scores: Float[Tensor, "*batch rows columns"],
+    *,
+    n_iterations: int = 8,
+    temperature: float | int = 1.0,
+    noise: Float[Tensor, "*batch rows columns"] | None = None,
+    mask: Bool[Tensor, "..."] | None = None,
+    balanced: bool = True,
+) -> Float[Tensor, "*batch rows columns"]:
+    """exp((scores + noise) / temperature), its rows and columns divided by their sums in turn.
+
+    n_iterations: times that rows, then columns are normalised, in logarithms; 0 gives only the
+    exponential, scaled to a largest entry of 1 to stay finite. noise: `gumbel_noise`, for one.
+    mask: True = may be used, broadcast to `scores`; other entries are 0, and so is a row or column
+    without any. balanced: False normalises the rows alone, once. It is what a causal matrix needs:
+    the sum of a column would tell an early row about later ones.
+
+    Raises ValueError for a temperature that is not above 0, a negative number of iterations, and a
+    mask or noise that does not fit. Cost: 4·n_iterations·rows·columns operations.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; it must be above 0.")
+    if n_iterations < 0:
+        raise ValueError(f"n_iterations is {n_iterations}; it must be at least 0.")
+    if noise is not None and noise.shape != scores.shape:
+        raise ValueError(
+            f"noise has shape {tuple(noise.shape)}; it must have that of scores, "
+            f"{tuple(scores.shape)}."
+        )
+    logs = (scores if noise is None else scores + noise) / temperature
+    check_mask("mask", mask, tuple(scores.shape))
+    logs = _hide(logs, mask)
+    if not balanced:
+        logs = _hide(logs - logs.logsumexp(-1, keepdim=True), mask)
+    elif n_iterations == 0:
+        logs = _hide(logs - logs.amax((-2, -1), keepdim=True), mask)
+    for _ in range(n_iterations if balanced else 0):
+        logs = _hide(logs - logs.logsumexp(-1, keepdim=True), mask)
+        logs = _hide(logs - logs.logsumexp(-2, keepdim=True), mask)
+    return logs.exp()
+
+
+def _hide(logs: Tensor, mask: Tensor | None) -> Tensor:
+    """Nothing where the mask is False: a row without entries would come back from its sum.
+
+    Not -inf, from which such a row would become NaN.
+    """
+    return logs if mask is None else logs.masked_fill(~mask, torch.finfo(logs.dtype).min / 4)
+
+
+def gumbel_noise(
+    like: Float[Tensor, "*shape"], *, generator: torch.Generator | None = None
+) -> Float[Tensor, "*shape"]:
+    """Samples of -log(-log(u)) in the shape of `like`, its device and dtype.
+
+    Added to scores, they make the best permutation a random one whose odds follow the scores.
+    """
+    where = like.device if generator is None else generator.device
+    uniform = torch.rand(like.shape, generator=generator, device=where).to(like.device)
+    tiny = torch.finfo(uniform.dtype).tiny
+    return -(-uniform.clamp(min=tiny).log()).clamp(min=tiny).log().to(like.dtype)

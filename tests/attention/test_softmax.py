@@ -1,0 +1,187 @@
+"""The baseline against torch's own: SDPA, nn.MultiheadAttention, and the paper's formula."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.recording import recording
+from frugal.attention.softmax import (
+    MultiHeadAttention,
+    attention_weights,
+    causal_mask,
+    softmax_attention,
+)
+
+
+def heads(generator, batch=2, n_heads=3, queries=5, keys=7, head_dim=4, value_dim=6):
+    shapes = (queries, head_dim), (keys, head_dim), (keys, value_dim)
+    return [torch.randn(batch, n_heads, *shape, generator=generator) for shape in shapes]
+
+
+def by_definition(q, k, v, seen):
+    """Equation 1, one query at a time, in float64; `seen` is (batch, heads, queries, keys)."""
+    q, k, v = q.double(), k.double(), v.double()
+    out = torch.zeros(*q.shape[:3], v.shape[-1], dtype=torch.float64)
+    for b, h, i in torch.cartesian_prod(*map(torch.arange, q.shape[:3])):
+        js = seen[b, h, i].nonzero().flatten()
+        if len(js):
+            weight = [math.exp(q[b, h, i] @ k[b, h, j] / math.sqrt(q.shape[-1])) for j in js]
+            out[b, h, i] = sum(w * v[b, h, j] for w, j in zip(weight, js, strict=True))
+            out[b, h, i] /= sum(weight)
+    return out.float()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    queries=st.integers(1, 5),
+    keys=st.integers(1, 6),
+    causal=st.booleans(),
+    padded=st.booleans(),
+    masked=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_matches_the_definition_under_any_masks(queries, keys, causal, padded, masked, seed):
+    generator = torch.Generator().manual_seed(seed)
+    q, k, v = heads(generator, queries=queries, keys=keys)
+    seen = torch.ones(2, 3, queries, keys, dtype=torch.bool)
+    mask = padding = None
+    if masked:
+        mask = torch.rand(3, queries, keys, generator=generator) < 0.6
+        seen = seen & mask
+    if padded:
+        padding = torch.rand(2, keys, generator=generator) < 0.6
+        seen = seen & padding[:, None, None, :]
+    if causal:
+        place = torch.arange(queries)[:, None] + keys - queries
+        seen = seen & (torch.arange(keys)[None, :] <= place)
+    options = {"mask": mask, "padding": padding, "causal": causal}
+    expected = by_definition(q, k, v, seen)
+    torch.testing.assert_close(softmax_attention(q, k, v, **options), expected)
+    weights = attention_weights(q, k, **options)
+    torch.testing.assert_close(weights @ v, expected)
+    assert (weights[~seen] == 0).all()
+
+
+def test_equals_sdpa_with_and_without_causality(generator):
+    q, k, v = heads(generator, keys=5)
+    torch.testing.assert_close(
+        softmax_attention(q, k, v, causal=True),
+        F.scaled_dot_product_attention(q, k, v, is_causal=True),
+    )
+    q, k, v = heads(generator)
+    torch.testing.assert_close(softmax_attention(q, k, v), F.scaled_dot_product_attention(q, k, v))
+
+
+def test_bias_is_added_to_the_scores(generator):
+    q, k, v = heads(generator, keys=5)
+    bias = torch.randn(3, 5, 5, generator=generator)
+    expected = (q @ k.mT / 2 + bias).masked_fill(~causal_mask(5, 5), -torch.inf).softmax(-1) @ v
+    torch.testing.assert_close(softmax_attention(q, k, v, bias=bias, causal=True), expected)
+    torch.testing.assert_close(attention_weights(q, k, bias=bias, causal=True) @ v, expected)
+
+
+@pytest.mark.parametrize("bias", [None, torch.zeros(1, 1, 5, 7)])
+def test_a_row_with_nothing_to_see_gives_zeros_and_finite_gradients(generator, bias):
+    q, k, v = [x.requires_grad_() for x in heads(generator)]
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    mask[2] = False
+    out = softmax_attention(q, k, v, mask=mask, bias=bias)
+    assert (out[:, :, 2] == 0).all()
+    assert (out[:, :, 3] != 0).any()
+    out.square().sum().backward()
+    for tensor in (q, k, v):
+        assert tensor.grad.isfinite().all()
+
+
+def test_queries_align_with_the_last_keys():
+    assert causal_mask(2, 4).tolist() == [[True, True, True, False], [True] * 4]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_multi_head_attention_equals_torch(generator, causal):
+    torch.manual_seed(0)
+    ours = MultiHeadAttention(12, 3)
+    oracle = nn.MultiheadAttention(12, 3, batch_first=True)
+    for projection in (ours.to_q, ours.to_k, ours.to_v, ours.to_out):
+        nn.init.normal_(projection.bias)
+    with torch.no_grad():
+        parts = (ours.to_q, ours.to_k, ours.to_v)
+        oracle.in_proj_weight.copy_(torch.cat([part.weight for part in parts]))
+        oracle.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
+        oracle.out_proj.load_state_dict(ours.to_out.state_dict())
+    x = torch.randn(2, 5, 12, generator=generator)
+    context = x if causal else torch.randn(2, 7, 12, generator=generator)
+    padding = torch.ones(2, context.shape[1], dtype=torch.bool)
+    padding[1, -2:] = False
+    with recording(ours) as recorder:
+        out = ours(x, None if causal else context, padding=padding, causal=causal)
+    expected, weights = oracle(
+        x,
+        context,
+        context,
+        key_padding_mask=~padding,
+        attn_mask=~causal_mask(5, 5) if causal else None,
+        average_attn_weights=False,
+    )
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(recorder.weights[""], weights, atol=1e-5, rtol=0)
+
+
+def test_recording_ends_with_its_block(generator):
+    attention = MultiHeadAttention(8, 2)
+    with recording(attention):
+        pass
+    assert attention.recorders == ()
+
+
+def test_a_cache_gives_the_same_as_recomputing(generator):
+    attention = MultiHeadAttention(8, 2)
+    x = torch.randn(2, 6, 8, generator=generator)
+    whole = attention(x, causal=True)
+    cache = KeyValueCache(6)
+    with torch.no_grad():
+        parts = [
+            attention(x[:, i:j], cache=cache, causal=True) for i, j in ((0, 3), (3, 4), (4, 6))
+        ]
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=0)
+
+
+BAD = {
+    "q has shape": lambda q, k, v: softmax_attention(q[0], k, v),
+    "k has length 0": lambda q, k, v: softmax_attention(q, k[:, :, :0], v[:, :, :0]),
+    "q has head_dim 4 and k has 3": lambda q, k, v: softmax_attention(q, k[..., :3], v),
+    "k has length 7 and v has 6": lambda q, k, v: softmax_attention(q, k, v[:, :, :6]),
+    "must agree": lambda q, k, v: softmax_attention(q[:1], k, v),
+    "mask has dtype torch.float32": lambda q, k, v: softmax_attention(
+        q, k, v, mask=torch.ones(5, 7)
+    ),
+    "mask has shape": lambda q, k, v: softmax_attention(
+        q, k, v, mask=torch.ones(5, 6, dtype=torch.bool)
+    ),
+    "padding has shape (3, 7)": lambda q, k, v: softmax_attention(
+        q, k, v, padding=torch.ones(3, 7, dtype=torch.bool)
+    ),
+    "padding has shape (7,)": lambda q, k, v: softmax_attention(
+        q, k, v, padding=torch.ones(7, dtype=torch.bool)
+    ),
+    "n_heads is 5": lambda q, k, v: MultiHeadAttention(8, 5),
+    "n_heads is 0": lambda q, k, v: MultiHeadAttention(8, 0),
+    "it must be (batch, length, 8)": lambda q, k, v: MultiHeadAttention(8, 2)(q[0]),
+    "the cache holds 4 positions and 5": lambda q, k, v: MultiHeadAttention(8, 2)(
+        torch.randn(1, 5, 8), cache=KeyValueCache(4)
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_input_gets_one_sentence(generator, sentence):
+    with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
+        BAD[sentence](*heads(generator))
+    assert sentence in str(caught.value)
