@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from frugal.show.interactive import Interactive
-from frugal.show.modules import bundle
+from frugal.show.modules import bundle, embedded
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 FIGURES = Path(__file__).with_name("figures")
@@ -127,11 +127,25 @@ def test_bundle_embeds_imports_and_exports(tmp_path) -> None:
         'import {\n  three,\n  two,\n} from "./middle.js";\nexport default { sum: three + two };\n'
     )
     code = bundle(tmp_path / "top.js")
-    assert "const { three, two, } = (() => {" in code
-    assert "const { two: deux } = (() => {" in code
+    assert "const { three, two, } = module1;" in code
+    assert "const { two: deux } = module0;" in code
     assert "return { three, two: deux, default: default_ };" in code
     assert "\nimport" not in code
     assert "\nexport" not in code
+
+
+def test_a_module_that_two_others_import_is_embedded_once(tmp_path) -> None:
+    (tmp_path / "deep.js").write_text("export const counted = [];\n")
+    for name in ("left", "right"):
+        source = f'import {{ counted }} from "./deep.js";\nexport const {name} = counted;\n'
+        (tmp_path / f"{name}.js").write_text(source)
+    (tmp_path / "top.js").write_text(
+        'import { left } from "./left.js";\nimport { right } from "../here/right.js";\n'
+        "export default left === right;\n".replace("../here", f"../{tmp_path.name}")
+    )
+    code = bundle(tmp_path / "top.js")
+    assert code.count("counted = []") == 1
+    assert embedded(tmp_path / "top.js") == set(tmp_path.glob("*.js"))
 
 
 @pytest.mark.parametrize(

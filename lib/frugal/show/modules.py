@@ -34,10 +34,14 @@ _LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 def bundle(path: Path) -> str:
     """The module at `path` as an expression whose value is an object of its exports.
 
-    Raises ValueError when the file is missing or uses a form of import or export that is not in
+    A module that several others import is in it once. Raises ValueError when a file is missing,
+    when modules import each other in a circle, and for a form of import or export that is not in
     the list above.
     """
-    return _expression(path.resolve(), ())
+    functions: dict[Path, str] = {}  # in the order in which they have to be called
+    name = _add(path.resolve(), (), functions)
+    body = "\n".join(functions.values())
+    return f'(() => {{\n"use strict";\n{body}\nreturn {name};\n}})()'
 
 
 def embedded(path: Path) -> set[Path]:
@@ -53,7 +57,10 @@ def embedded(path: Path) -> set[Path]:
     return found
 
 
-def _expression(path: Path, importers: tuple[Path, ...]) -> str:
+def _add(path: Path, importers: tuple[Path, ...], functions: dict[Path, str]) -> str:
+    """Put a module into `functions`, after what it imports; the name that its exports have there."""
+    if path in functions:
+        return f"module{list(functions).index(path)}"
     if not path.is_file():
         raise ValueError(f"module is {path}, which is not a file; it needs an ES module's path.")
     if path in importers:
@@ -62,8 +69,8 @@ def _expression(path: Path, importers: tuple[Path, ...]) -> str:
 
     def imported(match: re.Match[str]) -> str:
         names = re.sub(r"\s+as\s+", ": ", " ".join(match["names"].split()))
-        other = _expression((path.parent / match["path"]).resolve(), (*importers, path))
-        return f"const {{ {names} }} = {other};"
+        other = (path.parent / match["path"]).resolve()
+        return f"const {{ {names} }} = {_add(other, (*importers, path), functions)};"
 
     def declared(match: re.Match[str]) -> str:
         exports.append(match["name"])
@@ -88,4 +95,7 @@ def _expression(path: Path, importers: tuple[Path, ...]) -> str:
             "frugal.show.modules does not embed; its docstring lists those it does."
         )
     source = _IMPORT.sub(imported, source)
-    return f'(() => {{\n"use strict";\n{source.strip()}\nreturn {{ {", ".join(exports)} }};\n}})()'
+    name = f"module{len(functions)}"
+    body = f"{source.strip()}\nreturn {{ {', '.join(exports)} }};"
+    functions[path] = f"const {name} = (() => {{\n{body}\n}})();"
+    return name

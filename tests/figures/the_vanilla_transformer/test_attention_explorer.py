@@ -173,7 +173,7 @@ def test_pure_functions(visit):
     entropy = -sum(p * math.log2(p) for p in skewed)
     assert page.evaluate("(p) => maps.spread(p)", skewed) == pytest.approx(2**entropy)
     assert page.evaluate("maps.ranked([0.1, 0.6, 0.3, 0.6])") == [1, 3, 2, 0]
-    assert page.evaluate("[0, 0.001, 0.725].map(maps.percent)") == ["0 %", "<1 %", "73 %"]
+    assert page.evaluate("[0, 0.001, 0.725].map(maps.weightInWords)") == ["0 %", "<1 %", "73 %"]
     assert page.evaluate("[' ', '\\n', '', 'a b'].map(maps.visible)") == ["␣", "⏎", "∅", "a␣b"]
 
 

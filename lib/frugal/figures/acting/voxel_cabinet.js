@@ -1,237 +1,99 @@
 // A cabinet of voxels that the reader turns, the instruction, and the voxel that a model names. Or
 // the same cabinet in the colors of a latent's attention, beside what it gives to each word.
-import { button, color, element, heat, onThemeChange, readout, segmented, select, slider, store, toolbar } from "../../show/controls.js";
-import { camera, faceAt, faces, shade } from "./voxel_view.js";
+import { button, element, heat, onKeys, onThemeChange, readout, segmented, select, slider, store, toolbar } from "../../show/controls.js";
+import { clamp, follow, percent, read, sum, watch } from "../../show/drawing.js";
+import { paint } from "./voxel_painter.js";
+import { camera, faceAt, faces } from "./voxel_view.js";
 
 const STATE = ["cabinet", "drawer", "color", "latent", "turn", "tilt"];
 const TURNS = { ArrowLeft: [15, 0], ArrowRight: [-15, 0], ArrowUp: [0, 5], ArrowDown: [0, -5] };
-const HEIGHT = 0.86; // of the canvas, over its width
 const NAMES = ["up", "back", "right"];
-
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
-const within = (value, low, high) => Math.min(high, Math.max(low, value));
 
 // Adds to turn and tilt, in steps of 5 degrees.
 function rotate(model, turn, tilt) {
   const five = (value) => 5 * Math.round(value / 5);
   store(model, "turn", (five(model.get("turn") + turn) + 360) % 360);
-  store(model, "tilt", within(five(model.get("tilt") + tilt), 0, 85));
+  store(model, "tilt", clamp(five(model.get("tilt") + tilt), 0, 85));
 }
 
-function render({ model, el }) {
-  const { side, patch, cabinets, answers, drawers, instructions } = Object.fromEntries(
-    ["side", "patch", "cabinets", "answers", "drawers", "instructions"].map((name) => [
-      name,
-      model.get(name),
-    ]),
-  );
-  const words = instructions.map((instruction) => instruction.split(" "));
+// The grids of all cabinets, the patch of each voxel, and which patches have something in them.
+export function gridsOf({ side, patch, cabinets }) {
   const across = side / patch;
-  const patches = across ** 3;
+  const patchOf = (index) => {
+    const place = [Math.floor(index / side ** 2), Math.floor(index / side) % side, index % side];
+    const [up, back, right] = place.map((value) => Math.floor(value / patch));
+    return (up * across + back) * across + right;
+  };
   const grids = cabinets.map(({ voxels, colors }) => {
     const grid = new Array(side ** 3);
     for (const [index, number] of voxels) grid[index] = colors[number];
     return grid;
   });
-  const places = (index) => [
-    Math.floor(index / side ** 2),
-    Math.floor(index / side) % side,
-    index % side,
-  ];
-  const patchOf = (index) => {
-    const [up, back, right] = places(index).map((place) => Math.floor(place / patch));
-    return (up * across + back) * across + right;
-  };
   const filled = grids.map((grid) => {
-    const full = new Array(patches).fill(false);
+    const full = new Array(across ** 3).fill(false);
     grid.forEach((value, index) => (full[patchOf(index)] ||= Boolean(value)));
     return full;
   });
+  return { grids, filled, patchOf, patches: across ** 3 };
+}
 
+// Whether something stands between the eye and a voxel.
+function isHidden(place, seen, side, view) {
+  const centre = camera(side, view)(place.map((value) => value + 0.5));
+  const index = (place[0] * side + place[1]) * side + place[2];
+  return faceAt(seen, centre)?.index !== index;
+}
+
+function verdict(place, handles, drawer, drawers) {
+  const which = handles.findIndex((handle) => String(handle) === String(place));
+  if (which === drawer) return `That is the handle of the ${drawers[drawer]} drawer: right.`;
+  return which >= 0
+    ? `That is the handle of the ${drawers[which]} drawer: wrong; the dashed ring is right.`
+    : "That is not the middle of a handle: wrong; the dashed ring is right.";
+}
+
+function sentence(answer, { handles }, drawer, { drawers, instructions }, hidden) {
+  const where = answer.place.map((value, axis) => `${NAMES[axis]} ${value}`).join(", ");
+  return (
+    `“${instructions[drawer]}”: the model names the voxel at ${where}, with a share of ` +
+    `${percent(answer.share)}. ${verdict(answer.place, handles, drawer, drawers)}` +
+    (hidden ? " From here something stands before it: turn the cabinet." : "")
+  );
+}
+
+// gaze: what a latent gives to each patch, then to each word; full: the patches that hold something.
+function gazeSentence(latent, gaze, words, full) {
+  const [onPatches, onWords] = [gaze.slice(0, full.length), gaze.slice(full.length)];
+  const total = sum(gaze);
+  const empty = onPatches.filter((_, index) => !full[index]);
+  const most = words[onWords.indexOf(Math.max(...onWords))];
+  return (
+    `Latent ${latent + 1} gives ${percent(sum(onWords) / total)} of its attention to the ` +
+    `words, most of that to “${most}”, and ${percent(sum(empty) / total)} to patches with nothing in them.`
+  );
+}
+
+function wordNodes(words, onWords) {
+  return words.map((word, index) => {
+    const share = onWords[index] / 1000;
+    return element(
+      "div",
+      { class: "voxels-word" },
+      element("span", {}, word),
+      element("span", { class: "voxels-bar", style: `--share:${share}` }),
+      element("span", {}, percent(share)),
+    );
+  });
+}
+
+// The canvas; a drag turns what it shows, and so do the arrow keys.
+function canvasOf(model) {
   const canvas = element("canvas", {
     class: "voxels-canvas",
     role: "img",
     tabindex: 0,
     "aria-label": "The cabinet. Arrow keys turn it.",
   });
-  const bars = element("div", { class: "voxels-words" });
-  const said = readout();
-  const latents = answers[0][0].gaze.length;
-  const latent = slider(model, "latent", {
-    label: "Latent",
-    min: 0,
-    max: latents - 1,
-    format: (index) => `${index + 1} of ${latents}`,
-  });
-  const face = () => store(model, "turn", cabinets[model.get("cabinet")].front);
-  const root = element(
-    "div",
-    { class: "voxels" },
-    toolbar(
-      select(model, "cabinet", {
-        label: "Cabinet",
-        options: cabinets.map((_, index) => [index, String(index + 1)]),
-      }),
-      segmented(model, "drawer", {
-        label: "Open the",
-        options: drawers.map((drawer, index) => [index, `${drawer} drawer`]),
-      }),
-    ),
-    toolbar(
-      segmented(model, "color", {
-        label: "Colors",
-        options: [
-          ["cabinet", "as it is"],
-          ["latent", "by a latent's attention"],
-        ],
-      }),
-      latent,
-    ),
-    element("div", { class: "voxels-panels" }, canvas, bars),
-    toolbar(
-      slider(model, "turn", { label: "Turn", min: 0, max: 355, step: 5, format: (d) => `${d}°` }),
-      slider(model, "tilt", { label: "Tilt", min: 0, max: 85, step: 5, format: (d) => `${d}°` }),
-      button("Show the drawers", face),
-    ),
-    said,
-  );
-  el.append(root);
-
-  function paint(painted, colorOf, byLatent, answer, target) {
-    const size = canvas.clientWidth || 360;
-    const sharp = globalThis.devicePixelRatio || 1;
-    canvas.width = Math.round(size * sharp);
-    canvas.height = Math.round(HEIGHT * canvas.width);
-    const context = canvas.getContext("2d");
-    const scale = size / (side * 1.45); // a little more than the floor's diagonal
-    const project = camera(side, { turn: model.get("turn"), tilt: model.get("tilt") });
-    const flat = (place) => project(place).slice(0, 2);
-    // cabinets fill the lower half of the cube, so the middle of that comes to the middle
-    const [, middle] = flat([side / 4, side / 2, side / 2]);
-    context.setTransform(
-      sharp,
-      0,
-      0,
-      sharp,
-      canvas.width / 2,
-      canvas.height / 2 - middle * scale * sharp,
-    );
-    const trace = (points) => {
-      context.beginPath();
-      points.forEach(([x, y], index) => context[index ? "lineTo" : "moveTo"](x * scale, y * scale));
-    };
-
-    // the floor, ruled by patches
-    context.strokeStyle = color(root, "--frugal-line");
-    context.lineWidth = 1;
-    for (let line = 0; line <= side; line += patch) {
-      for (const ends of [
-        [[0, line, 0], [0, line, side]],
-        [[0, 0, line], [0, side, line]],
-      ]) {
-        trace(ends.map(flat));
-        context.stroke();
-      }
-    }
-    const edge = color(root, byLatent ? "--frugal-edge" : "--frugal-ink");
-    context.lineWidth = byLatent ? 0.75 : 0.4;
-    for (const { index, name, points } of painted) {
-      trace(points);
-      context.closePath();
-      context.fillStyle = shade(colorOf(index), name);
-      context.fill();
-      context.strokeStyle = edge;
-      context.stroke();
-    }
-    const ring = (place, property, dashes) => {
-      const [x, y] = flat(place.map((value) => value + 0.5));
-      for (const [width, ink] of [
-        [6, "--frugal-paper"],
-        [3, property],
-      ]) {
-        context.beginPath();
-        context.setLineDash(dashes);
-        context.arc(x * scale, y * scale, 1.35 * scale, 0, 2 * Math.PI);
-        context.lineWidth = width;
-        context.strokeStyle = color(root, ink);
-        context.stroke();
-      }
-      context.setLineDash([]);
-    };
-    const right = String(answer) === String(target);
-    if (!right) ring(target, "--frugal-good", [4, 4]);
-    ring(answer, right ? "--frugal-good" : "--frugal-bad", []);
-  }
-
-  function sentence(painted, answer, handles, drawer) {
-    const which = handles.findIndex((handle) => String(handle) === String(answer.place));
-    const where = answer.place.map((value, axis) => `${NAMES[axis]} ${value}`).join(", ");
-    const verdict =
-      which === drawer
-        ? `That is the handle of the ${drawers[drawer]} drawer: right.`
-        : which >= 0
-          ? `That is the handle of the ${drawers[which]} drawer: wrong; the dashed ring is right.`
-          : "That is not the middle of a handle: wrong; the dashed ring is right.";
-    const view = { turn: model.get("turn"), tilt: model.get("tilt") };
-    const centre = camera(side, view)(answer.place.map((value) => value + 0.5));
-    const index = (answer.place[0] * side + answer.place[1]) * side + answer.place[2];
-    const hidden = faceAt(painted, centre)?.index !== index;
-    return (
-      `“${instructions[drawer]}”: the model names the voxel at ${where}, with a share of ` +
-      `${percent(answer.share)}. ${verdict}` +
-      (hidden ? " From here something stands before it: turn the cabinet." : "")
-    );
-  }
-
-  function gazeSentence(gaze, drawer, full) {
-    const onWords = gaze.slice(patches);
-    const total = gaze.reduce((sum, share) => sum + share, 0);
-    const share = (list) => list.reduce((sum, value) => sum + value, 0) / total;
-    const empty = gaze.slice(0, patches).filter((_, index) => !full[index]);
-    const most = words[drawer][onWords.indexOf(Math.max(...onWords))];
-    return (
-      `Latent ${model.get("latent") + 1} gives ${percent(share(onWords))} of its attention to the ` +
-      `words, most of that to “${most}”, and ${percent(share(empty))} to patches with nothing in them.`
-    );
-  }
-
-  function drawWords(gaze, drawer) {
-    const onWords = gaze.slice(patches);
-    bars.replaceChildren(
-      ...words[drawer].map((word, index) =>
-        element(
-          "div",
-          { class: "voxels-word" },
-          element("span", {}, word),
-          element("span", { class: "voxels-bar", style: `--share:${onWords[index] / 1000}` }),
-          element("span", {}, percent(onWords[index] / 1000)),
-        ),
-      ),
-    );
-  }
-
-  function draw() {
-    const [cabinet, drawer] = [model.get("cabinet"), model.get("drawer")];
-    const answer = answers[cabinet][drawer];
-    const { handles } = cabinets[cabinet];
-    const byLatent = model.get("color") === "latent";
-    const grid = grids[cabinet];
-    const view = { turn: model.get("turn"), tilt: model.get("tilt") };
-    const painted = faces(grid, side, view);
-    const gaze = answer.gaze[model.get("latent")];
-    const most = Math.max(1, ...gaze.slice(0, patches).filter((_, at) => filled[cabinet][at]));
-    const ramp = heat(root);
-    const colorOf = byLatent
-      ? (index) => ramp(gaze[patchOf(index)] / most)
-      : (index) => grid[index];
-    latent.hidden = bars.hidden = !byLatent;
-    if (byLatent) drawWords(gaze, drawer);
-    paint(painted, colorOf, byLatent, answer.place, handles[drawer]);
-    said.textContent =
-      sentence(painted, answer, handles, drawer) +
-      (byLatent ? ` ${gazeSentence(gaze, drawer, filled[cabinet])}` : "");
-  }
-
   let from = null;
   canvas.addEventListener("pointerdown", (event) => {
     from = [event.clientX, event.clientY];
@@ -247,25 +109,99 @@ function render({ model, el }) {
   for (const name of ["pointerup", "pointercancel"]) {
     canvas.addEventListener(name, () => (from = null));
   }
-  canvas.addEventListener("keydown", (event) => {
-    if (!TURNS[event.key]) return;
-    event.preventDefault();
-    rotate(model, ...TURNS[event.key]);
-  });
+  onKeys(canvas, TURNS, (turn) => rotate(model, ...turn));
+  return canvas;
+}
 
-  const events = STATE.map((name) => `change:${name}`).join(" ");
-  model.on(events, draw);
-  model.on("change:cabinet", face);
-  draw();
-  const unwatch = onThemeChange(root, draw);
+// Controls above the canvas and below it, and among them the slider that only a latent needs.
+function controlsOf(model, { cabinets, answers, drawers }, face) {
+  const latents = answers[0][0].gaze.length;
+  const degrees = (value) => `${value}°`;
+  const colors = [
+    ["cabinet", "as it is"],
+    ["latent", "by a latent's attention"],
+  ];
+  const latent = slider(model, "latent", {
+    label: "Latent",
+    min: 0,
+    max: latents - 1,
+    format: (index) => `${index + 1} of ${latents}`,
+  });
+  const numbers = cabinets.map((_, index) => [index, String(index + 1)]);
+  const named = drawers.map((drawer, index) => [index, `${drawer} drawer`]);
+  const above = [
+    toolbar(
+      select(model, "cabinet", { label: "Cabinet", options: numbers }),
+      segmented(model, "drawer", { label: "Open the", options: named }),
+    ),
+    toolbar(segmented(model, "color", { label: "Colors", options: colors }), latent),
+  ];
+  const below = toolbar(
+    slider(model, "turn", { label: "Turn", min: 0, max: 355, step: 5, format: degrees }),
+    slider(model, "tilt", { label: "Tilt", min: 0, max: 85, step: 5, format: degrees }),
+    button("Show the drawers", face),
+  );
+  return { above, below, latent };
+}
+
+// What the state shows: the answer, the faces that are seen, and their colors.
+function sceneOf(state, data, grids, ramp) {
+  const { cabinet, drawer, latent, turn, tilt } = state;
+  const answer = data.answers[cabinet][drawer];
+  const view = { turn, tilt };
+  const gaze = answer.gaze[latent];
+  const most = Math.max(1, ...gaze.filter((_, at) => grids.filled[cabinet][at]));
+  const byLatent = state.color === "latent";
+  const colorOf = byLatent
+    ? (index) => ramp(gaze[grids.patchOf(index)] / most)
+    : (index) => grids.grids[cabinet][index];
+  return { answer, view, gaze, byLatent, colorOf, seen: faces(grids.grids[cabinet], data.side, view) };
+}
+
+function render({ model, el }) {
+  const data = read(model, "side patch cabinets answers drawers instructions");
+  const { side, patch, cabinets, instructions } = data;
+  const words = instructions.map((instruction) => instruction.split(" "));
+  const grids = gridsOf(data);
+  const face = () => store(model, "turn", cabinets[model.get("cabinet")].front);
+  const { above, below, latent } = controlsOf(model, data, face);
+  const canvas = canvasOf(model);
+  const bars = element("div", { class: "voxels-words" });
+  const said = readout();
+  const panels = element("div", { class: "voxels-panels" }, canvas, bars);
+  const root = element("div", { class: "voxels" }, ...above, panels, below, said);
+  el.append(root);
+
+  const draw = () => {
+    const state = read(model, STATE);
+    const { cabinet, drawer } = state;
+    const scene = sceneOf(state, data, grids, heat(root));
+    const { answer, view, gaze, byLatent, seen } = scene;
+    const target = cabinets[cabinet].handles[drawer];
+    latent.hidden = bars.hidden = !byLatent;
+    if (byLatent) bars.replaceChildren(...wordNodes(words[drawer], gaze.slice(grids.patches)));
+    paint(canvas, { side, patch, ...scene, answer: answer.place, target });
+    said.textContent = sentence(
+      answer,
+      cabinets[cabinet],
+      drawer,
+      data,
+      isHidden(answer.place, seen, side, view),
+    );
+    if (byLatent) {
+      const of = gazeSentence(state.latent, gaze, words[drawer], grids.filled[cabinet]);
+      said.textContent += ` ${of}`;
+    }
+  };
   const resized = new ResizeObserver(draw);
   resized.observe(canvas);
-  return () => {
-    model.off(events, draw);
-    model.off("change:cabinet", face);
-    unwatch();
-    resized.disconnect();
-  };
+  const stops = [
+    follow(model, STATE, draw),
+    watch(model, "cabinet", face),
+    onThemeChange(root, draw),
+    () => resized.disconnect(),
+  ];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };

@@ -1,9 +1,15 @@
 // The reader's text as characters, as bytes and as pieces, and what attention among them costs.
-import { element, readout, select, slider, store, toolbar } from "../../show/controls.js";
+import { element, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
+import { follow, watch } from "../../show/drawing.js";
 import { pieces, ranks, utf8 } from "./byte_pairs.js";
 
 const LONGEST = 240;
 const OFFSET = 3; // byte b has the id b + 3, as in frugal.tokens.bytes
+const KINDS = [
+  ["characters", "Characters", "what you see: Unicode code points"],
+  ["bytes", "Bytes", "UTF-8, in hex"],
+  ["pieces", "Pieces", "byte pairs"],
+];
 
 const hex = (byte) => byte.toString(16).toUpperCase().padStart(2, "0");
 const hexes = (bytes) => bytes.map(hex).join(" ");
@@ -22,185 +28,176 @@ function pieceText(bytes) {
   }
 }
 
-// Characters, bytes and pieces as [label, first byte, byte after the last].
-function cut(text, rank, limit) {
+// [label, number of bytes] pairs as [label, first byte, byte after the last].
+function placed(parts) {
   let at = 0;
-  const characters = Array.from(text, (character) => {
+  return parts.map(([label, length]) => {
     const from = at;
-    at += utf8(character).length;
-    return [shown(character), from, at];
+    at += length;
+    return [label, from, at];
   });
-  const bytes = utf8(text).map((byte, i) => [hex(byte), i, i + 1]);
-  at = 0;
-  const tokens = pieces(text, rank, limit).map((token) => {
-    const from = at;
-    at += token.length;
-    return [pieceText(token), from, at];
-  });
-  return { characters, bytes, pieces: tokens };
+}
+
+// Characters, bytes and pieces as [label, first byte, byte after the last].
+export function cut(text, rank, limit) {
+  return {
+    characters: placed(Array.from(text, (one) => [shown(one), utf8(one).length])),
+    bytes: placed(utf8(text).map((byte) => [hex(byte), 1])),
+    pieces: placed(pieces(text, rank, limit).map((token) => [pieceText(token), token.length])),
+  };
+}
+
+const overlaps = ([, from, to], [, otherFrom, otherTo]) => from < otherTo && otherFrom < to;
+
+// What stands at a byte: its character, the bytes of that, and the pieces that hold them.
+function describe({ bytes, pieces: tokens }, character) {
+  if (!character) return "Point at a box, or move the cursor in your text.";
+  const inside = bytes.filter((byte) => overlaps(byte, character)).map(([label]) => label);
+  const ids = inside.map((byte) => parseInt(byte, 16) + OFFSET);
+  const holding = tokens.filter((piece) => overlaps(piece, character));
+  return (
+    `“${character[0]}” is ${count(inside.length, "byte")}: ${inside.join(" ")}, ` +
+    `as ${ids.length === 1 ? "id" : "ids"} ${ids.join(" ")}. It lies in ` +
+    `${holding.length === 1 ? "the piece" : count(holding.length, "piece") + ","} ` +
+    `${holding.map(([label]) => `“${label}”`).join(", ")}.`
+  );
+}
+
+function sentence([characters, bytes, tokens]) {
+  if (!bytes) return "No text: nothing to read, in any of the three.";
+  return (
+    `${count(characters, "character")}, ${count(bytes, "byte")}, ${count(tokens, "piece")}. ` +
+    `A byte model reads ${(bytes / tokens).toFixed(2)} times as many tokens, and full ` +
+    `attention compares ${((bytes / tokens) ** 2).toFixed(1)} times as many pairs.`
+  );
 }
 
 function textBox(model) {
-  const id = `frugal-text-${Math.random().toString(36).slice(2)}`;
+  const id = uniqueId("text");
   const box = element("textarea", { id, rows: 3, maxlength: LONGEST, spellcheck: "false" });
-  const show = () => {
-    if (box.value !== model.get("text")) box.value = model.get("text");
-  };
   box.addEventListener("input", () => store(model, "text", box.value));
-  model.on("change:text", show);
-  show();
+  const stop = follow(model, "text", () => {
+    if (box.value !== model.get("text")) box.value = model.get("text");
+  });
   const label = element("label", { for: id }, `Your text (up to ${LONGEST} characters)`);
-  return { box, node: element("div", { class: "bt-text" }, label, box) };
+  return { box, node: element("div", { class: "bt-text" }, label, box), stop };
 }
 
-function render({ model, el }) {
-  const rank = ranks(model.get("merges"));
-  const limit = model.get("merges").length;
-  const samples = model.get("samples");
-  const KINDS = [
-    ["characters", "Characters", "what you see: Unicode code points"],
-    ["bytes", "Bytes", "UTF-8, in hex"],
-    ["pieces", "Pieces", "byte pairs"],
-  ];
-  const { box, node } = textBox(model);
+// The text three times, in boxes. `mark` lights the character at a byte up in all of them; `point`
+// is told which byte the pointer is over.
+function stripsView(point) {
   const strips = KINDS.map(([name]) => element("div", { class: `bt-strip bt-${name}` }));
   const notes = KINDS.map(() => element("span", { class: "bt-note" }));
-  const rows = element("tbody");
-  const said = readout();
-  const detail = element("p", { class: "bt-detail" });
-  let parts = cut("", rank, 0);
-
-  // The byte at `at`, its character and its piece, in all three strips.
-  function mark(at) {
-    const inside = ([, from, to]) => from <= at && at < to;
+  const sections = KINDS.map(([, title], k) => {
+    const heading = element("p", { class: "bt-title" }, element("strong", {}, title), " ", notes[k]);
+    return element("section", {}, heading, strips[k]);
+  });
+  const show = (parts) =>
+    KINDS.forEach(([name, , about], k) => {
+      const boxes = parts[name].map(([label, from, to]) =>
+        element("span", { class: "bt-box", "data-from": from, "data-to": to }, label),
+      );
+      strips[k].replaceChildren(...boxes);
+      notes[k].textContent = `${boxes.length}, ${about}`;
+    });
+  const mark = (parts, character) =>
     KINDS.forEach(([name], k) => {
       parts[name].forEach((part, i) => {
-        const character = parts.characters.find(inside);
-        const on = character && part[1] < character[2] && character[1] < part[2];
-        strips[k].children[i].classList.toggle("bt-on", Boolean(on));
+        const on = Boolean(character) && overlaps(part, character);
+        strips[k].children[i].classList.toggle("bt-on", on);
       });
     });
-    const character = parts.characters.find(inside);
-    if (!character) {
-      detail.textContent = "Point at a box, or move the cursor in your text.";
-      return;
-    }
-    const bytes = parts.bytes.slice(character[1], character[2]).map(([label]) => label);
-    const ids = bytes.map((byte) => parseInt(byte, 16) + OFFSET);
-    const holding = parts.pieces.filter((p) => p[1] < character[2] && character[1] < p[2]);
-    detail.textContent =
-      `“${character[0]}” is ${count(bytes.length, "byte")}: ${bytes.join(" ")}, ` +
-      `as ${ids.length === 1 ? "id" : "ids"} ${ids.join(" ")}. It lies in ` +
-      `${holding.length === 1 ? "the piece" : count(holding.length, "piece") + ","} ` +
-      `${holding.map(([label]) => `“${label}”`).join(", ")}.`;
-  }
-
-  function draw() {
-    const text = model.get("text");
-    parts = cut(text, rank, model.get("n_merges"));
-    const sizes = KINDS.map(([name]) => parts[name].length);
-    const [, bytes, tokens] = sizes;
-    KINDS.forEach(([name, , about], k) => {
-      strips[k].replaceChildren(
-        ...parts[name].map(([label, from, to]) =>
-          element("span", { class: "bt-box", "data-from": from, "data-to": to }, label),
-        ),
-      );
-      notes[k].textContent = `${sizes[k]}, ${about}`;
+  for (const strip of strips) {
+    strip.addEventListener("pointerover", ({ target }) => {
+      if (target.dataset.from !== undefined) point(Number(target.dataset.from));
     });
-    const top = Math.max(...sizes.map((n) => n * n), 1);
+  }
+  return { sections, show, mark };
+}
+
+// What full attention compares, a row for each of the three.
+function tableView() {
+  const rows = element("tbody");
+  const titles = ["", "tokens N", "pairs N²", "against pieces", ""];
+  const heads = titles.map((words) =>
+    element(words ? "th" : "td", words ? { scope: "col" } : {}, words),
+  );
+  const node = element(
+    "table",
+    { class: "bt-costs" },
+    element("caption", {}, "What full attention compares, a head and a layer"),
+    element("thead", {}, element("tr", {}, ...heads)),
+    rows,
+  );
+  const show = (sizes) => {
+    const pairs = sizes.map((size) => size * size);
+    const top = Math.max(...pairs, 1);
+    const ratio = (own) => (pairs[2] ? `${(own / pairs[2]).toPrecision(3)} ×` : "–");
     rows.replaceChildren(
       ...KINDS.map(([name, title], k) => {
-        const pairs = sizes[k] * sizes[k];
         const bar = element("span", { class: `bt-bar bt-${name}` });
-        bar.style.width = `${(100 * pairs) / top}%`;
-        const ratio = tokens ? pairs / (tokens * tokens) : 0;
+        bar.style.width = `${(100 * pairs[k]) / top}%`;
         return element(
           "tr",
-          { "data-kind": name, "data-pairs": pairs },
+          { "data-kind": name, "data-pairs": pairs[k] },
           element("th", { scope: "row" }, title),
           element("td", {}, sizes[k].toLocaleString("en")),
-          element("td", {}, pairs.toLocaleString("en")),
-          element("td", {}, tokens ? `${ratio.toPrecision(3)} ×` : "–"),
+          element("td", {}, pairs[k].toLocaleString("en")),
+          element("td", {}, ratio(pairs[k])),
           element("td", { class: "bt-bars" }, bar),
         );
       }),
     );
-    said.textContent = bytes
-      ? `${count(sizes[0], "character")}, ${count(bytes, "byte")}, ${count(tokens, "piece")}. ` +
-        `A byte model reads ${(bytes / tokens).toFixed(2)} times as many tokens, and full ` +
-        `attention compares ${((bytes / tokens) ** 2).toFixed(1)} times as many pairs.`
-      : "No text: nothing to read, in any of the three.";
-    mark(-1);
-  }
+  };
+  return { node, show };
+}
 
-  function atCursor() {
-    const before = box.value.slice(0, box.selectionStart);
-    mark(utf8(before).length);
-  }
-
-  function choose() {
-    const sample = model.get("sample");
-    if (sample in samples) store(model, "text", samples[sample]);
-  }
-
-  strips.forEach((strip) =>
-    strip.addEventListener("pointerover", ({ target }) => {
-      if (target.dataset.from !== undefined) mark(Number(target.dataset.from));
+function controls(model, samples, limit) {
+  return toolbar(
+    select(model, "sample", { label: "Sample", options: Object.keys(samples) }),
+    slider(model, "n_merges", {
+      label: "Merges known",
+      min: 0,
+      max: limit,
+      format: (n) => (n ? n.toLocaleString("en") : "0: bytes"),
     }),
   );
-  ["keyup", "click"].forEach((event) => box.addEventListener(event, atCursor));
-  model.on("change:text change:n_merges", draw);
-  model.on("change:sample", choose);
-  draw();
+}
 
-  const heads = ["", "tokens N", "pairs N²", "against pieces", ""];
-  const table = element(
-    "table",
-    { class: "bt-costs" },
-    element("caption", {}, "What full attention compares, a head and a layer"),
-    element(
-      "thead",
-      {},
-      element(
-        "tr",
-        {},
-        ...heads.map((words) => element(words ? "th" : "td", words ? { scope: "col" } : {}, words)),
-      ),
-    ),
-    rows,
-  );
-  el.append(
-    element(
-      "div",
-      { class: "bt-figure" },
-      toolbar(
-        select(model, "sample", { label: "Sample", options: Object.keys(samples) }),
-        slider(model, "n_merges", {
-          label: "Merges known",
-          min: 0,
-          max: limit,
-          format: (n) => (n ? n.toLocaleString("en") : "0: bytes"),
-        }),
-      ),
-      node,
-      ...KINDS.map(([, title], k) =>
-        element(
-          "section",
-          {},
-          element("p", { class: "bt-title" }, element("strong", {}, title), " ", notes[k]),
-          strips[k],
-        ),
-      ),
-      detail,
-      table,
-      said,
-    ),
-  );
-  return () => {
-    model.off("change:text change:n_merges", draw);
-    model.off("change:sample", choose);
-  };
+function render({ model, el }) {
+  const rank = ranks(model.get("merges"));
+  const samples = model.get("samples");
+  const { box, node, stop } = textBox(model);
+  const strips = stripsView(mark);
+  const table = tableView();
+  const said = readout();
+  const detail = element("p", { class: "bt-detail" });
+  let parts;
+
+  function mark(at) {
+    const character = parts.characters.find(([, from, to]) => from <= at && at < to);
+    strips.mark(parts, character);
+    detail.textContent = describe(parts, character);
+  }
+
+  for (const event of ["keyup", "click"]) {
+    box.addEventListener(event, () => mark(utf8(box.value.slice(0, box.selectionStart)).length));
+  }
+  const stopChoosing = watch(model, "sample", () => {
+    if (model.get("sample") in samples) store(model, "text", samples[model.get("sample")]);
+  });
+  const stopDrawing = follow(model, "text n_merges", () => {
+    parts = cut(model.get("text"), rank, model.get("n_merges"));
+    const sizes = KINDS.map(([name]) => parts[name].length);
+    strips.show(parts);
+    table.show(sizes);
+    said.textContent = sentence(sizes);
+    mark(-1);
+  });
+  const chosen = controls(model, samples, model.get("merges").length);
+  const views = [chosen, node, ...strips.sections, detail, table.node, said];
+  el.append(element("div", { class: "bt-figure" }, ...views));
+  return () => [stop, stopChoosing, stopDrawing].forEach((end) => end());
 }
 
 export default { render };

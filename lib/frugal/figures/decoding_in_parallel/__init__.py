@@ -4,6 +4,7 @@ from frugal.figures.decoding_in_parallel.decoding_player import (
     DecodingExample,
     DecodingPlayer,
     DecodingRun,
+    DecodingStep,
 )
 
-__all__ = ["DecodingExample", "DecodingPlayer", "DecodingRun"]
+__all__ = ["DecodingExample", "DecodingPlayer", "DecodingRun", "DecodingStep"]

@@ -1,6 +1,7 @@
 // Several ways to write one text, on one clock. Each lane shows the text after as many parallel
 // steps as the clock says; a lane that needs fewer steps stands still when it has finished.
-import { button, element, readout, select, slider, store, toolbar } from "../../show/controls.js";
+import { button, element, onKeys, readout, select, slider, store, toolbar } from "../../show/controls.js";
+import { clamp, follow, percent } from "../../show/drawing.js";
 
 const MILLISECONDS_A_STEP = 700;
 
@@ -31,164 +32,158 @@ function visible(symbol) {
   return symbol === " " ? "␣" : symbol;
 }
 
-function render({ model, el }) {
+// The reader's clock: where it stands, how far it can go, and what moves it.
+function clockOf(model) {
   const example = () => model.get("examples")[model.get("example")];
-  const lanes = element("div", {
+  const last = () => longest(example());
+  const goTo = (step) => store(model, "step", clamp(step, 0, last()));
+  const move = (by) => {
+    store(model, "playing", false);
+    goTo(model.get("step") + by);
+  };
+  const turn = () => store(model, "playing", !model.get("playing"));
+  return { example, last, goTo, move, turn };
+}
+
+function laneNode(run, count) {
+  const cells = run.steps[0].symbols.map(() =>
+    element("span", { class: "decoding-cell" }, element("b", {}), element("i", {})),
+  );
+  const ticks = Array.from({ length: count }, (_, at) =>
+    element("i", { class: at < run.steps.length ? "decoding-tick" : "decoding-idle" }),
+  );
+  return element(
+    "section",
+    { class: "decoding-lane", "aria-label": run.name },
+    element(
+      "p",
+      { class: "decoding-name" },
+      element("span", {}, run.name),
+      element("span", { class: "decoding-verdict" }),
+    ),
+    element("div", { class: "decoding-text" }, ...cells),
+    element("div", { class: "decoding-time", "aria-hidden": "true" }, ...ticks),
+  );
+}
+
+function drawCell(cell, at, { symbols, probability, fresh, doubtful }, over) {
+  const [letter, bar] = cell.children;
+  letter.textContent = visible(symbols[at]);
+  bar.style.height = `${Math.round(100 * probability[at])}%`;
+  cell.dataset.probability = probability[at];
+  cell.classList.toggle("decoding-fresh", fresh.includes(at) && !over);
+  cell.classList.toggle("decoding-doubtful", doubtful.includes(at));
+  cell.classList.toggle("decoding-space", symbols[at] === " ");
+  cell.title = symbols[at] ? `“${symbols[at]}”: ${percent(probability[at], 0)}` : "";
+}
+
+function drawLane(lane, run, step) {
+  const shown = after(run, step);
+  const count = run.steps.length;
+  const done = step >= count;
+  const cells = lane.querySelectorAll(".decoding-cell");
+  cells.forEach((cell, at) => drawCell(cell, at, shown, step > count));
+  lane
+    .querySelectorAll(".decoding-time i")
+    .forEach((tick, at) => tick.classList.toggle("decoding-past", at < Math.min(step, count)));
+  const verdict = lane.querySelector(".decoding-verdict");
+  const steps = count === 1 ? "1 step" : `${count} steps`;
+  verdict.textContent = done ? `${run.right ? "✓ right" : "✗ wrong"}, ${steps}` : steps;
+  verdict.classList.toggle("decoding-right", done && run.right);
+  verdict.classList.toggle("decoding-wrong", done && !run.right);
+}
+
+function lanesView({ move, turn }) {
+  const node = element("div", {
     class: "decoding-lanes",
     role: "group",
     tabindex: 0,
     "aria-label": "Texts being written. Space plays, arrow keys step, Home and End go to the ends.",
   });
-  const said = readout();
-  const play = button("Play", () => store(model, "playing", !model.get("playing")));
-  play.classList.add("decoding-play");
-  const back = button("◀ Step", () => move(-1));
-  const forth = button("Step ▶", () => move(1));
-  const clock = element("div", { class: "decoding-clock" });
-  const titles = model.get("examples").map(({ source }, index) => [index, source]);
-  const legend = element(
+  const moves = {
+    " ": turn,
+    ArrowRight: () => move(1),
+    ArrowLeft: () => move(-1),
+    Home: () => move(-Infinity),
+    End: () => move(Infinity),
+  };
+  onKeys(node, moves, (act) => act());
+  const build = ({ runs }, count) => node.replaceChildren(...runs.map((run) => laneNode(run, count)));
+  const draw = ({ runs }, step) =>
+    [...node.children].forEach((lane, at) => runs[at] && drawLane(lane, runs[at], step));
+  return { node, build, draw };
+}
+
+function legend() {
+  const item = (name, words) =>
+    element("span", {}, element("i", { class: `decoding-${name}` }), words);
+  return element(
     "p",
     { class: "decoding-legend", "aria-hidden": "true" },
-    element("span", {}, element("i", { class: "decoding-fresh" }), "written in this step"),
-    element("span", {}, element("i", { class: "decoding-doubtful" }), "masked again next"),
-    element("span", {}, element("i", { class: "decoding-sure" }), "the higher, the surer"),
+    item("fresh", "written in this step"),
+    item("doubtful", "masked again next"),
+    item("sure", "the higher, the surer"),
   );
-  el.append(
-    element(
-      "div",
-      { class: "decoding" },
-      toolbar(
-        ...(titles.length > 1
-          ? [select(model, "example", { label: "Write", options: titles })]
-          : []),
-        play,
-        back,
-        forth,
-        clock,
-      ),
-      lanes,
-      legend,
-      said,
-    ),
-  );
+}
 
-  function move(by) {
-    store(model, "playing", false);
-    goTo(model.get("step") + by);
-  }
-
-  function goTo(step) {
-    store(model, "step", Math.min(longest(example()), Math.max(0, step)));
-  }
-
-  function build() {
-    const count = longest(example());
-    if (model.get("step") > count) goTo(count);
-    clock.replaceChildren(
-      slider(model, "step", { label: "Parallel step", min: 0, max: count }),
-    );
-    lanes.replaceChildren(
-      ...example().runs.map((run) => {
-        const cells = run.steps[0].symbols.map(() =>
-          element("span", { class: "decoding-cell" }, element("b", {}), element("i", {})),
-        );
-        const ticks = Array.from({ length: count }, (_, at) =>
-          element("i", { class: at < run.steps.length ? "decoding-tick" : "decoding-idle" }),
-        );
-        return element(
-          "section",
-          { class: "decoding-lane", "aria-label": run.name },
-          element(
-            "p",
-            { class: "decoding-name" },
-            element("span", {}, run.name),
-            element("span", { class: "decoding-verdict" }),
-          ),
-          element("div", { class: "decoding-text" }, ...cells),
-          element("div", { class: "decoding-time", "aria-hidden": "true" }, ...ticks),
-        );
-      }),
-    );
-    draw();
-  }
-
-  function drawLane(lane, run, step) {
-    const shown = after(run, step);
-    const over = step >= run.steps.length;
-    [...lane.querySelectorAll(".decoding-cell")].forEach((cell, at) => {
-      const symbol = shown.symbols[at];
-      const [letter, bar] = cell.children;
-      letter.textContent = visible(symbol);
-      bar.style.height = `${Math.round(100 * shown.probability[at])}%`;
-      cell.dataset.probability = shown.probability[at];
-      const fresh = shown.fresh.includes(at) && step <= run.steps.length;
-      cell.classList.toggle("decoding-fresh", fresh);
-      cell.classList.toggle("decoding-doubtful", shown.doubtful.includes(at));
-      cell.classList.toggle("decoding-space", symbol === " ");
-      cell.title = symbol ? `“${symbol}”: ${Math.round(100 * shown.probability[at])} %` : "";
-    });
-    [...lane.querySelectorAll(".decoding-time i")].forEach((tick, at) =>
-      tick.classList.toggle("decoding-past", at < Math.min(step, run.steps.length)),
-    );
-    const verdict = lane.querySelector(".decoding-verdict");
-    const steps = run.steps.length === 1 ? "1 step" : `${run.steps.length} steps`;
-    verdict.textContent = over ? `${run.right ? "✓ right" : "✗ wrong"}, ${steps}` : steps;
-    verdict.classList.toggle("decoding-right", over && run.right);
-    verdict.classList.toggle("decoding-wrong", over && !run.right);
-  }
-
-  function draw() {
-    const step = model.get("step");
-    [...lanes.children].forEach((lane, at) => {
-      const run = example().runs[at];
-      if (run) drawLane(lane, run, step);
-    });
-    back.disabled = step === 0;
-    forth.disabled = step === longest(example());
-    if (!model.get("playing")) said.textContent = describe(example(), step);
-  }
-
+// Plays while the state says so; gives what to do when that changes, and how to stop for good.
+function player(model, clock, pause) {
   let timer = null;
-  function playOrPause() {
-    const playing = model.get("playing");
-    play.textContent = playing ? "Pause" : "Play";
+  const tick = () => {
+    clock.goTo(model.get("step") + 1);
+    if (model.get("step") === clock.last()) store(model, "playing", false);
+  };
+  const update = () => {
     clearInterval(timer);
-    if (!playing) {
-      draw();
+    if (!model.get("playing")) {
+      pause();
       return;
     }
-    if (model.get("step") === longest(example())) goTo(0);
-    timer = setInterval(() => {
-      goTo(model.get("step") + 1);
-      if (model.get("step") === longest(example())) store(model, "playing", false);
-    }, MILLISECONDS_A_STEP);
-  }
-
-  lanes.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = {
-      " ": () => store(model, "playing", !model.get("playing")),
-      ArrowRight: () => move(1),
-      ArrowLeft: () => move(-1),
-      Home: () => move(-Infinity),
-      End: () => move(Infinity),
-    };
-    if (!(event.key in keys)) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
-
-  model.on("change:example", build);
-  model.on("change:step", draw);
-  model.on("change:playing", playOrPause);
-  build();
-  playOrPause();
-  return () => {
-    clearInterval(timer);
-    model.off("change:example", build);
-    model.off("change:step", draw);
-    model.off("change:playing", playOrPause);
+    if (model.get("step") === clock.last()) clock.goTo(0);
+    timer = setInterval(tick, MILLISECONDS_A_STEP);
   };
+  return { update, stop: () => clearInterval(timer) };
+}
+
+function render({ model, el }) {
+  const clock = clockOf(model);
+  const lanes = lanesView(clock);
+  const said = readout();
+  const play = button("Play", clock.turn);
+  play.classList.add("decoding-play");
+  const back = button("◀ Step", () => clock.move(-1));
+  const forth = button("Step ▶", () => clock.move(1));
+  const time = element("div", { class: "decoding-clock" });
+  const titles = model.get("examples").map(({ source }, index) => [index, source]);
+  const choice = titles.length > 1 ? [select(model, "example", { label: "Write", options: titles })] : [];
+  const tools = toolbar(...choice, play, back, forth, time);
+  el.append(element("div", { class: "decoding" }, tools, lanes.node, legend(), said));
+
+  const draw = () => {
+    const step = model.get("step");
+    lanes.draw(clock.example(), step);
+    back.disabled = step === 0;
+    forth.disabled = step === clock.last();
+    if (!model.get("playing")) said.textContent = describe(clock.example(), step);
+  };
+  const build = () => {
+    const max = clock.last();
+    if (model.get("step") > max) clock.goTo(max);
+    time.replaceChildren(slider(model, "step", { label: "Parallel step", min: 0, max }));
+    lanes.build(clock.example(), max);
+    draw();
+  };
+  const playing = player(model, clock, draw);
+  const stops = [
+    follow(model, "example", build),
+    follow(model, "step", draw),
+    follow(model, "playing", () => {
+      play.textContent = model.get("playing") ? "Pause" : "Play";
+      playing.update();
+    }),
+    playing.stop,
+  ];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };

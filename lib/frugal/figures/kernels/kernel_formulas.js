@@ -85,3 +85,7 @@ export function estimates(x, ys, omegas, map, counts) {
   }
   return found;
 }
+
+export function rootMeanSquare(values) {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+}

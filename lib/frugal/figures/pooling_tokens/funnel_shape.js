@@ -1,5 +1,6 @@
 // Build a funnel: layers in each block and in the decoder, every layer a bar as wide as its queries.
 import { button, element, quantity, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+import { follow, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
 import { funnelLayers, layerFlops } from "./token_cost_formulas.js";
 
 const REFERENCE = 12; // layers of the plain encoder that everything is compared with
@@ -8,94 +9,82 @@ const LEFT = 74;
 const RIGHT = 92;
 const TOP = 22;
 const MOST = 12;
+const BLOCKS = ["block_1", "block_2", "block_3", "block_4"];
 
-function text(x, y, words, attributes = {}) {
-  return shape("text", { x, y, class: "funnel-label", ...attributes }, words);
+const depth = (count) => (count === 1 ? "1 layer" : `${count} layers`);
+
+// Blocks up to the first empty one, and no more than the length can be halved.
+export function blocksOf(sizes, length) {
+  const chosen = [];
+  let tokens = length;
+  for (const size of sizes) {
+    if (size === 0 || (chosen.length > 0 && tokens < 2)) break;
+    if (chosen.length > 0) tokens = Math.ceil(tokens / 2);
+    chosen.push(size);
+  }
+  return chosen;
 }
 
-const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
-
-function render({ model, el }) {
-  const width = el.clientWidth && el.clientWidth < 520 ? 360 : 640;
+// Every layer of the funnel, and a plain layer's FLOPs to compare them with.
+function funnelOf(model) {
+  const length = model.get("length");
   const widths = { dModel: model.get("d_model"), dFf: model.get("d_ff") };
-  const names = ["block_1", "block_2", "block_3", "block_4"];
-  const picture = shape("svg", {
-    class: "funnel-chart",
-    role: "img",
-    "aria-label": "Layers of the funnel, the first at the bottom",
+  const sizes = blocksOf(BLOCKS.map((name) => model.get(name)), length);
+  return {
+    length,
+    layers: funnelLayers(length, sizes, model.get("decoder"), widths),
+    plain: layerFlops(length, length, widths),
+  };
+}
+
+// One layer: a bar for its queries, an outline for its keys where there are more, and two labels.
+function layerNodes({ block, queries, keys, flops }, y, first, { length, plain, width }) {
+  const full = width - LEFT - RIGHT;
+  const name = block === null ? "decoder" : `block ${block + 1}`;
+  const bar = (kind, tokens, attributes) => {
+    const size = (full * tokens) / length;
+    const place = { x: LEFT + full / 2 - size / 2, y: y + 1, height: ROW - 3, rx: 2 };
+    return shape("rect", { class: kind, width: Math.max(1.5, size), ...place, ...attributes });
+  };
+  const data = { "data-block": block ?? "decoder", "data-queries": queries, "data-keys": keys };
+  return [
+    ...(keys > queries ? [bar("funnel-keys", keys, {})] : []),
+    bar("funnel-layer", queries, data),
+    ...(first ? [text(LEFT - 8, y + ROW - 4, name, { anchor: "end" })] : []),
+    text(width - RIGHT + 8, y + ROW - 4, `${queries} · ${percent(flops / plain)}`),
+  ];
+}
+
+function drawFunnel(picture, width, { layers, length, plain }) {
+  const height = TOP + ROW * layers.length + 24;
+  const rows = layers.flatMap((layer, index) => {
+    const first = index === 0 || layers[index - 1].block !== layer.block;
+    const y = TOP + ROW * (layers.length - 1 - index);
+    return layerNodes(layer, y, first, { length, plain, width });
   });
-  const said = readout();
+  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  picture.replaceChildren(
+    text(width - 2, 13, "tokens · FLOPs", { anchor: "end" }),
+    ...rows,
+    text((LEFT + width - RIGHT) / 2, height - 6, "outline: keys of a layer at a border", {
+      anchor: "middle",
+    }),
+  );
+}
 
-  // Blocks up to the first empty one, and no more than the length can be halved.
-  function blocks() {
-    const chosen = [];
-    let tokens = model.get("length");
-    for (const name of names) {
-      if (model.get(name) === 0 || (chosen.length > 0 && tokens < 2)) break;
-      if (chosen.length > 0) tokens = Math.ceil(tokens / 2);
-      chosen.push(model.get(name));
-    }
-    return chosen;
-  }
+function sentence({ layers, plain }) {
+  const total = sum(layers.map((layer) => layer.flops));
+  const last = layers.at(-1).queries;
+  return (
+    `${layers.length} layers give ${last} ${last === 1 ? "vector" : "vectors"} for ` +
+    `${quantity(total, "FLOP")}: ${percent(total / (REFERENCE * plain))} of ` +
+    `${REFERENCE} plain layers. A plain encoder would have ` +
+    `${(total / plain).toFixed(1)} layers for that.`
+  );
+}
 
-  function draw() {
-    const length = model.get("length");
-    const sizes = blocks();
-    const decoder = model.get("decoder");
-    const layers = funnelLayers(length, sizes, decoder, widths);
-    const plain = layerFlops(length, length, widths);
-    const height = TOP + ROW * layers.length + 24;
-    const full = width - LEFT - RIGHT;
-    const middle = LEFT + full / 2;
-    const rows = layers.flatMap(({ block, queries, keys, flops }, index) => {
-      const y = TOP + ROW * (layers.length - 1 - index);
-      const size = (full * queries) / length;
-      const seen = (full * keys) / length;
-      const first = index === 0 || layers[index - 1].block !== block;
-      const name = block === null ? "decoder" : `block ${block + 1}`;
-      return [
-        keys > queries
-          ? shape("rect", {
-              class: "funnel-keys",
-              x: middle - seen / 2,
-              y: y + 1,
-              width: seen,
-              height: ROW - 3,
-              rx: 2,
-            })
-          : null,
-        shape("rect", {
-          class: "funnel-layer",
-          "data-block": block === null ? "decoder" : block,
-          "data-queries": queries,
-          "data-keys": keys,
-          x: middle - size / 2,
-          y: y + 1,
-          width: Math.max(1.5, size),
-          height: ROW - 3,
-          rx: 2,
-        }),
-        first ? text(LEFT - 8, y + ROW - 4, name, { "text-anchor": "end" }) : null,
-        text(width - RIGHT + 8, y + ROW - 4, `${queries} · ${percent(flops / plain)}`),
-      ].filter(Boolean);
-    });
-    picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    picture.replaceChildren(
-      text(width - 2, 13, "tokens · FLOPs", { "text-anchor": "end" }),
-      ...rows,
-      text(middle, height - 6, "outline: keys of a layer at a border", { "text-anchor": "middle" }),
-    );
-    const total = layers.reduce((sum, layer) => sum + layer.flops, 0);
-    const last = layers[layers.length - 1].queries;
-    said.textContent =
-      `${layers.length} layers give ${last} ${last === 1 ? "vector" : "vectors"} for ` +
-      `${quantity(total, "FLOP")}: ${percent(total / (REFERENCE * plain))} of ` +
-      `${REFERENCE} plain layers. A plain encoder would have ` +
-      `${(total / plain).toFixed(1)} layers for that.`;
-  }
-
-  const depth = (count) => (count === 1 ? "1 layer" : `${count} layers`);
-  const sliders = names.map((name, index) =>
+function controls(model) {
+  const sliders = BLOCKS.map((name, index) =>
     slider(model, name, {
       label: `Block ${index + 1}`,
       min: index === 0 ? 1 : 0,
@@ -103,13 +92,13 @@ function render({ model, el }) {
       format: (count) => (count === 0 ? "none" : depth(count)),
     }),
   );
-  const presets = model.get("presets").map(({ label, blocks: sizes, decoder }) =>
+  const presets = model.get("presets").map(({ label, blocks, decoder }) =>
     button(label, () => {
-      names.forEach((name, index) => store(model, name, sizes[index] ?? 0));
+      BLOCKS.forEach((name, index) => store(model, name, blocks[index] ?? 0));
       store(model, "decoder", decoder);
     }),
   );
-  const controls = [
+  return [
     toolbar(...presets),
     toolbar(...sliders),
     toolbar(
@@ -117,11 +106,21 @@ function render({ model, el }) {
       slider(model, "length", { label: "Tokens", min: 16, max: 1024, step: 16 }),
     ),
   ];
-  el.append(element("div", { class: "funnel-shape" }, ...controls, picture, said));
-  const watched = [...names, "decoder", "length"].map((name) => `change:${name}`).join(" ");
-  model.on(watched, draw);
-  draw();
-  return () => model.off(watched, draw);
+}
+
+function render({ model, el }) {
+  const width = widthOf(el, 360);
+  const picture = svg(width, TOP, {
+    class: "funnel-chart",
+    "aria-label": "Layers of the funnel, the first at the bottom",
+  });
+  const said = readout();
+  el.append(element("div", { class: "funnel-shape" }, ...controls(model), picture, said));
+  return follow(model, [...BLOCKS, "decoder", "length"], () => {
+    const funnel = funnelOf(model);
+    drawFunnel(picture, width, funnel);
+    said.textContent = sentence(funnel);
+  });
 }
 
 export default { render };

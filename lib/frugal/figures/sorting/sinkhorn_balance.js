@@ -1,117 +1,115 @@
 // A square of scores on its way to a soft permutation: iterations, temperature and noise move it.
 import { button, element, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
+import { follow, mean, percent, svg, text } from "../../show/drawing.js";
 import { columnSums, rowSums, sinkhorn } from "./sinkhorn_formulas.js";
 
 const LEFT = 54;
 const TOP = 40;
 const CELL = 38;
-
-function text(x, y, words, attributes = {}) {
-  return shape("text", { x, y, "text-anchor": "middle", class: "balance-label", ...attributes }, words);
-}
+const GAP = [16, 14]; // from the square to the sums of its rows, and of its columns
+const BAR = [96, 56]; // the longest bar of a row, and of a column
+const MOST = 1.6; // the sum at which a bar has that length
 
 const two = (value) => value.toFixed(2);
-const range = (sums) => {
-  const low = two(Math.min(...sums));
-  const high = two(Math.max(...sums));
-  return low === high ? low : `${low} to ${high}`;
-};
+const middle = (index) => (index + 0.5) * CELL;
 
-function render({ model, el }) {
+// The matrix for the state, its sums, and in words how far it is.
+export function balanced(model) {
   const scores = model.get("scores");
-  const n = scores.length;
+  const nothing = scores.map((row) => row.map(() => 0));
+  const noise = model.get("noise") ? model.get("noises")[model.get("draw")] : nothing;
+  const matrix = sinkhorn(scores, noise, model.get("temperature"), model.get("steps"));
+  const found = { matrix, rows: rowSums(matrix), columns: columnSums(matrix) };
+  return { ...found, sentence: sentence(found, model.get("steps")) };
+}
+
+function sentence({ matrix, rows, columns }, steps) {
+  const range = (sums) => {
+    const [low, high] = [two(Math.min(...sums)), two(Math.max(...sums))];
+    return low === high ? low : `${low} to ${high}`;
+  };
+  const best = matrix.map((row) => row.indexOf(Math.max(...row)));
+  const share = mean(matrix.map((row, i) => row[best[i]] / rows[i]));
+  return (
+    `After ${steps / 2} iterations rows sum to ${range(rows)} and columns to ${range(columns)}. ` +
+    `The largest entry holds ${percent(share, 0)} of its row on average, and ` +
+    `${new Set(best).size} of ${matrix.length} blocks are some row's first choice.`
+  );
+}
+
+function cells(row, i) {
+  const y = TOP + i * CELL;
+  const square = (value, j) =>
+    shape("rect", {
+      class: "balance-cell",
+      "data-value": value,
+      x: LEFT + j * CELL + 1,
+      y: y + 1,
+      width: CELL - 2,
+      height: CELL - 2,
+      style: `fill-opacity: ${Math.min(1, value)}`,
+    });
+  const number = (value, j) =>
+    text(LEFT + middle(j), TOP + middle(i) + 4, value < 0.005 ? "" : two(value), {
+      anchor: "middle",
+      class: value > 0.55 ? "balance-number balance-on" : "balance-number",
+    });
+  return [...row.map(square), ...row.map(number)];
+}
+
+// The sums of the rows, on the right, and of the columns, below: bars, numbers, and where 1 would be.
+function sums(rows, columns, side) {
+  const [right, bottom] = [LEFT + side + GAP[0], TOP + side + GAP[1]];
+  const [width, height] = BAR.map((most) => (sum) => (most / MOST) * Math.min(MOST, sum));
+  const bar = (x, y, across, down) =>
+    shape("rect", { class: "balance-bar", x, y, width: across, height: down });
+  return [
+    ...rows.flatMap((sum, i) => [
+      bar(right, TOP + i * CELL + 8, width(sum), CELL - 16),
+      text(right + 4, TOP + middle(i) + 4, two(sum), { class: "balance-sum balance-row-sum" }),
+    ]),
+    ...columns.flatMap((sum, j) => [
+      bar(LEFT + j * CELL + 8, bottom, CELL - 16, height(sum)),
+      text(LEFT + middle(j), bottom + 14, two(sum), {
+        anchor: "middle",
+        class: "balance-sum balance-column-sum",
+      }),
+    ]),
+    shape("path", { class: "balance-one", d: `M${right + width(1)} ${TOP}V${TOP + side}` }),
+    shape("path", { class: "balance-one", d: `M${LEFT} ${bottom + height(1)}H${LEFT + side}` }),
+    text(right + BAR[0] / 2, 32, "row sums", { anchor: "middle" }),
+    text(right + BAR[0] / 2, bottom + 30, "column sums", { anchor: "middle" }),
+  ];
+}
+
+function stage(n) {
   const side = n * CELL;
-  const bars = 96;
-  const picture = shape("svg", {
-    viewBox: `0 0 ${LEFT + side + 16 + bars + 8} ${TOP + side + 14 + 64}`,
+  const numbers = Array.from({ length: n }, (_, index) => index + 1);
+  const picture = svg(LEFT + side + GAP[0] + BAR[0] + 8, TOP + side + GAP[1] + BAR[1] + 8, {
     class: "balance-chart",
-    role: "img",
     "aria-label": "A matrix of shares, the sums of its rows on the right and of its columns below",
   });
+  const axes = [
+    text(LEFT + side / 2, 14, "fetched from block", { anchor: "middle" }),
+    ...numbers.map((number, j) => text(LEFT + middle(j), 32, number, { anchor: "middle" })),
+    ...numbers.map((number, i) =>
+      text(LEFT - 14, TOP + middle(i) + 4, number, { anchor: "middle" }),
+    ),
+    text(0, 0, "for query block", {
+      anchor: "middle",
+      transform: `translate(14 ${TOP + side / 2}) rotate(-90)`,
+    }),
+  ];
   const said = readout();
-  const nothing = scores.map((row) => row.map(() => 0));
+  const show = ({ matrix, rows, columns, sentence: words }) => {
+    picture.replaceChildren(...axes, ...matrix.flatMap(cells), ...sums(rows, columns, side));
+    said.textContent = words;
+  };
+  return { picture, said, show };
+}
 
-  function draw() {
-    const temperature = model.get("temperature");
-    const steps = model.get("steps");
-    const noise = model.get("noise") ? model.get("noises")[model.get("draw")] : nothing;
-    const matrix = sinkhorn(scores, noise, temperature, steps);
-    const rows = rowSums(matrix);
-    const columns = columnSums(matrix);
-    const width = (sum) => (bars / 1.6) * Math.min(1.6, sum);
-    const height = (sum) => (56 / 1.6) * Math.min(1.6, sum);
-    const right = LEFT + side + 16;
-    const bottom = TOP + side + 14;
-    picture.replaceChildren(
-      text(LEFT + side / 2, 14, "fetched from block"),
-      ...matrix.map((_, j) => text(LEFT + (j + 0.5) * CELL, 32, String(j + 1))),
-      ...matrix.flatMap((row, i) => [
-        text(LEFT - 14, TOP + (i + 0.5) * CELL + 4, String(i + 1)),
-        ...row.map((value, j) =>
-          shape("rect", {
-            class: "balance-cell",
-            "data-value": value,
-            x: LEFT + j * CELL + 1,
-            y: TOP + i * CELL + 1,
-            width: CELL - 2,
-            height: CELL - 2,
-            style: `fill-opacity: ${Math.min(1, value)}`,
-          }),
-        ),
-        ...row.map((value, j) =>
-          text(LEFT + (j + 0.5) * CELL, TOP + (i + 0.5) * CELL + 4, value < 0.005 ? "" : two(value), {
-            class: value > 0.55 ? "balance-number balance-on" : "balance-number",
-          }),
-        ),
-        shape("rect", {
-          class: "balance-bar",
-          x: right,
-          y: TOP + i * CELL + 8,
-          width: width(rows[i]),
-          height: CELL - 16,
-        }),
-        text(right + 4, TOP + (i + 0.5) * CELL + 4, two(rows[i]), {
-          class: "balance-sum balance-row-sum",
-          "text-anchor": "start",
-        }),
-      ]),
-      ...columns.flatMap((sum, j) => [
-        shape("rect", {
-          class: "balance-bar",
-          x: LEFT + j * CELL + 8,
-          y: bottom,
-          width: CELL - 16,
-          height: height(sum),
-        }),
-        text(LEFT + (j + 0.5) * CELL, bottom + 14, two(sum), { class: "balance-sum balance-column-sum" }),
-      ]),
-      shape("path", { class: "balance-one", d: `M${right + width(1)} ${TOP}V${TOP + side}` }),
-      shape("path", { class: "balance-one", d: `M${LEFT} ${bottom + height(1)}H${LEFT + side}` }),
-      text(right + bars / 2, 32, "row sums"),
-      shape(
-        "text",
-        {
-          class: "balance-label",
-          transform: `translate(14 ${TOP + side / 2}) rotate(-90)`,
-          "text-anchor": "middle",
-        },
-        "for query block",
-      ),
-      text(right + bars / 2, bottom + 30, "column sums"),
-    );
-    const best = matrix.map((row) => row.indexOf(Math.max(...row)));
-    const share = matrix.reduce((sum, row, i) => sum + row[best[i]] / rows[i], 0) / n;
-    const fetched = new Set(best).size;
-    said.textContent =
-      `After ${steps / 2} iterations rows sum to ${range(rows)} and columns to ${range(columns)}. ` +
-      `The largest entry holds ${Math.round(100 * share)} % of its row on average, and ` +
-      `${fetched} of ${n} blocks are some row's first choice.`;
-  }
-
-  const names = "change:temperature change:steps change:noise change:draw";
-  model.on(names, draw);
-  draw();
-  const controls = toolbar(
+function controls(model) {
+  return toolbar(
     slider(model, "steps", {
       label: "Iterations",
       min: 0,
@@ -137,8 +135,12 @@ function render({ model, el }) {
       store(model, "draw", (model.get("draw") + 1) % model.get("noises").length);
     }),
   );
-  el.append(element("div", { class: "balance-figure" }, controls, picture, said));
-  return () => model.off(names, draw);
+}
+
+function render({ model, el }) {
+  const { picture, said, show } = stage(model.get("scores").length);
+  el.append(element("div", { class: "balance-figure" }, controls(model), picture, said));
+  return follow(model, "temperature steps noise draw", () => show(balanced(model)));
 }
 
 export default { render };

@@ -1,4 +1,5 @@
 // Attention weights as numbers and words: no page, no drawing. Node imports this file in tests.
+import { percent } from "../../show/drawing.js";
 
 export const KINDS = {
   encoder: { label: "encoder", asks: "input", asked: "input" },
@@ -54,10 +55,9 @@ export function ranked(weights) {
   return Array.from(weights.keys()).sort((a, b) => weights[b] - weights[a] || a - b);
 }
 
-export function percent(weight) {
-  const value = weight * 100;
-  if (value === 0) return "0 %";
-  return value < 0.5 ? "<1 %" : `${Math.round(value)} %`;
+// A weight in whole percent; one that is not zero is not said to be.
+export function weightInWords(weight) {
+  return weight > 0 && weight < 0.005 ? "<1 %" : percent(weight, 0);
 }
 
 // Blanks that a reader could not see.
@@ -80,7 +80,7 @@ export function describe(map, kind, layer, head, query) {
   const named = order.slice(0, 3).filter((key, place) => place === 0 || weights[key] >= 0.05);
   const parts = named.map((key, place) => {
     const where = place === 0 ? ` (token ${key + 1} of the ${asked})` : ` (${key + 1})`;
-    return `${percent(weights[key])} to ‘${visible(map.keys[key])}’${where}`;
+    return `${weightInWords(weights[key])} to ‘${visible(map.keys[key])}’${where}`;
   });
   const gives =
     parts.length > 1 ? `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}` : parts[0];

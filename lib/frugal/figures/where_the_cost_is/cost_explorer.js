@@ -1,16 +1,10 @@
 // The cost explorer: sizes on sliders; shares of FLOPs, bytes held and a roofline follow.
-import { element, quantity, readout, segmented, shape, store, toolbar } from "../../show/controls.js";
-import { LENGTHS, colorOf, drawMemory, drawRoofline, drawShares, lengthAt } from "./cost_charts.js";
-import {
-  crossoverLength,
-  flops,
-  layerSeconds,
-  memory,
-  operations,
-  peak,
-  ridge,
-  rooflineSeconds,
-} from "./cost_formulas.js";
+import { element, quantity, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
+import { follow, read, svg } from "../../show/drawing.js";
+import { LENGTHS, colorOf, drawMemory, drawShares, lengthAt } from "./cost_charts.js";
+import { crossoverLength, flops, operations, peak, rooflineSeconds } from "./cost_formulas.js";
+import { boundBy, duration, hangers, linesOfMemory, sentences } from "./cost_words.js";
+import { drawRoofline } from "./roofline.js";
 
 const MODES = [
   ["forward", "forward pass"],
@@ -52,105 +46,29 @@ function nearest(steps, value) {
 // A slider over a list of sizes. A size that is not in the list (set from Python) keeps its value
 // until the reader moves the slider.
 function stepped(model, name, label, format = String) {
-  const id = `cost-${name}-${Math.random().toString(36).slice(2)}`;
-  const input = element("input", {
-    type: "range",
-    id,
-    min: 0,
-    max: STEPS[name].length - 1,
-    step: 1,
-  });
+  const id = uniqueId(name);
+  const most = STEPS[name].length - 1;
+  const input = element("input", { type: "range", id, min: 0, max: most, step: 1 });
   const shown = element("output", { for: id });
-  const show = () => {
+  input.addEventListener("input", () => store(model, name, STEPS[name][input.value]));
+  const stop = follow(model, name, () => {
     input.value = nearest(STEPS[name], model.get(name));
     shown.textContent = format(model.get(name));
     input.setAttribute("aria-valuetext", shown.textContent);
-  };
-  input.addEventListener("input", () => store(model, name, STEPS[name][input.value]));
-  model.on(`change:${name}`, show);
-  show();
-  return {
-    node: element(
-      "div",
-      { class: "frugal-control frugal-slider cost-slider" },
-      element("label", { for: id }, label),
-      input,
-      shown,
-    ),
-    stop: () => model.off(`change:${name}`, show),
-  };
-}
-
-export function duration(seconds) {
-  if (seconds < 1e-6) return `${(seconds * 1e9).toPrecision(3)} ns`;
-  if (seconds < 1e-3) return `${(seconds * 1e6).toPrecision(3)} µs`;
-  if (seconds < 1) return `${(seconds * 1e3).toPrecision(3)} ms`;
-  if (seconds < 120) return `${seconds.toPrecision(3)} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172800
-    ? `${Math.round(seconds / 3600)} h`
-    : `${Math.round(seconds / 86400).toLocaleString("en")} days`;
+  });
+  const node = element(
+    "div",
+    { class: "frugal-control frugal-slider cost-slider" },
+    element("label", { for: id }, label),
+    input,
+    shown,
+  );
+  return { node, stop };
 }
 
 export function shapeOf(model) {
-  const names = ["length", "d_model", "n_heads", "n_layers", "batch", "bytes_per_number"];
-  const shape = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  const shape = read(model, "length d_model n_heads n_layers batch bytes_per_number");
   return { ...shape, d_ff: Math.round(model.get("ff_ratio") * shape.d_model) };
-}
-
-function linesOfMemory(sizes, mode) {
-  const bytes = memory(sizes, mode);
-  const lines = [
-    ["scores, naive", bytes.naive_scores, "var(--frugal-accent-2)"],
-    ["scores, fused", bytes.fused_scores, "var(--frugal-accent-4)"],
-    [
-      mode === "training" ? "parameters + Adam" : "parameters",
-      bytes.parameters,
-      "var(--frugal-accent-6)",
-    ],
-  ];
-  if (mode === "decoding") lines.push(["KV cache", bytes.cache, "var(--frugal-accent-5)"]);
-  return lines;
-}
-
-// Steps for the roofline. Scores and weighted sum have the same counts in every shape: one point.
-function hangers(steps, machine, bytes) {
-  return steps
-    .filter(({ name }) => name !== "weighted sum")
-    .map((step) => {
-      const least = duration(rooflineSeconds(step, machine, bytes));
-      const both = step.name === "scores";
-      return {
-        ...step,
-        label: both ? "scores, weighted sum" : step.name,
-        words: both ? `${least} each` : least,
-      };
-    });
-}
-
-function boundBy(step, machine, bytes) {
-  return step.intensity < ridge(machine, bytes) ? "memory" : "arithmetic";
-}
-
-function sentences(sizes, mode, machine) {
-  const share = flops(sizes, mode).attention_share;
-  const half = crossoverLength(sizes.d_model, sizes.d_ff);
-  const bytes = sizes.bytes_per_number;
-  const waiting = operations(sizes, mode).filter(
-    (step) => boundBy(step, machine, bytes) === "memory",
-  );
-  const names = waiting.map(({ name }) => name);
-  const listed =
-    names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
-  const who = names.length === 6 ? "every step" : (listed ?? "no step");
-  const waits = `${who} ${names.length > 1 && names.length < 6 ? "wait" : "waits"}`;
-  const [separate, fused] = [false, true].map((whole) => layerSeconds(sizes, machine, mode, whole));
-  return (
-    `At N = ${sizes.length.toLocaleString("en")} scores and weighted sum take ${(share * 100).toFixed(share > 0.0995 ? 0 : 1)} % ` +
-    `of the FLOPs; they take half at N = ${half.toLocaleString("en")}, which is 2d + d_ff. ` +
-    `On ${machine.name}: ${waits} for memory; a layer takes at least ${duration(separate)}, ` +
-    `or ${duration(fused)} with attention fused.`
-  );
 }
 
 function tableRow(step, machine, bytes) {
@@ -177,10 +95,25 @@ function tableRow(step, machine, bytes) {
   );
 }
 
-function render({ model, el }) {
-  const machines = model.get("machines");
+function tableOf() {
+  const body = element("tbody");
+  const columns = ["step", "FLOPs", "moves", "FLOP/B", "limited by", "at least"];
+  const heads = columns.map((name) => element("th", { scope: "col" }, name));
+  const head = element("thead", {}, element("tr", {}, ...heads));
+  return { body, node: element("table", { class: "cost-table" }, head, body) };
+}
+
+// A chart under a title whose second half is set softer.
+function chartView(name) {
+  const picture = svg(0, 0, { class: `cost-chart cost-${name}`, viewBox: null });
+  const title = element("p", { class: "cost-title" });
+  const entitle = (first, second) => title.replaceChildren(`${first} `, element("span", {}, second));
+  return { picture, title, entitle };
+}
+
+function slidersOf(model) {
   const count = (value) => value.toLocaleString("en");
-  const sliders = [
+  return [
     stepped(model, "length", "tokens N", count),
     stepped(model, "d_model", "width d", count),
     stepped(model, "ff_ratio", "d_ff / d", (value) => `${value}×`),
@@ -188,21 +121,16 @@ function render({ model, el }) {
     stepped(model, "n_heads", "heads"),
     stepped(model, "batch", "batch"),
   ];
-  const chart = (name) => shape("svg", { class: `cost-chart cost-${name}`, role: "img" });
-  const [shares, held, roofline] = ["shares", "memory", "roofline"].map(chart);
-  const title = (text = "") => element("p", { class: "cost-title" }, text);
-  const [sharesTitle, heldTitle, rooflineTitle] = [title(), title(), title()];
+}
+
+// The parts of the figure and where they stand.
+function stage(model) {
+  const [shares, held, roofline] = ["shares", "memory", "roofline"].map(chartView);
   const said = readout();
   const source = element("p", { class: "cost-note" });
-  const body = element("tbody");
-  const columns = ["step", "FLOPs", "moves", "FLOP/B", "limited by", "at least"];
-  const heads = columns.map((name) => element("th", { scope: "col" }, name));
-  const table = element(
-    "table",
-    { class: "cost-table" },
-    element("thead", {}, element("tr", {}, ...heads)),
-    body,
-  );
+  const table = tableOf();
+  const sliders = slidersOf(model);
+  const machines = model.get("machines").map(({ name }, index) => [index, name]);
   const root = element(
     "div",
     { class: "cost" },
@@ -215,102 +143,98 @@ function render({ model, el }) {
     element(
       "div",
       { class: "cost-pair" },
-      element("div", {}, sharesTitle, shares),
-      element("div", {}, heldTitle, held),
+      ...[shares, held].map(({ title, picture }) => element("div", {}, title, picture)),
     ),
-    toolbar(
-      segmented(model, "machine", {
-        label: "Machine",
-        options: machines.map(({ name }, index) => [index, name]),
-      }),
-    ),
-    rooflineTitle,
-    roofline,
-    table,
+    toolbar(segmented(model, "machine", { label: "Machine", options: machines })),
+    roofline.title,
+    roofline.picture,
+    table.node,
     source,
   );
-  el.append(root);
+  const stop = () => sliders.forEach((one) => one.stop());
+  return { root, shares, held, roofline, said, source, body: table.body, stop };
+}
 
-  function draw() {
-    const sizes = shapeOf(model);
-    const mode = model.get("mode");
-    const bytes = sizes.bytes_per_number;
-    const machine = machines[model.get("machine")];
-    const width = Math.floor(shares.parentElement.clientWidth);
-    const total = flops(sizes, mode).total;
-    sharesTitle.replaceChildren(
-      "Where the FLOPs go ",
-      element("span", {}, `${quantity(total, "FLOP")} in all`),
-    );
-    drawShares(shares, {
-      width,
-      at: (length) => flops({ ...sizes, length }, mode),
-      length: sizes.length,
-      crossover: crossoverLength(sizes.d_model, sizes.d_ff),
-    });
-    heldTitle.replaceChildren(
-      "Bytes held ",
-      element(
-        "span",
-        {},
-        mode === "training" ? "scores of all layers" : "scores of one layer at a time",
-      ),
-    );
-    drawMemory(held, {
-      width,
-      at: (length) => linesOfMemory({ ...sizes, length }, mode),
-      length: sizes.length,
-      capacity: machine.capacity,
-    });
+// Both charts over N.
+function drawOverLength({ shares, held }, sizes, mode, machine) {
+  const width = Math.floor(shares.picture.parentElement.clientWidth);
+  const { length } = sizes;
+  shares.entitle("Where the FLOPs go", `${quantity(flops(sizes, mode).total, "FLOP")} in all`);
+  drawShares(shares.picture, {
+    width,
+    at: (other) => flops({ ...sizes, length: other }, mode),
+    length,
+    crossover: crossoverLength(sizes.d_model, sizes.d_ff),
+  });
+  const training = mode === "training";
+  held.entitle("Bytes held", training ? "scores of all layers" : "scores of one layer at a time");
+  const lines = linesOfMemory(sizes, mode);
+  drawMemory(held.picture, {
+    width,
+    at: (other) => linesOfMemory({ ...sizes, length: other }, mode),
+    length,
+    capacity: machine.capacity,
+  });
+  const inWords = lines.map(([name, value]) => `${name} ${quantity(value, "B")}`);
+  held.picture.setAttribute("aria-label", `Bytes held at this N: ${inWords.join(", ")}`);
+}
 
-    rooflineTitle.replaceChildren(
-      `One layer on ${machine.name} `,
-      element("span", {}, "each step at its place under the roof"),
-    );
-    const steps = operations(sizes, mode);
-    drawRoofline(roofline, {
-      width: Math.floor(root.clientWidth),
-      steps: hangers(steps, machine, bytes),
-      peak: peak(machine, bytes),
-      bandwidth: machine.bandwidth,
-    });
-    body.replaceChildren(...steps.map((step) => tableRow(step, machine, bytes)));
-    source.textContent =
-      `${quantity(peak(machine, bytes), "FLOP/s")} and ${quantity(machine.bandwidth, "B/s")} (${machine.source}). ` +
-      "Bytes are the least possible: each operand read once, each result written once.";
-    const sentence = sentences(sizes, mode, machine);
-    said.textContent = sentence;
-    shares.setAttribute("aria-label", sentence.split(". ")[0]);
-    const inWords = linesOfMemory(sizes, mode).map(
-      ([name, value]) => `${name} ${quantity(value, "B")}`,
-    );
-    held.setAttribute("aria-label", `Bytes held at this N: ${inWords.join(", ")}`);
-    roofline.setAttribute(
-      "aria-label",
-      `Roofline of ${machine.name}; the table below lists every step`,
-    );
-  }
+function drawMachine({ root, roofline, body, source }, sizes, mode, machine) {
+  const bytes = sizes.bytes_per_number;
+  const steps = operations(sizes, mode);
+  const most = peak(machine, bytes);
+  roofline.entitle(`One layer on ${machine.name}`, "each step at its place under the roof");
+  drawRoofline(roofline.picture, {
+    width: Math.floor(root.clientWidth),
+    steps: hangers(steps, machine, bytes),
+    peak: most,
+    bandwidth: machine.bandwidth,
+  });
+  roofline.picture.setAttribute(
+    "aria-label",
+    `Roofline of ${machine.name}; the table below lists every step`,
+  );
+  body.replaceChildren(...steps.map((step) => tableRow(step, machine, bytes)));
+  source.textContent =
+    `${quantity(most, "FLOP/s")} and ${quantity(machine.bandwidth, "B/s")} (${machine.source}). ` +
+    "Bytes are the least possible: each operand read once, each result written once.";
+}
 
-  // The two charts over N are handles for it as well; the slider is the keyboard's way.
+// The two charts over N are handles for it as well; the slider is the keyboard's way.
+function dragLength(model, picture, isMemory) {
   const drag = (event) => {
     if (event.type === "pointermove" && !(event.buttons & 1)) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    const length = lengthAt(event.clientX - box.left, box.width, event.currentTarget === held);
+    const box = picture.getBoundingClientRect();
+    const length = lengthAt(event.clientX - box.left, box.width, isMemory);
     const step = STEPS.length[nearest(STEPS.length, length)];
     if (step !== model.get("length")) store(model, "length", step);
   };
-  for (const svg of [shares, held]) {
-    svg.addEventListener("pointerdown", drag);
-    svg.addEventListener("pointermove", drag);
-  }
-  const names = [...Object.keys(STEPS), "mode", "bytes_per_number", "machine"];
-  for (const name of names) model.on(`change:${name}`, draw);
-  const observer = new ResizeObserver(draw); // draws at once, and when the width changes
-  observer.observe(root);
+  picture.addEventListener("pointerdown", drag);
+  picture.addEventListener("pointermove", drag);
+}
+
+function render({ model, el }) {
+  const scene = stage(model);
+  el.append(scene.root);
+  const draw = () => {
+    const sizes = shapeOf(model);
+    const mode = model.get("mode");
+    const machine = model.get("machines")[model.get("machine")];
+    drawOverLength(scene, sizes, mode, machine);
+    drawMachine(scene, sizes, mode, machine);
+    const words = sentences(sizes, mode, machine);
+    scene.said.textContent = words;
+    scene.shares.picture.setAttribute("aria-label", words.split(". ")[0]);
+  };
+  dragLength(model, scene.shares.picture, false);
+  dragLength(model, scene.held.picture, true);
+  const resized = new ResizeObserver(draw);
+  resized.observe(scene.root);
+  const stop = follow(model, [...Object.keys(STEPS), "mode", "bytes_per_number", "machine"], draw);
   return () => {
-    observer.disconnect();
-    for (const name of names) model.off(`change:${name}`, draw);
-    for (const { stop } of sliders) stop();
+    resized.disconnect();
+    stop();
+    scene.stop();
   };
 }
 
