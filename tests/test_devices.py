@@ -40,6 +40,8 @@ from frugal.attention import (
 )
 from frugal.attention.kernels import features as kernel_features
 from frugal.attention.kernels import gate as kernel_gate
+from frugal.attention.kernels import naive as kernel_naive
+from frugal.attention.kernels import redrawing as kernel_redrawing
 from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.lsh import hash as lsh_hash
 from frugal.attention.lsh import rounds as lsh_rounds
@@ -282,6 +284,10 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     )(heads(), heads(), heads(), padding=real()),
     kernel_gate.RandomFeatureAttention: lambda: built(kernel_gate.RandomFeatureAttention, 3, 4, 6)(
         heads(), heads(), heads(), padding=real(), causal=True
+    ),
+    kernel_gate.GatedFeatures: lambda: built(kernel_gate.GatedFeatures, 3, 4, 6)(heads()),
+    kernel_naive.linear_attention: lambda: kernel_naive.linear_attention(
+        heads().exp(), heads().exp(), heads(), causal=True, padding=real()
     ),
     kernel_scan.CausalScan: lambda: kernel_scan.CausalScan.apply(
         heads().exp(), heads().exp(), heads(), -heads()[..., 0].exp(), None
@@ -542,7 +548,10 @@ NO_CASE = {
     fewer_tokens.perceiver_flops,
     # The parts of the causal scan, and records and checks of linear attention and Linformer.
     kernel_features.Prepared,
+    kernel_features.Prepares,
     kernel_features.RandomVectors,
+    kernel_redrawing.Redrawn,
+    kernel_redrawing.in_backward_pass,
     kernel_features.waves,
     kernel_features.angles,
     kernel_features.check_floor,
