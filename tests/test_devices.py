@@ -54,9 +54,9 @@ from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
 from frugal.decoding import distillation
 from frugal.decoding import parallel as nonautoregressive
-from frugal.depth import reversible
+from frugal.depth import replay, reversible
 from frugal.feedforward import dense
-from frugal.mixing import convolution, fourier, synthesizer
+from frugal.mixing import convolution, fourier, mixer, synthesizer
 from frugal.tasks import drawer, retriever
 from frugal.tokens import (
     byte_pairs,
@@ -546,6 +546,13 @@ NO_CASE = {
     fewer_tokens.funnel_flops,
     fewer_tokens.PerceiverCost,
     fewer_tokens.perceiver_flops,
+    # How a reversible stack comes by what it did not keep.
+    replay.Turn,
+    replay.Replay,
+    replay.Surroundings,
+    # What a mixer states of itself.
+    mixer.Mixer,
+    mixer.check_mixer,
     # The parts of the causal scan, and records and checks of linear attention and Linformer.
     kernel_features.Prepared,
     kernel_features.Prepares,
@@ -573,6 +580,7 @@ NO_CASE = {
     recording.Recorded,
     checks.at_least,
     checks.within,
+    checks.refuse,
     model.TransformerConfig,
     model.LayerCache,
     positions.check_fits,

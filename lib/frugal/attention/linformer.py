@@ -137,6 +137,7 @@ class LinformerSelfAttention(MultiHeadAttention):
     """
 
     causal = False
+    takes_padding = True
 
     def __init__(
         self,
