@@ -73,15 +73,13 @@ def decoding() -> DecodingPlayer:
 def dropping_tokens() -> TokenPruning:
     torch.manual_seed(0)
     sizes = {"d_model": 16, "n_heads": 2, "n_layers": 3, "d_ff": 24, "positions": "rope"}
-    config = TransformerConfig(
-        len(journeys.VOCABULARY), make_stack=WordVectorElimination, **sizes
-    )
+    config = TransformerConfig(len(journeys.VOCABULARY), make_stack=WordVectorElimination, **sizes)
     stories = journeys.draw(2, seed=5, sentences=(3, 4))
     return TokenPruning(
         {"plain": (Encoder(config).eval(), nn.Linear(16, 8))},
         vocabulary=journeys.VOCABULARY,
         classes=journeys.PLACES,
-        examples=[PruningExample(text=text, answer=place, label=text[:9]) for text, place in stories],
+        examples=[PruningExample(text=one, answer=place, label=one[:9]) for one, place in stories],
         presets={"few": (9, 5, 3), "all": (40, 40, 40)},
         question="Where is Anna?",
     )

@@ -8,7 +8,8 @@ import pytest
 LIBRARY = Path(__file__).parents[2] / "lib" / "frugal"
 SCRIPTS = sorted(LIBRARY.rglob("*.js"))
 OPENS = re.compile(
-    r"\bfunction\b.*\{$|=> [({[]*[{]$|^\s+(?:async |static )?(?!if|for|while|switch|catch)#?\w+\([^;]*\) \{$"
+    r"\bfunction\b.*\{$|=> [({[]*[{]$"
+    r"|^\s+(?:async |static )?(?!if|for|while|switch|catch)#?\w+\([^;]*\) \{$"
 )
 MOST_LINES = 60
 

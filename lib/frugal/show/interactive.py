@@ -20,7 +20,7 @@ The picture is one small ES module after anywidget's contract, beside the Python
       render({ model, el }) {
         const answer = element("output");
         el.append(toolbar(slider(model, "turn", { label: "Turn", min: 0, max: 9 })), answer);
-        return follow(model, "turn", () => {       // draws now and at each change; gives the cleanup
+        return follow(model, "turn", () => {  // draws now and at each change; gives the cleanup
           answer.textContent = model.get("turn") ** 2;
         });
       },
@@ -44,9 +44,9 @@ What a module may rely on:
 - **Controls** come from `show/controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
   state in both directions, has a label and works from the keyboard. `onKeys` is for other parts.
-- **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which draws
-  whenever the state changes. What is drawn is computed by a pure function of the state, which a test
-  can call alone; a view only sets attributes.
+- **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which
+  draws whenever the state changes. What is drawn is computed by a pure function of the state, which
+  a test can call alone; a view only sets attributes.
 - **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the
   site and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
   `onThemeChange(el, draw)`; SVG and HTML follow by themselves.

@@ -58,7 +58,7 @@ def embedded(path: Path) -> set[Path]:
 
 
 def _add(path: Path, importers: tuple[Path, ...], functions: dict[Path, str]) -> str:
-    """Put a module into `functions`, after what it imports; the name that its exports have there."""
+    """Put a module into `functions`, after what it imports; the name of its exports there."""
     if path in functions:
         return f"module{list(functions).index(path)}"
     if not path.is_file():

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
+from frugal.checks import refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import retention_schedule
@@ -213,12 +214,7 @@ class WordVectorElimination(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         """The tokens that are left after the last layer."""
-        unknown = [
-            name for name, value in options.items() if value is not None and value is not False
-        ]
-        if memory is not None or unknown:
-            names = ", ".join(unknown) or "memory"
-            raise ValueError(f"{names} is given; elimination knows no other mask than padding.")
+        refuse("elimination knows no other mask than padding.", memory=memory, **options)
         return self.run(x, padding).output
 
     def run(
@@ -235,8 +231,7 @@ class WordVectorElimination(nn.Module):
             keep = x.shape[1] if self.keep is None else min(self.keep[index], x.shape[1])
             drops = keep < x.shape[1]
             mix, attention = layer.mix, layer.mix.sublayer
-            inner = mix.norm(x) if mix.norm_first else x
-            q, k, v = _heads(attention, inner, places, length)
+            q, k, v = _heads(attention, mix.before(x), places, length)
             scores = None
             if drops or self.retention is not None or attention.recorders:
                 weights = _weights(q, k, padding)
@@ -256,7 +251,7 @@ class WordVectorElimination(nn.Module):
             else:
                 out = softmax_attention(q, k, v, padding=padding)
             out = attention.dropout(attention.to_out(out.transpose(1, 2).flatten(2)))
-            x = x + out if mix.norm_first else mix.norm(x + out)
+            x = mix.after(x, out)
             if drops:
                 padding = None if padding is None else padding.gather(1, kept)
             if self.retention is not None:

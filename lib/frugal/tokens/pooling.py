@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from frugal.arithmetic.fewer_tokens import pooled_length
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.relative import RelativeAttention
-from frugal.checks import check_padding
+from frugal.checks import check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -149,9 +149,7 @@ class FunnelStack(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch shorter_or_same d_model"]:
-        for name, value in {"memory": memory, **options}.items():
-            if value is not None and value is not False:
-                raise ValueError(f"{name} is given; a funnel mixes neighbours, so it must not be.")
+        refuse("a funnel mixes neighbours, so it must not be.", memory=memory, **options)
         places = torch.arange(x.shape[1], device=x.device)
         full = x, padding, places
         for depth, block in enumerate(self.blocks):
@@ -180,7 +178,7 @@ class FunnelStack(nn.Module):
             pooled_places = torch.cat([places[:1] - stride, places[1::2]])
         else:
             pooled_places = places[::2]
-        context = layer.mix.norm(x) if layer.mix.norm_first else x
+        context = layer.mix.before(x)
         options = self.places_for(layer, pooled_places, places)
         shorter = layer.feed_forward(layer.mix(shorter, context, padding=padding, **options))
         if padding is not None:
