@@ -5,6 +5,7 @@ Everything the book changes plugs into `TransformerConfig`: `make_attend` change
 `make_stack` how the layers are run. A chapter passes the factory; the rest stays as it is.
 
 Source: vaswani2017attention; layers normalise first by default (xiong2020layer).
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations

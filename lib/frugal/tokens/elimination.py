@@ -10,6 +10,7 @@ is set, learned softly (`SoftRetention`), or searched for (`frugal.tokens.elimin
 
 Source: goyal2020powerbert. With n tokens entering a layer and k leaving it the layer costs
 6·n·d² + 2·n²·d + 2·n·k·d + 2·k·d² FLOPs for attention and 4·k·d·d_ff for the feed-forward network.
+Chapter: dropping-tokens.
 """
 
 from __future__ import annotations
