@@ -37,6 +37,13 @@ def within(low: float, high: float, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}.")
 
 
+def refuse(why: str, **options: Any) -> None:
+    """None of the options is given: each is None or False. why: the half-sentence that follows."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{name} is given; {why}")
+
+
 def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
     """One sentence when q, k and v do not fit together; nothing when they do."""
     check_head_shapes(q, k, v)

@@ -296,7 +296,9 @@ BAD = {
     "block_size is 0": lambda q: SinkhornAttention(2, 4, block_size=0, max_blocks=5),
     "sort_cut is 0": lambda q: SinkhornAttention(2, 4, block_size=4, max_blocks=5, sort_cut=0),
     "max_blocks is 0": lambda q: BlockScores(2, 4, 0),
-    "the sequence has 5 blocks; it must have at most max_blocks, 2": lambda q: built(max_blocks=2)(q, q, q),
+    "the sequence has 5 blocks; it must have at most max_blocks, 2": lambda q: built(max_blocks=2)(
+        q, q, q
+    ),
     "sort_cut is 2 and causal": lambda q: built(sort_cut=2)(q, q, q, causal=True),
     "q has length 1 and k has 4": lambda q: MultiHeadAttention(8, 2, built())(
         torch.ones(1, 1, 8), cache=_filled()

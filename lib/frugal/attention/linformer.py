@@ -144,6 +144,7 @@ class LinformerSelfAttention(MultiHeadAttention):
     """
 
     causal = False
+    takes_padding = True
 
     def __init__(
         self,

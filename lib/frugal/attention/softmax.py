@@ -104,17 +104,25 @@ def softmax_attention(
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None and bias is None:
         return F.scaled_dot_product_attention(q, k, v)
+    shown, empty = (None, None) if seen is None else _never_empty(seen)
     if bias is None:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        scores = shown
     else:
         check_bias(bias, (*q.shape[:3], k.shape[2]))
-        bias = _four_axes(bias).to(q.dtype)
-        scores = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
-    if seen is None:
-        return out
-    # torch's kernels do not agree about rows with nothing to see; here they are zeros.
-    return out.masked_fill(~seen.any(-1, keepdim=True), 0.0)
+        scores = _four_axes(bias).to(q.dtype)
+        scores = scores if shown is None else scores.masked_fill(~shown, -torch.inf)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
+    return out if empty is None else out.masked_fill(empty, 0.0)
+
+
+def _never_empty(seen: Bool[Tensor, "..."]) -> tuple[Tensor, Tensor]:
+    """`seen`, but a query with nothing to see sees all; and which queries these are.
+
+    What they find is thrown away. No kernel may be handed a row of -inf: they do not agree about
+    its output, and its gradient is NaN in some, on a GPU in bfloat16 for one.
+    """
+    empty = ~seen.any(-1, keepdim=True)
+    return seen | empty, empty
 
 
 def _four_axes(x: Tensor | None) -> Tensor | None:
@@ -143,8 +151,8 @@ def attention_weights(
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None:
         return scores.softmax(-1)
-    scores = scores.masked_fill(~seen, -torch.inf)
-    return scores.softmax(-1).masked_fill(~seen, 0.0)  # a row of -inf gives NaN, then zeros
+    shown, _ = _never_empty(seen)
+    return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
 
 class MultiHeadAttention(Recorded):

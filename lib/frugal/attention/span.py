@@ -83,7 +83,13 @@ class AdaptiveSpan(Attention):
         return ((self.ramp + spans - distance) / self.ramp).clamp(0, 1)
 
     def reach(self) -> int:
-        """How many distances 0, 1, ... the longest head sees: the keys that are read."""
+        """How many distances 0, 1, ... the longest head sees: the keys that are read.
+
+        A GPU is waited for here. A compiled graph has no number to ask for: there it is `max_span`,
+        with which the output is the same.
+        """
+        if torch.compiler.is_compiling():
+            return self.max_span
         return min(self.max_span, int((self.spans.detach().max() + self.ramp).ceil()))
 
     def forward(
@@ -111,9 +117,8 @@ class AdaptiveSpan(Attention):
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         if self.training:
             self._project()
-        reach = self.reach()
-        sides = 1 if causal else 2
         if mask is None and bias is None:
+            reach, sides = self.reach(), 1 if causal else 2
             if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
                 return self._banded(q, k, v, padding, causal, reach)
             if causal:  # when decoding with a cache, the oldest keys are out of reach

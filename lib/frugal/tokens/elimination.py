@@ -10,6 +10,7 @@ is set, learned softly (`SoftRetention`), or searched for (`frugal.tokens.elimin
 
 Source: goyal2020powerbert. With n tokens entering a layer and k leaving it the layer costs
 6·n·d² + 2·n²·d + 2·n·k·d + 2·k·d² FLOPs for attention and 4·k·d·d_ff for the feed-forward network.
+Chapter: dropping-tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
+from frugal.checks import refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import retention_schedule
@@ -131,11 +133,10 @@ class SoftRetention(nn.Module):
         rank = scores.argsort(dim=1, descending=True).argsort(dim=1)  # (batch, tokens)
         return self.shares[layer][rank]
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1 / self.gain)).any():
-            self.share.clamp_(0, 1 / self.gain)
+        # Past autograd's eyes: several layers use it before the backward pass, and after the first
+        # this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1 / self.gain)
 
 
 class Elimination(NamedTuple):
@@ -214,12 +215,7 @@ class WordVectorElimination(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         """The tokens that are left after the last layer."""
-        unknown = [
-            name for name, value in options.items() if value is not None and value is not False
-        ]
-        if memory is not None or unknown:
-            names = ", ".join(unknown) or "memory"
-            raise ValueError(f"{names} is given; elimination knows no other mask than padding.")
+        refuse("elimination knows no other mask than padding.", memory=memory, **options)
         return self.run(x, padding).output
 
     def run(
@@ -236,8 +232,7 @@ class WordVectorElimination(nn.Module):
             keep = x.shape[1] if self.keep is None else min(self.keep[index], x.shape[1])
             drops = keep < x.shape[1]
             mix, attention = layer.mix, layer.mix.sublayer
-            inner = mix.norm(x) if mix.norm_first else x
-            q, k, v = _heads(attention, inner, places, length)
+            q, k, v = _heads(attention, mix.before(x), places, length)
             scores = None
             if drops or self.retention is not None or attention.recorders:
                 weights = _weights(q, k, padding)
@@ -257,7 +252,7 @@ class WordVectorElimination(nn.Module):
             else:
                 out = softmax_attention(q, k, v, padding=padding)
             out = attention.dropout(attention.to_out(out.transpose(1, 2).flatten(2)))
-            x = x + out if mix.norm_first else mix.norm(x + out)
+            x = mix.after(x, out)
             if drops:
                 padding = None if padding is None else padding.gather(1, kept)
             if self.retention is not None:

@@ -165,9 +165,11 @@ class PatternAttention(Attention):
         _check(q, k, v, padding)
         keys, options = k.shape[2], dict(self.options)
         if set(self.name.split("+")) in ({"window"}, {"window", "global"}):
-            flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
-            for place in options.pop("global_tokens", ()):
-                flags[:, place : place + 1] = True  # nothing where the sequence is shorter
+            flags = None
+            if places := options.pop("global_tokens", ()):
+                flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
+                for place in places:
+                    flags[:, place : place + 1] = True  # nothing where the sequence is shorter
             return sliding_window_attention(
                 q, k, v, causal=causal, global_tokens=flags, padding=padding, **options
             )
@@ -176,7 +178,8 @@ class PatternAttention(Attention):
             return attend(q, k, v, padding=padding, **options)
         if q.device.type != "cpu":
             rule = pattern_rule(self.name, keys, causal=causal, **options)
-            return block_sparse_attention(q, k, v, rule, padding=padding)
+            key = (self.name, causal, *sorted((n, repr(o)) for n, o in options.items()))
+            return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
         mask = self.mask(q.shape[2], keys, causal=causal, device=q.device)
         return softmax_attention(q, k, v, mask=mask, padding=padding)
 
