@@ -112,6 +112,7 @@ def hide_keys(
     return F.pad(q, (0, 1), value=asks), torch.cat([k, channel], dim=-1)  # width + 1
 
 
+@torch.compiler.disable
 def attend_by_heads(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -122,7 +123,8 @@ def attend_by_heads(
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """`attend_in_pieces` for heads: `pieces` cuts k and v, as (sequences, keys, width), to pieces.
 
-    seen: False hides a key from every query.
+    seen: False hides a key from every query. A compiled graph ends here: there is one kernel to
+    call for each piece and nothing to fuse, and the pieces change with every length.
     """
     shape, scale, value_dim = q.shape[:2], q.shape[-1] ** -0.5, v.shape[-1]
     given = autocast_dtype(q)

@@ -134,7 +134,7 @@ def attend_in_rounds(
     store rows x rounds x 2 chunk of them.
     """
     if _on_cpu(q):
-        return _InRounds.apply(q, k, v, layout, scale)
+        return _in_fused_rounds(q, k, v, layout, scale)
     outs, logs = [], []
     for turn, hides in enumerate(layout.hides):
         scores = scale * layout.chunks(q, turn) @ layout.windows(k, turn).mT
@@ -146,6 +146,11 @@ def attend_in_rounds(
     joint = torch.stack(logs)  # (rounds, rows, 1)
     out = (joint.softmax(0).to(v.dtype) * torch.stack(outs)).sum(0)
     return torch.where(_empty(joint.logsumexp(0), torch.float32), v, out)
+
+
+@torch.compiler.disable  # one kernel a round and nothing to fuse, as in `pieces`
+def _in_fused_rounds(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+    return _InRounds.apply(q, k, v, layout, scale)
 
 
 def _on_cpu(tensor: Tensor) -> bool:

@@ -74,7 +74,10 @@ def gumbel_noise(
 
     Added to scores, they make the best permutation a random one whose odds follow the scores.
     """
-    where = like.device if generator is None else generator.device
-    uniform = torch.rand(like.shape, generator=generator, device=where).to(like.device)
+    if generator is None:  # a graph compiled for any length takes none, not even None
+        uniform = torch.rand(like.shape, device=like.device)
+    else:
+        uniform = torch.rand(like.shape, generator=generator, device=generator.device)
+        uniform = uniform.to(like.device)
     tiny = torch.finfo(uniform.dtype).tiny
     return -(-uniform.clamp(min=tiny).log()).clamp(min=tiny).log().to(like.dtype)
