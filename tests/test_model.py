@@ -324,7 +324,7 @@ BAD = {
     "norm is 'batch'": lambda: Encoder(replace(SMALL, norm="batch")),
     "activation is 'sine'": lambda: DenseFeedForward(4, 8, activation="sine"),
     "this vocabulary has 0 to 10": lambda: Encoder(SMALL)(torch.tensor([[3, 11]])),
-    "ids have shape (1, 0)": lambda: Encoder(SMALL)(torch.zeros(1, 0, dtype=torch.int64)),
+    "ids has shape (1, 0)": lambda: Encoder(SMALL)(torch.zeros(1, 0, dtype=torch.int64)),
     "max_length=16 allows positions up to 15": lambda: Encoder(replace(SMALL, positions="learned"))(
         torch.zeros(1, 17, dtype=torch.int64)
     ),
@@ -357,3 +357,15 @@ def test_bad_input_gets_one_sentence(sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         BAD[sentence]()
     assert sentence in str(caught.value)
+
+
+def test_prompts_of_unequal_length_are_refused_and_top_k_wants_a_temperature():
+    decoder = Decoder(TransformerConfig(11, d_model=8, n_heads=2, n_layers=1))
+    ids = torch.tensor([[1, 2, 3]])
+    same = generate(decoder, ids, max_new_tokens=2, padding=ids > 0)
+    assert torch.equal(same, generate(decoder, ids, max_new_tokens=2))
+    with pytest.raises(ValueError, match="padding hides tokens; it must be all True"):
+        generate(decoder, ids, max_new_tokens=2, padding=ids > 1)
+    for options in ({"top_k": 2}, {"top_p": 0.5}):
+        with pytest.raises(ValueError, match="it must come with a temperature above 0"):
+            generate(decoder, ids, max_new_tokens=2, **options)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from frugal.checks import check_ids
+
 
 class TokenEmbedding(nn.Module):
     """A vector for each token id, multiplied by √d_model (vaswani2017attention, section 3.4).
@@ -25,10 +27,7 @@ class TokenEmbedding(nn.Module):
         nn.init.normal_(self.table, std=d_model**-0.5)
 
     def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length d_model"]:
-        if ids.ndim != 2 or ids.shape[1] == 0:
-            raise ValueError(
-                f"ids have shape {tuple(ids.shape)}; they must be (batch, length), length >= 1."
-            )
+        check_ids(ids)
         try:
             vectors = nn.functional.embedding(ids, self.table)
         except IndexError:

@@ -395,3 +395,14 @@ class TestBadInput:
             translation_flops(shape, source_length=0)
         with pytest.raises(ValueError, match="length is 0"):
             TranslationShape(length=0, n_encoder_layers=1, n_decoder_layers=1)
+
+
+def test_no_source_gives_no_target():
+    written = mask_predict(
+        MaskedTranslator(
+            TransformerConfig(11, d_model=8, n_heads=2, n_layers=1), mask=10, max_target_length=4
+        ),
+        torch.zeros(0, 5, dtype=torch.long),
+        iterations=2,
+    )
+    assert written.ids.shape[0] == written.padding.shape[0] == 0

@@ -357,7 +357,7 @@ def test_merging_learns_and_halves():
         (lambda: ByteFormer(2, n_layers=2, merge_after=(0,)), "merge_after has 0"),
         (lambda: StridedEmbedding(4, kernel_size=2, stride=3), "stride is 3 and kernel_size 2"),
         (lambda: byteformer()(file_of(4), torch.ones(1, 5, dtype=torch.bool)), "padding has shape"),
-        (lambda: byteformer()(file_of(0)), r"ids have shape \(1, 0\)"),
+        (lambda: byteformer()(file_of(0)), r"ids has shape \(1, 0\)"),
         (lambda: byteformer()(file_of(4) + 300), "this vocabulary has 0 to 256"),
         (lambda: byteformer().token_counts(0), "length is 0"),
         (lambda: picture_file(torch.zeros(2, 2), "gif"), "form is 'gif'"),

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from frugal.checks import check_ids
 from frugal.model import Decoder, EncoderDecoder
 from frugal.modes import in_evaluation
 
@@ -35,6 +36,9 @@ def choose(
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}; it must be above 0 and at most 1.")
     if temperature == 0:
+        for name, value in (("top_k", top_k), ("top_p", top_p)):
+            if value is not None:
+                raise ValueError(f"{name} is {value}; it must come with a temperature above 0.")
         return logits.argmax(-1)
     best, token = (logits / temperature).sort(-1, descending=True)
     if top_k is not None:
@@ -51,6 +55,7 @@ def extend(
     ids: Int[Tensor, "batch length"],
     memory: Float[Tensor, "batch source d_model"] | None = None,
     *,
+    padding: Bool[Tensor, "batch length"] | None = None,
     memory_padding: Bool[Tensor, "batch source"] | None = None,
     max_new_tokens: int,
     eos: int | None = None,
@@ -64,10 +69,17 @@ def extend(
     """`ids` and up to `max_new_tokens` tokens more; a row that has written `eos` gets `pad`.
 
     Stops early when every row has ended. cache=False recomputes all positions at each step, for
-    comparison. Dropout is off while decoding. Raises ValueError for max_new_tokens < 1.
+    comparison. Dropout is off while decoding. Raises ValueError for max_new_tokens < 1, and for
+    padding that hides a token of a prompt.
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    check_ids(ids)
+    if padding is not None and not padding.all():
+        raise ValueError(
+            "padding hides tokens; it must be all True: prompts of unequal length cannot be "
+            "continued side by side yet, so continue those of each length apart."
+        )
     capacity = ids.shape[1] + max_new_tokens
     caches = None
     if cache:

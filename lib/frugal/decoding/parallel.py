@@ -260,7 +260,8 @@ def _best_of(
 ) -> Written:
     """Write every candidate length in one batch; keep the best of each row."""
     batch, count = candidates.shape
-    place = torch.arange(int(candidates.max()), device=memory.device)
+    longest = int(candidates.max()) if batch else 1  # of no source no target is the longest
+    place = torch.arange(longest, device=memory.device)
     padding = place < candidates.flatten()[:, None]  # (batch · candidates, longest)
     if memory_padding is not None:
         memory_padding = memory_padding.repeat_interleave(count, 0)

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.patterns import PatternAttention
+from frugal.checks import check_ids, check_padding
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -50,11 +52,10 @@ class StridedEmbedding(nn.Module):
     def forward(
         self, ids: Int[Tensor, "batch length"], padding: Bool[Tensor, "batch length"] | None = None
     ) -> tuple[Float[Tensor, "batch tokens d_model"], Bool[Tensor, "batch tokens"] | None]:
-        if padding is not None and padding.shape != ids.shape:
-            raise ValueError(
-                f"padding has shape {tuple(padding.shape)} and ids {tuple(ids.shape)}; "
-                "they must agree."
-            )
+        if ids.dtype == torch.uint8:  # as bytes are kept; PAD takes more
+            ids = ids.long()
+        check_ids(ids)
+        check_padding(padding, tuple(ids.shape))
         x = self.embedding(ids)
         if padding is not None:
             x = x.masked_fill(~padding[..., None], 0.0)

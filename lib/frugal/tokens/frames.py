@@ -66,6 +66,11 @@ def spectrogram(
 
     Frequency k stands for k·sample_rate / window hertz. Equal to torch.stft without padding.
     """
+    if not waveform.is_floating_point():
+        raise ValueError(
+            f"waveform has dtype {waveform.dtype}; it must be floating point, between -1 and 1: "
+            "divide 16-bit samples by 32,768."
+        )
     frames = waveform_frames(waveform, window=window, hop=hop)
     return torch.fft.rfft(frames * _hann(window, frames))
 
@@ -106,6 +111,7 @@ def log_mel(
 
     The bands are `mel_filters`; the energy is |spectrum|² divided by the sum of the squared Hann
     window, so that it does not depend on the window's length for noise. `FLOOR` is added to it.
+    Raises ValueError for samples that are whole numbers, as sound files hold them.
     """
     spectrum = spectrogram(waveform, window=window, hop=hop)
     power = (spectrum.real**2 + spectrum.imag**2) / _hann(window, waveform).square().sum()

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import check_padding, refuse
+from frugal.checks import check_input, check_padding, refuse
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
 
@@ -86,7 +86,7 @@ class LatentLayer(nn.Module):
         residual: bool = True,
     ) -> None:
         super().__init__()
-        self.residual = residual
+        self.d_model, self.residual = d_model, residual
         self.norm = norm("layer", d_model)
         self.context_norm = None if d_context is None else norm("layer", d_context)
         if d_context is None:
@@ -107,7 +107,8 @@ class LatentLayer(nn.Module):
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch queries d_model"]:
-        """padding: True = real key."""
+        """padding: True = real key. Raises ValueError for an x of another width than d_model."""
+        check_input(x, None, d_model=self.d_model)
         if (context is None) != (self.context_norm is None):
             raise ValueError(
                 "context is missing; this layer attends to one."
