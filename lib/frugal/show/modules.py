@@ -58,11 +58,13 @@ def embedded(path: Path) -> set[Path]:
 
 
 def _add(path: Path, importers: tuple[Path, ...], functions: dict[Path, str]) -> str:
-    """Put a module into `functions`, after what it imports; the name that its exports have there."""
+    """Put a module into `functions`, after what it imports; the name of its exports there."""
     if path in functions:
         return f"module{list(functions).index(path)}"
     if not path.is_file():
-        raise ValueError(f"module is {path}, which is not a file; it needs an ES module's path.")
+        raise ValueError(
+            f"module is {path}, which is not a file; it must be the path of an ES module."
+        )
     if path in importers:
         raise ValueError(f"{path.name} imports itself by way of {importers[-1].name}.")
     exports: list[str] = []
