@@ -90,7 +90,7 @@ class Picture:
 def picture(figure: Figure, *, alt: str) -> Picture:
     """Show a matplotlib figure that follows the page between light and dark.
 
-    figure: drawn after `frugal.show.use_style()`. It is closed, so the cell shows it once. alt: what
-    it shows, in words.
+    figure: drawn after `frugal.show.use_style()`. It is closed, so the cell shows it once.
+    alt: what it shows, in words.
     """
     return Picture(figure, alt=alt)
