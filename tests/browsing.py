@@ -10,15 +10,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
 
 from frugal.show.interactive import Interactive
-
-if TYPE_CHECKING:  # imported where it is used: a machine for the GPU's tests may not have it
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 FLAGS = [
     "--no-sandbox",
@@ -47,8 +45,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    from playwright.sync_api import Error, sync_playwright
-
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)

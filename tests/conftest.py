@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 
 torch.set_num_threads(1)
 
-pytest_plugins = ["tests.browsing"]
+# a machine for the GPU's tests has no browser, and needs none
+pytest_plugins = ["tests.browsing"] if find_spec("playwright") else []
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

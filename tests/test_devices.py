@@ -26,6 +26,7 @@ from frugal.arithmetic import token_counts as counts
 from frugal.attention import (
     alibi,
     cache,
+    contract,
     kernels,
     linformer,
     lsh,
@@ -40,6 +41,8 @@ from frugal.attention import (
 )
 from frugal.attention.kernels import features as kernel_features
 from frugal.attention.kernels import gate as kernel_gate
+from frugal.attention.kernels import naive as kernel_naive
+from frugal.attention.kernels import redrawing as kernel_redrawing
 from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.lsh import hash as lsh_hash
 from frugal.attention.lsh import rounds as lsh_rounds
@@ -52,9 +55,9 @@ from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
 from frugal.decoding import distillation
 from frugal.decoding import parallel as nonautoregressive
-from frugal.depth import reversible
+from frugal.depth import replay, reversible
 from frugal.feedforward import dense
-from frugal.mixing import convolution, fourier, synthesizer
+from frugal.mixing import convolution, fourier, mixer, synthesizer
 from frugal.tasks import drawer, retriever
 from frugal.tokens import (
     byte_pairs,
@@ -249,7 +252,6 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),
-    span.span_penalty: lambda: span.span_penalty(built(span.AdaptiveSpan, 3, 8)),
     relative.RelativeAttention: lambda: built(relative.RelativeAttention, 3, 12, first_apart=True)(
         heads()[:, :, :3],
         heads(),
@@ -282,6 +284,10 @@ CASES: dict[Callable, Callable[[], Tensor]] = {
     )(heads(), heads(), heads(), padding=real()),
     kernel_gate.RandomFeatureAttention: lambda: built(kernel_gate.RandomFeatureAttention, 3, 4, 6)(
         heads(), heads(), heads(), padding=real(), causal=True
+    ),
+    kernel_gate.GatedFeatures: lambda: built(kernel_gate.GatedFeatures, 3, 4, 6)(heads()),
+    kernel_naive.linear_attention: lambda: kernel_naive.linear_attention(
+        heads().exp(), heads().exp(), heads(), causal=True, padding=real()
     ),
     kernel_scan.CausalScan: lambda: kernel_scan.CausalScan.apply(
         heads().exp(), heads().exp(), heads(), -heads()[..., 0].exp(), None
@@ -540,9 +546,19 @@ NO_CASE = {
     fewer_tokens.funnel_flops,
     fewer_tokens.PerceiverCost,
     fewer_tokens.perceiver_flops,
+    # How a reversible stack comes by what it did not keep.
+    replay.Turn,
+    replay.Replay,
+    replay.Surroundings,
+    # What a mixer states of itself.
+    mixer.Mixer,
+    mixer.check_mixer,
     # The parts of the causal scan, and records and checks of linear attention and Linformer.
     kernel_features.Prepared,
+    kernel_features.Prepares,
     kernel_features.RandomVectors,
+    kernel_redrawing.Redrawn,
+    kernel_redrawing.in_backward_pass,
     kernel_features.waves,
     kernel_features.angles,
     kernel_features.check_floor,
@@ -555,6 +571,16 @@ NO_CASE = {
     kernels.attention.refuse_mask,
     linformer.hidden,
     checks.check_heads,
+    checks.check_head_shapes,
+    checks.check_dtypes,
+    checks.check_bias,
+    checks.check_called,
+    checks.check_options,
+    checks.options_of,
+    checks.takes_only,
+    checks.name_of,
+    contract.Attention,
+    contract.check_attend,
     checks.check_mask,
     checks.check_padding,
     checks.check_input,
@@ -564,6 +590,13 @@ NO_CASE = {
     recording.Recorded,
     checks.at_least,
     checks.within,
+    checks.refuse,
+    pieces.as_bias,
+    pieces.autocast_dtype,
+    pieces.fused,
+    pieces.fused_backward,
+    pieces.one_dtype,
+    swin.check_picture,
     model.TransformerConfig,
     model.LayerCache,
     positions.check_fits,

@@ -256,6 +256,8 @@ def test_a_mixer_gets_the_padding_if_it_takes_it_else_zeros(generator):
             return x.mean(1, keepdim=True).expand_as(x)
 
     class Masked(Plain):
+        takes_padding = True
+
         def forward(self, x, *, padding=None):
             self.given = padding
             return super().forward(x)
@@ -270,6 +272,20 @@ def test_a_mixer_gets_the_padding_if_it_takes_it_else_zeros(generator):
         assert (mixer.seen[1, 3:] == 0).all() == (kind is Plain)
         assert (mixer.seen[1, :3] != 0).any(-1).all()
     assert mixer.given is padding
+
+
+def test_a_mixer_says_what_it_takes_when_the_model_is_built():
+    class Silent(nn.Module):
+        def forward(self, x, *, padding=None):
+            return x
+
+    with pytest.raises(ValueError, match=r"^Silent.takes_padding is missing [^\n]*\.$"):
+        Encoder(replace(SMALL, make_mixer=lambda *_: Silent()))
+    Silent.takes_padding = False
+    Encoder(replace(SMALL, make_mixer=lambda *_: Silent()))
+    Silent.causal = "left"
+    with pytest.raises(ValueError, match=r"^Silent.causal is 'left'; [^\n]*\.$"):
+        Encoder(replace(SMALL, make_mixer=lambda *_: Silent()))
 
 
 def test_a_decoder_refuses_a_mixer_that_sees_the_future():

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import time
 from importlib import metadata
@@ -19,6 +20,9 @@ import torch
 REPOSITORY = Path(__file__).resolve().parents[2]
 EVERY = 5.0
 """Seconds between two writes of a file that grows."""
+
+PATHS = re.compile(r"(?:/[\w.+-]+)+/([\w.+-]+)")
+"""Absolute paths in a message; where the machine keeps its files is nobody's concern."""
 
 PACKAGES = ("triton", "transformers", "flash-linear-attention", "fla-core", "adasplash")
 
@@ -62,7 +66,9 @@ class Report:
             "commit": self.commit,
             "values": {name: plain(value) for name, value in values.items()},
         }
-        self.result["runs"].append(run if error is None else run | {"error": error[:2000]})
+        if error is not None:
+            run["error"] = PATHS.sub(r"\1", error)[:2000]
+        self.result["runs"].append(run)
         if time.monotonic() - self.written > EVERY:
             self.write()
 

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from frugal.attention.span import AdaptiveSpan, span_penalty
+from frugal.attention.span import AdaptiveSpan
 from frugal.data import text
 from frugal.model import Decoder, TransformerConfig
+from frugal.penalty import penalty
 from frugal.training import train
 
 STEPS = 300
@@ -67,7 +68,7 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         return F.cross_entropy(model(batch.inputs).flatten(0, 1), batch.targets.flatten())
 
     def loss(model: Decoder, batch: text.TextBatch) -> torch.Tensor:
-        return nats(model, batch) + price * span_penalty(model)
+        return nats(model, batch) + price * penalty(model)
 
     steps, every = (4, 2) if smoke else (STEPS, EVERY)
     history = train(

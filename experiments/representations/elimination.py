@@ -22,6 +22,7 @@ from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.data.journeys import JourneyBatch
 from frugal.model import Encoder, TransformerConfig
+from frugal.penalty import penalty
 from frugal.tokens.elimination import WordVectorElimination, significance
 from frugal.tokens.elimination_schedules import schedule_for_accuracy
 from frugal.training import train
@@ -89,9 +90,7 @@ def loss(model: Reader, batch: JourneyBatch) -> Tensor:
 
 def soft_loss(price: float) -> Callable[[Reader, JourneyBatch], Tensor]:
     """The same, and the price of what is retained."""
-    return lambda model, batch: (
-        loss(model, batch) + price * (model.encoder.stack.retention.penalty())
-    )
+    return lambda model, batch: loss(model, batch) + price * penalty(model)
 
 
 @torch.no_grad()

@@ -5,13 +5,13 @@ Everything the book changes plugs into `TransformerConfig`: `make_attend` change
 `make_stack` how the layers are run. A chapter passes the factory; the rest stays as it is.
 
 Source: vaswani2017attention; layers normalise first by default (xiong2020layer).
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 from jaxtyping import Bool, Float, Int
@@ -21,9 +21,10 @@ from frugal import positions
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
-from frugal.checks import check_padding
+from frugal.checks import check_called, check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import DenseFeedForward
+from frugal.mixing.mixer import check_mixer
 from frugal.norms import norm
 
 
@@ -40,8 +41,8 @@ class TransformerConfig:
 
     The factories get the layer's index, 0 first, and this configuration:
     make_attend(index, config) -> an attention callable for the self-attention heads;
-    make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention;
-    it gets `padding=` if it takes it, and in a decoder its attribute `causal` must be True;
+    make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention,
+    which states whether it is causal and takes padding as a `Mixer` does;
     make_feed_forward(index, config) -> a module x -> x on the same shape;
     make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
     """
@@ -79,6 +80,8 @@ class TransformerConfig:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
         if self.make_attend is not None and self.make_mixer is not None:
             raise ValueError("make_attend and make_mixer are both given; a layer takes one.")
+        if self.make_attend is not None:
+            check_called("make_attend", self.make_attend, ("index", "config"))
 
     @property
     def hidden_width(self) -> int:
@@ -136,9 +139,15 @@ class Residual(nn.Module):
         self.norm_first = config.norm_first
 
     def forward(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
-        if self.norm_first:
-            return x + self.inner(self.norm(x), *args, **options)
-        return self.norm(x + self.inner(x, *args, **options))
+        return self.after(x, self.inner(self.before(x), *args, **options))
+
+    def before(self, x: Tensor) -> Tensor:
+        """What f reads of x."""
+        return self.norm(x) if self.norm_first else x
+
+    def after(self, x: Tensor, found: Tensor) -> Tensor:
+        """What becomes of x when f has found something."""
+        return x + found if self.norm_first else self.norm(x + found)
 
     def inner(self, x: Tensor, *args: Any, **options: Any) -> Tensor:
         """f, with the options that it is called with."""
@@ -149,8 +158,10 @@ class MixerResidual(Residual):
     """The residual around a mixer, which takes fewer options than attention."""
 
     def __init__(self, config: TransformerConfig, mixer: nn.Module) -> None:
+        check_mixer(mixer)
         super().__init__(config, mixer)
-        self.takes_padding = "padding" in signature(mixer.forward).parameters
+        self.causal = getattr(mixer, "causal", False)
+        self.takes_padding = getattr(mixer, "takes_padding", False)
 
     def inner(
         self,
@@ -161,14 +172,13 @@ class MixerResidual(Residual):
         cache: Any = None,
         **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
-        """A mixer that does not take the padding gets zeros there; other options it has no use for.
+        """A mixer that does not take the padding gets zeros there.
 
-        Raises ValueError for a cache, for padding that is not boolean of the shape of x without
-        its width, and where causal=True meets a mixer whose `causal` is not True.
+        Raises ValueError for a cache and other options, for padding that is not boolean of the
+        shape of x without its width, and where causal=True meets a mixer that is not causal.
         """
-        if cache is not None:
-            raise ValueError("cache is given, but this layer mixes without attention; pass None.")
-        if causal and getattr(self.sublayer, "causal", False) is not True:
+        refuse("this layer mixes without attention, so it must not be.", cache=cache, **options)
+        if causal and not self.causal:
             name = type(self.sublayer).__name__
             raise ValueError(
                 f"{name} does not say causal = True, and a position must not see what it is to "
@@ -228,6 +238,12 @@ class TransformerLayer(nn.Module):
                 raise ValueError("memory is None; a layer with cross-attention needs one.")
             context = None if cache is None else cache.context
             x = self.cross(x, memory, cache=context, padding=memory_padding)
+        else:
+            refuse(
+                "this layer was made without cross=True and attends to none.",
+                memory=memory,
+                memory_padding=memory_padding,
+            )
         return self.feed_forward(x)
 
 
@@ -324,7 +340,7 @@ class Decoder(nn.Module):
         """With `caches` (from `new_caches`), ids are only the tokens after the cached ones."""
         offset = caches[0].own.length if caches else 0
         x = self.dropout(self.positions(self.embedding(ids), offset))
-        if memory is not None:
+        if memory is not None or memory_padding is not None:
             options |= {"memory": memory, "memory_padding": memory_padding}
         x = self.norm(self.stack(x, padding=padding, caches=caches, causal=causal, **options))
         return self.embedding.logits(x) if self.output is None else self.output(x)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from frugal.modes import modes_put_back
 from frugal.show.site import building_site
 
 if TYPE_CHECKING:
@@ -178,10 +179,11 @@ def train(
     if not weights:
         raise ValueError("model has no parameter that needs a gradient, so nothing can be trained")
     device = weights[0].device
-    was_training = model.training
     history = History()
 
-    with _seeded(seed, device):
+    with _seeded(seed, device), modes_put_back(model):
+        if not model.training:
+            model.train()
         optimizer = _adamw(weights, lr, betas, weight_decay)
         warmup = min(warmup, steps // 2)
         supply = _supply(batches, torch.Generator().manual_seed(seed))
@@ -189,7 +191,6 @@ def train(
             history.checkpoints[0] = _copy_of_weights(model)
         quiet = not progress or building_site()
         bar = tqdm(total=steps, disable=quiet, leave=False, desc="training")
-        model.train()
         try:
             for step in range(steps):
                 began = time.perf_counter()
@@ -220,7 +221,6 @@ def train(
                     break
         finally:
             bar.close()
-            model.train(was_training)
     return history
 
 
@@ -364,12 +364,9 @@ def _evaluate(
     seed: int,
     device: torch.device,
 ) -> dict[str, float]:
-    model.eval()
-    try:
-        with torch.no_grad(), _seeded(seed, device):
-            return {name: float(value) for name, value in evaluate(model).items()}
-    finally:
-        model.train()
+    with modes_put_back(model), torch.no_grad(), _seeded(seed, device):
+        model.eval()
+        return {name: float(value) for name, value in evaluate(model).items()}
 
 
 def _copy_of_weights(model: nn.Module) -> dict[str, Tensor]:

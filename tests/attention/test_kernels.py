@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from frugal.attention.kernels import (
     FavorFeatures,
@@ -17,6 +19,7 @@ from frugal.attention.kernels import (
     elu_features,
     kernel_weights,
     linear_attention,
+    naive,
 )
 from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.kernels.features import (
@@ -31,43 +34,11 @@ from frugal.decoding import generate
 from frugal.measure import forward_backward, peak_bytes
 from frugal.model import Decoder, TransformerConfig
 
+token_by_token = partial(naive.linear_attention, causal=True)
+
 
 def normal(generator, *shape, dtype=torch.float32):
     return torch.randn(*shape, generator=generator, dtype=dtype)
-
-
-def token_by_token(phi_q, phi_k, v, seen=None, log_decay=None, floor=None):
-    """The causal sums of the paper, one token after the other, in the dtype of the input."""
-    batch, n_heads, keys, width = phi_k.shape
-    state = v.new_zeros(batch, n_heads, width, v.shape[-1])
-    total = v.new_zeros(batch, n_heads, width)
-    first = keys - phi_q.shape[2]
-    out = []
-    for t in range(keys):
-        if log_decay is not None:
-            kept = log_decay[:, :, t].exp()
-            state, total = state * kept[..., None, None], total * kept[..., None]
-        key = phi_k[:, :, t]
-        if seen is not None:
-            key = key * seen[:, None, t : t + 1]
-        state = state + key[..., :, None] * v[:, :, t, None, :]
-        total = total + key
-        if t >= first:
-            query = phi_q[:, :, t - first]
-            below = (query * total).sum(-1, keepdim=True)
-            if floor is not None:
-                below = below.clamp(min=floor)
-            above = (query[..., None, :] @ state)[..., 0, :]
-            out.append(torch.where(below == 0, 0.0, above / below))
-    return torch.stack(out, 2)
-
-
-def all_at_once(phi_q, phi_k, v, seen=None):
-    weights = phi_q @ phi_k.mT
-    if seen is not None:
-        weights = weights * seen[:, None, None, :]
-    total = weights.sum(-1, keepdim=True)
-    return torch.where(total == 0, 0.0, weights @ v / total)
 
 
 @settings(deadline=None, max_examples=40)
@@ -90,10 +61,9 @@ def test_equals_the_definition(keys, missing, causal, padded, fading, seed):
     if causal and fading:
         log_decay = -torch.rand(2, 3, keys, generator=generator, dtype=torch.float64)
     out = linear_attention(phi_q, phi_k, v, causal=causal, padding=padding, log_decay=log_decay)
-    if causal:
-        expected = token_by_token(phi_q, phi_k, v, padding, log_decay)
-    else:
-        expected = all_at_once(phi_q, phi_k, v, padding)
+    expected = naive.linear_attention(
+        phi_q, phi_k, v, causal=causal, padding=padding, log_decay=log_decay
+    )
     torch.testing.assert_close(out, expected, atol=1e-10, rtol=1e-10)
     weights = kernel_weights(phi_q, phi_k, causal=causal, padding=padding, log_decay=log_decay)
     torch.testing.assert_close(weights @ v, expected, atol=1e-10, rtol=1e-10)
@@ -175,7 +145,9 @@ def test_long_sums_stay_near_float64(generator, dtype, causal):
     every = range(0, length, 4096)
     slow = torch.stack(
         [
-            all_at_once(*(x.double() for x in (phi_q[:, :, i, None], *past(phi_k, v, i, causal))))
+            naive.linear_attention(
+                *(x.double() for x in (phi_q[:, :, i, None], *past(phi_k, v, i, causal)))
+            )
             for i in every
         ],
         2,
@@ -214,6 +186,23 @@ def test_memory_is_that_of_fused_attention(training):
     outputs = 2 * 4096 * 32 * 4 * (4 if training else 1)  # with three gradients
     assert held <= 1.5 * peak(fused, 4096, training) + outputs
     assert held < 2.2 * peak(ours, 2048, training)
+
+
+def test_elu_features_keep_their_digits_below_zero():
+    """(exp(x) - 1) + 1 is 6 % off at -16 and 0 below -17."""
+    x = torch.tensor([-80.0, -50.0, -18.0, -16.0, -1e-3, 0.0, 1e-3, 3.0], requires_grad=True)
+    expected = torch.where(x < 0, x.double().exp(), x.double() + 1)
+    torch.testing.assert_close(elu_features(x).double(), expected, rtol=1e-6, atol=0)
+    (slope,) = torch.autograd.grad(elu_features(x).sum(), x)
+    torch.testing.assert_close(slope.double(), expected.clamp(max=1).detach(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_equal_keys_have_equal_weight_however_small_their_features(causal):
+    q, v = torch.full((1, 1, 4, 8), -18.0), torch.arange(4.0).view(1, 1, 4, 1)
+    out = KernelAttention()(q, q, v, causal=causal).flatten()
+    expected = torch.tensor([0.0, 0.5, 1.0, 1.5] if causal else [1.5] * 4)
+    torch.testing.assert_close(out, expected)
 
 
 # Random features
@@ -442,6 +431,64 @@ def test_redraws_count_training_passes_only(generator):
     assert "projection" in features.state_dict()
 
 
+@pytest.mark.parametrize("redraw_every", [1, 2])
+def test_a_redraw_in_inference_mode_can_be_trained_with(generator, redraw_every):
+    attend = KernelAttention(FavorFeatures(8, 16, redraw_every=redraw_every))
+    q, k, v = (normal(generator, 1, 2, 9, 8).requires_grad_() for _ in range(3))
+    before = attend.features.projection
+    with torch.inference_mode():
+        attend(q, k, v)
+        attend(q, k, v)
+    assert attend.features.passes == 2
+    assert attend.features.projection is not before
+    attend(q, k, v).sum().backward()
+    assert q.grad.abs().max() > 0
+
+
+class InLine(nn.Module):
+    """Two attentions one after the other, with dropout between: one module, or two."""
+
+    def __init__(self, make, shared):
+        super().__init__()
+        self.first = make()
+        self.second = self.first if shared else make()
+
+    def forward(self, x):
+        x = F.dropout(self.first(x, x, x, causal=True), 0.3)
+        return F.dropout(self.second(x, x, x), 0.3)
+
+
+@pytest.mark.parametrize("redraw_every", [None, 1, 2, 3])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("rfa", [False, True])
+def test_gradients_under_checkpointing_are_those_without(
+    generator, redraw_every, shared, use_reentrant, rfa
+):
+    """Several passes wait for the backward pass, so that later ones have drawn other vectors."""
+
+    def make():
+        if rfa:
+            return RandomFeatureAttention(2, 8, 16, redraw_every=redraw_every)
+        return KernelAttention(FavorFeatures(8, 16, redraw_every=redraw_every))
+
+    plain = InLine(make, shared)
+    replayed = copy.deepcopy(plain)
+    texts = [normal(generator, 1, 2, 9, 8).requires_grad_() for _ in range(3)]
+    found = []
+    for run in (plain, partial(checkpoint, replayed, use_reentrant=use_reentrant)):
+        torch.manual_seed(7)
+        out = [run(x) for x in texts + texts]
+        for x in texts:
+            x.grad = None
+        sum(x.square().sum() for x in out).backward()
+        found.append([*out, *(x.grad for x in texts)])
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected)
+    for mine, expected in zip(replayed.buffers(), plain.buffers(), strict=True):
+        assert torch.equal(mine, expected)  # a replay counts and leaves nothing
+
+
 @pytest.mark.parametrize("make", [FavorFeatures, RandomFourierFeatures])
 def test_looking_at_weights_is_no_training_pass(generator, make):
     features = make(8, 16, redraw_every=1)
@@ -481,8 +528,7 @@ def test_a_module_in_bfloat16_works_and_redraws(generator, make, causal):
         assert out.dtype == torch.bfloat16
         out.sum().backward()
     assert q.grad.isfinite().all()
-    (projection,) = attend.buffers()
-    assert projection.dtype == torch.bfloat16
+    assert attend.features.projection.dtype == torch.bfloat16
 
 
 # Random Feature Attention
@@ -500,13 +546,13 @@ def test_rfa_gradients_are_finite_where_nothing_is_seen(generator, gate, causal,
     out.square().sum().add(out.sum()).backward()
     for one in (q, k, v, *attend.parameters()):
         assert one.grad is None or one.grad.isfinite().all()
-    assert attend.sharpness.grad.abs().max() > 0
+    assert attend.features.sharpness.grad.abs().max() > 0
 
 
 def test_looking_at_rfa_weights_is_no_training_pass(generator):
     attend, x = RandomFeatureAttention(2, 8, 16), normal(generator, 1, 2, 5, 8)
     attend.weights(x, x, causal=True)
-    assert attend.passes == 0
+    assert attend.features.passes == 0
 
 
 @pytest.mark.parametrize("gate", [False, True])
@@ -515,11 +561,12 @@ def test_rfa_is_the_papers_recurrence(generator, gate):
     with torch.no_grad():
         for parameter in attend.parameters():
             parameter.add_(0.3 * normal(generator, *parameter.shape))
+    learned = attend.features
     q, k, v = (normal(generator, 1, 2, 80, 8) for _ in range(3))
     out = attend(q, k, v, causal=True)
 
     def phi(x, head):
-        omega = attend.projection * attend.sharpness[head]  # rows of N(0, σ²)
+        omega = learned.projection * learned.sharpness[head]  # rows of N(0, σ²)
         angles = omega @ (x / x.norm())
         return torch.cat([angles.sin(), angles.cos()]) / math.sqrt(32)
 
@@ -529,7 +576,7 @@ def test_rfa_is_the_papers_recurrence(generator, gate):
             kept, added = 1.0, 1.0
             if gate:
                 kept = torch.sigmoid(
-                    attend.gate_weight[head] @ k[0, head, t] + attend.gate_bias[head]
+                    learned.gate_weight[head] @ k[0, head, t] + learned.gate_bias[head]
                 )
                 added = 1 - kept
             key, query = phi(k[0, head, t], head), phi(q[0, head, t], head)
@@ -620,6 +667,17 @@ def test_recording_in_training_leaves_the_output_and_shows_what_was_drawn(
             assert torch.equal(recorded(x, causal=True), out)
             seen = recorded.to_out((recorder.weights[""] @ v).transpose(1, 2).flatten(2))
             torch.testing.assert_close(seen, out, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", ATTENDS)
+def test_a_batch_of_none_gives_none(name, causal):
+    q = torch.zeros(0, 2, 130, 8, requires_grad=True)
+    v = torch.zeros(0, 2, 130, 5)
+    out = ATTENDS[name](8)(q, q, v, causal=causal, padding=torch.ones(0, 130, dtype=torch.bool))
+    assert out.shape == (0, 2, 130, 5)
+    out.sum().backward()
+    assert q.grad.shape == q.shape
 
 
 # Bad input

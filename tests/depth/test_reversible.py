@@ -1,14 +1,20 @@
 """Reversible layers: their function, gradients without stored activations, and the memory."""
 
 import copy
+import gc
+import weakref
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from frugal.attention.kernels import FavorFeatures, KernelAttention
 from frugal.attention.kernels.gate import RandomFeatureAttention
 from frugal.attention.lsh import LshAttention
+from frugal.attention.softmax import softmax_attention
+from frugal.depth.replay import Replay
 from frugal.depth.reversible import ReversibleStack
 from frugal.measure import peak_bytes
 from frugal.model import Decoder, Encoder, EncoderDecoder, TransformerConfig
@@ -117,6 +123,160 @@ def test_one_module_in_several_layers_gets_the_sum_of_its_gradients(generator):
     ours = torch.autograd.grad(stack(x).square().sum(), weights)
     theirs = torch.autograd.grad(stored(stack, x).square().sum(), weights)
     torch.testing.assert_close(ours, theirs)
+
+
+class Sharpened(nn.Module):
+    """Attention with a tensor that is no parameter, and one that belongs to somebody else."""
+
+    def __init__(self, hidden, foreign):
+        super().__init__()
+        self.tensors = [hidden, foreign]  # a list is not registered
+
+    def forward(self, q, k, v, *, bias=None, **options):
+        hidden, foreign = self.tensors
+        return softmax_attention(q * hidden.exp(), k * foreign, v, bias=bias, **options)
+
+
+def gradients_by_every_way(run):
+    """Of a loss through a learned bias given as an option, a closed-over parameter and a computed
+    tensor in a plain attribute, to a function of which the layers' weights contribute nothing."""
+    torch.manual_seed(0)
+    bias = torch.randn(1, 2, 7, 7, dtype=torch.float64, requires_grad=True)
+    hidden = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    base = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    foreign = base * base  # has a history of its own
+    stack = Encoder(config(make_attend=lambda *_: Sharpened(hidden, foreign))).double().stack
+    x = torch.randn(2, 7, 8, dtype=torch.float64, requires_grad=True)
+    out = run(stack, x, bias=bias)
+    leaves = [bias, hidden, base, x, *stack.parameters()]
+    return out, leaves
+
+
+@pytest.mark.parametrize("way", ["grad", "backward", "twice"])
+def test_every_tensor_that_a_layer_uses_gets_its_gradient(way):
+    found = []
+    for run in (lambda stack, x, **options: stack(x, **options), stored):
+        out, leaves = gradients_by_every_way(run)
+        loss = out.square().sum()
+        if way == "grad":
+            found.append(torch.autograd.grad(loss, leaves))
+        else:
+            for again in range(2 if way == "twice" else 1):
+                loss.backward(retain_graph=way == "twice" and not again)
+            found.append([leaf.grad for leaf in leaves])
+    for mine, expected in zip(*found, strict=True):
+        assert expected.abs().max() > 0
+        torch.testing.assert_close(mine, expected)
+
+
+def test_second_derivatives_are_those_of_stored_activations():
+    found = []
+    for run in (lambda stack, x, **options: stack(x, **options), stored):
+        out, leaves = gradients_by_every_way(run)
+        first = torch.autograd.grad(out.tanh().sum(), leaves[:4], create_graph=True)
+        loss = sum(grad.square().sum() for grad in first)
+        found.append(torch.autograd.grad(loss, leaves[:4]))
+    torch.testing.assert_close(*found)
+
+
+class Counting(nn.Module):
+    """A mixer whose output depends on buffers: one is changed in place, one is replaced."""
+
+    causal = True
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, x):
+        self.calls += 1
+        self.mean = 0.5 * self.mean + 0.5 * x.detach().mean((0, 1))
+        return (x - self.mean) * self.calls.clone()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_all_buffers_are_put_back_for_the_replay(generator, shared):
+    one = Counting()
+    make = (lambda *_: one) if shared else (lambda *_: Counting())
+    ours = Encoder(config(make_mixer=make)).double().stack
+    theirs = copy.deepcopy(ours)
+    x = torch.randn(2, 9, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    for _ in range(3):
+        found = []
+        for run in (ours, lambda x: stored(theirs, x)):
+            out = run(x)
+            found.append([out, *torch.autograd.grad(out.square().sum(), x)])
+        torch.testing.assert_close(*found)
+        for mine, other in zip(ours.buffers(), theirs.buffers(), strict=True):
+            torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("where", ["around", "inside"])
+def test_checkpoints_around_it_and_inside_of_it(generator, use_reentrant, where):
+    """With all that is drawn and counted: dropout and random features."""
+
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attend = RandomFeatureAttention(2, 4, 8)
+
+        def forward(self, *qkv, **options):
+            if where == "around":
+                return self.attend(*qkv, **options)
+            return checkpoint(self.attend, *qkv, use_reentrant=use_reentrant, **options)
+
+    torch.manual_seed(0)
+    ours = Encoder(config(dropout=0.2, make_attend=lambda *_: Checkpointed())).double().stack
+    theirs = copy.deepcopy(ours)
+    x = torch.randn(2, 9, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    around = partial(checkpoint, ours, use_reentrant=use_reentrant)
+    found = []
+    for stack, run in (
+        (ours, around if where == "around" else ours),
+        (theirs, lambda x: stored(theirs, x)),
+    ):
+        torch.manual_seed(5)
+        out = run(x)
+        x.grad = None
+        out.square().sum().backward()
+        found.append([out, x.grad, *(p.grad for p in stack.parameters())])
+    for mine, expected in zip(*found, strict=True):
+        torch.testing.assert_close(mine, expected)
+    for mine, other in zip(ours.buffers(), theirs.buffers(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_a_weight_changed_before_the_backward_pass_is_an_error(generator):
+    stack = Encoder(config()).stack
+    loss = stack(torch.randn(1, 5, 8, generator=generator)).square().sum()
+    with torch.no_grad():
+        stack.layers[0].feed_forward.sublayer.inner.weight.add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_nothing_is_left_behind_without_the_garbage_collector(generator, monkeypatch):
+    made = []
+
+    def watched():
+        replay = Replay()
+        made.append(weakref.ref(replay))
+        return replay
+
+    monkeypatch.setattr("frugal.depth.reversible.Replay", watched)
+    stack = Encoder(config()).stack
+    x = torch.randn(1, 5, 8, generator=generator)
+    gc.collect()
+    gc.disable()
+    try:
+        out = stack(x)
+        assert made[0]() is not None
+        out.sum().backward()
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 def training_peak(n_layers, make_stack):

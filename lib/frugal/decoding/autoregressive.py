@@ -2,6 +2,7 @@
 
 Without a cache, step t runs the model on all t tokens and the whole text costs O(t²) attention a
 step; with it, a step attends from one query to t keys. Both give the same tokens.
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from frugal.model import Decoder, EncoderDecoder
+from frugal.modes import in_evaluation
 
 
 def choose(
@@ -71,30 +73,26 @@ def extend(
     if cache:
         caches = decoder.new_caches(capacity, None if memory is None else memory.shape[1])
     ended = torch.zeros(ids.shape[0], dtype=torch.bool, device=ids.device)
-    was_training = decoder.training
-    decoder.eval()
-    try:
-        with torch.no_grad():
-            new = ids
-            for _ in range(max_new_tokens):
-                logits = decoder(
-                    new if cache else ids, memory, memory_padding=memory_padding, caches=caches
-                )
-                token = choose(
-                    logits[:, -1],
-                    temperature=temperature,
-                    top_k=top_k,
-                    top_p=top_p,
-                    generator=generator,
-                )
-                new = token.masked_fill(ended, pad)[:, None]
-                ids = torch.cat([ids, new], dim=1)
-                if eos is not None:
-                    ended = ended | (token == eos)
-                    if ended.all():
-                        break
-    finally:
-        decoder.train(was_training)
+    decoder = in_evaluation(decoder)
+    with torch.no_grad():
+        new = ids
+        for _ in range(max_new_tokens):
+            logits = decoder(
+                new if cache else ids, memory, memory_padding=memory_padding, caches=caches
+            )
+            token = choose(
+                logits[:, -1],
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                generator=generator,
+            )
+            new = token.masked_fill(ended, pad)[:, None]
+            ids = torch.cat([ids, new], dim=1)
+            if eos is not None:
+                ended = ended | (token == eos)
+                if ended.all():
+                    break
     return ids
 
 
@@ -116,20 +114,15 @@ def translate(
     **options,
 ) -> Int[Tensor, "batch target"]:
     """Write a target for each source, beginning with `bos`; the options are those of `extend`."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            memory = model.encoder(source, source_padding)
-        start = torch.full((source.shape[0], 1), bos, dtype=source.dtype, device=source.device)
-        return extend(
-            model.decoder,
-            start,
-            memory,
-            memory_padding=source_padding,
-            max_new_tokens=max_new_tokens,
-            eos=eos,
-            **options,
-        )
-    finally:
-        model.train(was_training)
+    with torch.no_grad():
+        memory = in_evaluation(model.encoder)(source, source_padding)
+    start = torch.full((source.shape[0], 1), bos, dtype=source.dtype, device=source.device)
+    return extend(
+        model.decoder,
+        start,
+        memory,
+        memory_padding=source_padding,
+        max_new_tokens=max_new_tokens,
+        eos=eos,
+        **options,
+    )

@@ -3,6 +3,7 @@
 An autoregressive decoder needs one step a token. Here the length is predicted first; then every
 position starts as a mask and is filled in parallel, once (gu2018nat) or in T passes
 (ghazvininejad2019mask). The price is that positions filled in one pass do not know of each other.
+Chapter: decoding-in-parallel.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.model import Decoder, Encoder, TransformerConfig
+from frugal.modes import in_evaluation
 
 
 class MaskedTranslator(nn.Module):
@@ -237,19 +239,15 @@ def mask_predict(
         raise ValueError(
             f"lengths run from {lengths.min()} to {lengths.max()}; they must be 1 to {longest}."
         )
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            memory = model.encoder(source, source_padding)
-            if lengths is None:
-                scores = model.length_scores(memory, source_padding)
-                candidates = scores.topk(n_lengths).indices + 1  # (batch, n_lengths)
-            else:
-                candidates = lengths[:, None]
-            return _best_of(model, memory, candidates, iterations, source_padding, pad)
-    finally:
-        model.train(was_training)
+    model = in_evaluation(model)
+    with torch.no_grad():
+        memory = model.encoder(source, source_padding)
+        if lengths is None:
+            scores = model.length_scores(memory, source_padding)
+            candidates = scores.topk(n_lengths).indices + 1  # (batch, n_lengths)
+        else:
+            candidates = lengths[:, None]
+        return _best_of(model, memory, candidates, iterations, source_padding, pad)
 
 
 def _best_of(

@@ -8,10 +8,12 @@ from frugal.measure.cost import Cost, forward_backward, measure
 from frugal.measure.drawing import describe, draw
 from frugal.measure.flops import count_flops
 from frugal.measure.gpu import GpuSpeed
+from frugal.measure.gpu_answers import GpuAnswers
 from frugal.measure.memory import peak_bytes
 
 __all__ = [
     "Cost",
+    "GpuAnswers",
     "GpuSpeed",
     "compare",
     "count_flops",

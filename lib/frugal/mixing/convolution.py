@@ -6,6 +6,7 @@ attention. A *lightweight* convolution learns the kernel; a *dynamic* one comput
 position from the vector there, and from nothing else.
 
 Source: wu2019pay. Cost for N tokens, width d and kernel k: 2·N·k·d FLOPs.
+Chapter: no-attention.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.checks import check_divides, check_input, hide_padding
+from frugal.checks import at_least, check_divides, check_input, hide_padding
+from frugal.mixing.mixer import Mixer
 
 BLOCK = 32
 """Positions that share a stretch of inputs in `dynamic_conv`. A block of b positions multiplies a
@@ -99,8 +101,11 @@ def _sides(kernel_size: int, causal: bool) -> tuple[int, int]:
     return left, kernel_size - 1 - left
 
 
-class _ConvolutionMixer(nn.Module):
+class _Convolution(Mixer):
     """Linear, gate, convolution, linear; a subclass says where the kernels come from."""
+
+    takes_padding = True
+    conv: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -115,8 +120,7 @@ class _ConvolutionMixer(nn.Module):
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
-        if kernel_size < 1:
-            raise ValueError(f"kernel_size is {kernel_size}; it must be at least 1.")
+        at_least(1, kernel_size=kernel_size)
         if not 0 <= dropconnect < 1:
             raise ValueError(f"dropconnect is {dropconnect}; it must be at least 0 and below 1.")
         self.d_model, self.n_heads, self.kernel_size = d_model, n_heads, kernel_size
@@ -127,20 +131,38 @@ class _ConvolutionMixer(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             if bias:
                 nn.init.zeros_(layer.bias)
+        self.make_kernels()
 
-    def inner(self, x: Tensor, padding: Tensor | None) -> Tensor:
+    def make_kernels(self) -> None:
+        """The parameters that the kernels come from."""
+        raise NotImplementedError
+
+    def kernel_scores(self, inner: Float[Tensor, "batch length d_model"]) -> Tensor:
+        """What softmax makes kernels of, (..., n_heads, kernel_size)."""
+        raise NotImplementedError
+
+    def inner(
+        self, x: Float[Tensor, "batch length d_model"], padding: Tensor | None
+    ) -> Float[Tensor, "batch length d_model"]:
         """What is convolved: the (gated) projection of x, zero where there is no real token."""
         check_input(x, padding, d_model=self.d_model)
-        inner = self.to_inner(x)
+        inner = self.to_inner(x)  # (batch, length, d_model or 2·d_model)
         return hide_padding(F.glu(inner, -1) if self.gated else inner, padding)
 
-    def convolve(self, inner: Tensor, scores: Tensor, conv: Callable[..., Tensor]) -> Tensor:
-        """Normalise the scores over the kernel, drop some weights in training, convolve."""
-        weights = F.dropout(scores.softmax(-1), self.dropconnect, self.training)
-        return self.to_out(conv(inner, weights.to(inner.dtype), causal=self.causal))
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        *,
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """padding: True = real token; the convolution reads zeros where there is none."""
+        inner = self.inner(x, padding)
+        kernels = self.kernel_scores(inner).softmax(-1)
+        kernels = F.dropout(kernels, self.dropconnect, self.training).to(inner.dtype)
+        return self.to_out(self.conv(inner, kernels, causal=self.causal))
 
 
-class LightweightConv(_ConvolutionMixer):
+class LightweightConv(_Convolution):
     """LightConv as a mixer: x W (2·d_model) -> GLU -> `lightweight_conv` -> W.
 
     d_model, n_heads: the width and into how many groups of channels, each with one kernel, it is
@@ -151,45 +173,22 @@ class LightweightConv(_ConvolutionMixer):
     Parameters: 3·d_model² and n_heads·kernel_size, whatever the length.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        n_heads: int,
-        kernel_size: int,
-        *,
-        causal: bool,
-        gated: bool = True,
-        dropconnect: float = 0.0,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(
-            d_model,
-            n_heads,
-            kernel_size,
-            causal=causal,
-            gated=gated,
-            dropconnect=dropconnect,
-            bias=bias,
-        )
-        self.scores = nn.Parameter(torch.empty(n_heads, kernel_size))
+    conv = staticmethod(lightweight_conv)
+
+    def make_kernels(self) -> None:
+        self.scores = nn.Parameter(torch.empty(self.n_heads, self.kernel_size))
         nn.init.xavier_uniform_(self.scores)
+
+    def kernel_scores(self, inner: Tensor) -> Float[Tensor, "n_heads kernel_size"]:
+        return self.scores
 
     @property
     def weights(self) -> Float[Tensor, "n_heads kernel_size"]:
         """The kernels: each row sums to 1; when causal, the last weight is for its own place."""
         return self.scores.softmax(-1)
 
-    def forward(
-        self,
-        x: Float[Tensor, "batch length d_model"],
-        *,
-        padding: Bool[Tensor, "batch length"] | None = None,
-    ) -> Float[Tensor, "batch length d_model"]:
-        """padding: True = real token; the convolution reads zeros where there is none."""
-        return self.convolve(self.inner(x, padding), self.scores, lightweight_conv)
 
-
-class DynamicConv(_ConvolutionMixer):
+class DynamicConv(_Convolution):
     """DynamicConv as a mixer: `LightweightConv` with kernels softmax(W_k x[t]) computed at t.
 
     The arguments are those of `LightweightConv`. The kernel of a position depends on the vector
@@ -198,30 +197,13 @@ class DynamicConv(_ConvolutionMixer):
     Parameters: 3·d_model² and d_model·n_heads·kernel_size.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        n_heads: int,
-        kernel_size: int,
-        *,
-        causal: bool,
-        gated: bool = True,
-        dropconnect: float = 0.0,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(
-            d_model,
-            n_heads,
-            kernel_size,
-            causal=causal,
-            gated=gated,
-            dropconnect=dropconnect,
-            bias=bias,
-        )
-        self.to_scores = nn.Linear(d_model, n_heads * kernel_size, bias=False)
+    conv = staticmethod(dynamic_conv)
+
+    def make_kernels(self) -> None:
+        self.to_scores = nn.Linear(self.d_model, self.n_heads * self.kernel_size, bias=False)
         nn.init.xavier_uniform_(self.to_scores.weight)
 
-    def _scores(self, inner: Tensor) -> Tensor:
+    def kernel_scores(self, inner: Tensor) -> Float[Tensor, "batch length n_heads kernel_size"]:
         return self.to_scores(inner).unflatten(-1, (self.n_heads, self.kernel_size))
 
     def weights(
@@ -231,14 +213,4 @@ class DynamicConv(_ConvolutionMixer):
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length n_heads kernel_size"]:
         """The kernels that `forward` computes for x; each sums to 1."""
-        return self._scores(self.inner(x, padding)).softmax(-1)
-
-    def forward(
-        self,
-        x: Float[Tensor, "batch length d_model"],
-        *,
-        padding: Bool[Tensor, "batch length"] | None = None,
-    ) -> Float[Tensor, "batch length d_model"]:
-        """padding: True = real token; the convolution reads zeros where there is none."""
-        inner = self.inner(x, padding)
-        return self.convolve(inner, self._scores(inner), dynamic_conv)
+        return self.kernel_scores(self.inner(x, padding)).softmax(-1)

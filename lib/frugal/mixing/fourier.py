@@ -8,15 +8,17 @@ so all positions meet in every layer, and nothing is learned here; the feed-forw
 follows learns to use it. The sum has no order in time, so it cannot be causal.
 
 Source: leethorp2022fnet. Cost for N tokens of width d: O(N·d·(log N + log d)).
+Chapter: no-attention.
 """
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from frugal.checks import check_input, hide_padding
+from frugal.mixing.mixer import Mixer
 
 HALF_PRECISION = (torch.bfloat16, torch.float16)
 
@@ -29,6 +31,8 @@ def fourier_mix(x: Float[Tensor, "batch length d_model"]) -> Float[Tensor, "batc
     √(length·d_model). bfloat16 and float16 are transformed in float32.
     """
     check_input(x, None)
+    if not len(x):
+        return x  # a transform of no numbers is an error in torch
     wide = x.float() if x.dtype in HALF_PRECISION else x
     known = torch.fft.rfft2(wide).real  # (batch, length, d_model // 2 + 1)
     missing = known[:, :, 1 : (x.shape[-1] + 1) // 2]
@@ -36,7 +40,7 @@ def fourier_mix(x: Float[Tensor, "batch length d_model"]) -> Float[Tensor, "batc
     return torch.cat((known, mirrored), 2).to(x.dtype)
 
 
-class FourierMixing(nn.Module):
+class FourierMixing(Mixer):
     """`fourier_mix` as a mixer for `TransformerConfig(make_mixer=...)`, in encoders only.
 
     Padding is mixed in: padded positions count as zeros, but they set the length and with it all
@@ -44,7 +48,7 @@ class FourierMixing(nn.Module):
     one length, as the paper does.
     """
 
-    causal = False
+    takes_padding = True
 
     def forward(
         self,

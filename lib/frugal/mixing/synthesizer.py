@@ -12,7 +12,7 @@ The scores belong to places, so the length is fixed when the model is made.
 
 Source: tay2021synthesizer; names of the rows as in narang2021modifications, whose "factorized" is
 the factorized *random* matrix. Cost for N tokens: still N² weights a head; random saves the
-queries and keys, 4·N·d_model² + 2·N²·d_model FLOPs.
+queries and keys, 4·N·d_model² + 2·N²·d_model FLOPs. Chapter: no-attention.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import causal_mask
-from frugal.checks import check_divides, check_input
+from frugal.checks import at_least, check_divides, check_input
+from frugal.mixing.mixer import Mixer
 
 KINDS = ("dense", "random", "factorized")
 
 
-class Synthesizer(nn.Module):
+class Synthesizer(Mixer):
     """A mixer whose attention weights are synthesized (see the module's description).
 
     d_model, n_heads: as in `MultiHeadAttention`. length: the longest sequence; a shorter one takes
@@ -41,6 +42,8 @@ class Synthesizer(nn.Module):
     Parameters: 2·d_model² (values and output), and for dense d_model² + d_model·length, for random
     n_heads·length², for factorized 2·n_heads·length·rank, for plus 2·d_model².
     """
+
+    takes_padding = True
 
     def __init__(
         self,
@@ -59,9 +62,7 @@ class Synthesizer(nn.Module):
         check_divides(n_heads, d_model)
         if kind not in KINDS:
             raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(map(repr, KINDS))}.")
-        for name, value in (("length", length), ("rank", rank)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1.")
+        at_least(1, length=length, rank=rank)
         if alpha and not plus:
             raise ValueError("alpha is True and plus False; alpha weighs what plus adds.")
         self.d_model, self.n_heads, self.length = d_model, n_heads, length
@@ -154,11 +155,12 @@ class Synthesizer(nn.Module):
         v = self._split(self.to_v(x))  # (batch, n_heads, length, head_dim)
         if len(weights) == 1:  # one matrix product a head for the whole batch
             rows = v.permute(1, 2, 0, 3).flatten(2)  # (n_heads, length, batch · head_dim)
-            out = (weights[0].to(v.dtype) @ rows).unflatten(2, (len(x), -1)).permute(2, 1, 0, 3)
+            out = weights[0].to(v.dtype) @ rows  # (n_heads, length, batch · head_dim)
+            out = out.unflatten(2, (len(x), self.head_dim)).permute(2, 1, 0, 3)
         else:
             out = (weights.to(v.dtype) @ v).transpose(1, 2)
         return self.to_out(out.flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, length, d_model) to (batch, n_heads, length, head_dim)."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        return x.unflatten(-1, (self.n_heads, self.head_dim)).transpose(1, 2)

@@ -3,6 +3,7 @@
 What "lost in the middle" (liu2024lost) measures on large models, on one that trains in seconds:
 :class:`Retriever` answers the questions of :mod:`frugal.data.retrieval`,
 :func:`accuracy_by_position` asks for every place in turn, and :func:`dip` is the depth of the U.
+Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from frugal.data.retrieval import RetrievalBatch
 from frugal.data.seeds import Seed, generator_of
 from frugal.embeddings import TokenEmbedding
 from frugal.model import Encoder, EncoderDecoder, TransformerConfig
+from frugal.modes import in_evaluation
 
 Architecture = Literal["decoder", "bidirectional", "encoder-decoder"]
 """One causal stack, one stack that sees both ways, or a stack that reads and one that answers."""
@@ -108,8 +110,7 @@ def accuracy_by_position(
     generator = generator_of(seed)
     orders = torch.rand(examples, n_pairs, generator=generator).argsort(dim=1)
     right = torch.zeros(n_pairs, dtype=torch.float64)
-    was_training = model.training
-    model.eval()
+    model = in_evaluation(model)
     for positions in orders.view(-1, n_queries).split(256):
         batch = retrieval.draw(
             len(positions),
@@ -124,7 +125,6 @@ def accuracy_by_position(
         )
         hit = model(batch).argmax(-1) == batch.targets[:, -n_queries:]
         right.index_add_(0, positions.flatten(), hit.cpu().double().flatten())
-    model.train(was_training)
     return right / examples
 
 

@@ -10,6 +10,7 @@ is set, learned softly (`SoftRetention`), or searched for (`frugal.tokens.elimin
 
 Source: goyal2020powerbert. With n tokens entering a layer and k leaving it the layer costs
 6·n·d² + 2·n²·d + 2·n·k·d + 2·k·d² FLOPs for attention and 4·k·d·d_ff for the feed-forward network.
+Chapter: dropping-tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
+from frugal.checks import check_input, check_padding, refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import retention_schedule
@@ -65,8 +67,9 @@ def kept_positions(
     """Where the `keep` tokens with the largest scores stand, in order; the first is among them.
 
     Padding is kept only when there are fewer real tokens. Raises ValueError for a `keep` below 1
-    or above the number of tokens.
+    or above the number of tokens, and for padding that does not fit.
     """
+    check_padding(padding, tuple(scores.shape))
     if not 1 <= keep <= scores.shape[1]:
         raise ValueError(f"keep is {keep}; it must lie in 1 ... {scores.shape[1]}, the tokens.")
     return ranked(scores, padding).topk(keep, dim=1).indices.sort(dim=1).values
@@ -213,12 +216,7 @@ class WordVectorElimination(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         """The tokens that are left after the last layer."""
-        unknown = [
-            name for name, value in options.items() if value is not None and value is not False
-        ]
-        if memory is not None or unknown:
-            names = ", ".join(unknown) or "memory"
-            raise ValueError(f"{names} is given; elimination knows no other mask than padding.")
+        refuse("elimination knows no other mask than padding.", memory=memory, **options)
         return self.run(x, padding).output
 
     def run(
@@ -227,6 +225,8 @@ class WordVectorElimination(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Elimination:
         """The same, and which tokens left each layer."""
+        check_input(x, padding)
+        padding = None if padding is None else padding.expand(x.shape[:2])
         length = x.shape[1]
         places = torch.arange(length, device=x.device).expand(x.shape[0], length)
         share = None  # of each token, while retention is soft
@@ -235,8 +235,7 @@ class WordVectorElimination(nn.Module):
             keep = x.shape[1] if self.keep is None else min(self.keep[index], x.shape[1])
             drops = keep < x.shape[1]
             mix, attention = layer.mix, layer.mix.sublayer
-            inner = mix.norm(x) if mix.norm_first else x
-            q, k, v = _heads(attention, inner, places, length)
+            q, k, v = _heads(attention, mix.before(x), places, length)
             scores = None
             if drops or self.retention is not None or attention.recorders:
                 weights = _weights(q, k, padding)
@@ -256,7 +255,7 @@ class WordVectorElimination(nn.Module):
             else:
                 out = softmax_attention(q, k, v, padding=padding)
             out = attention.dropout(attention.to_out(out.transpose(1, 2).flatten(2)))
-            x = x + out if mix.norm_first else mix.norm(x + out)
+            x = mix.after(x, out)
             if drops:
                 padding = None if padding is None else padding.gather(1, kept)
             if self.retention is not None:
@@ -291,8 +290,9 @@ def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
     """
     batch, heads, n, head_dim = q.shape
     bias = q.new_zeros(1, 1, 1)
-    if padding is not None:
-        bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], torch.finfo(q.dtype).min)
+    if padding is not None:  # half of the least number: a score added to it must stay finite
+        hidden = torch.finfo(q.dtype).min / 2
+        bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], hidden)
         bias = bias.repeat_interleave(heads, dim=0)  # (batch·heads, 1, tokens)
     q, k = q.flatten(0, 1), k.flatten(0, 1)
     scores = torch.baddbmm(bias, q, k.mT, alpha=head_dim**-0.5)
@@ -304,7 +304,7 @@ def _rows(x: Tensor, kept: Tensor) -> Tensor:
     *before, tokens, width = x.shape
     texts = torch.arange(0, x.numel() // width, tokens, device=x.device)
     index = (kept.flatten(0, -2) + texts[:, None]).flatten()
-    return x.flatten(0, -2).index_select(0, index).view(*before, -1, width)
+    return x.flatten(0, -2).index_select(0, index).view(*before, kept.shape[-1], width)
 
 
 def _heads(
@@ -324,4 +324,5 @@ def _heads(
 def _shared(weights: Tensor, share: Tensor) -> Tensor:
     """The weights when each key counts by its share; rows still sum to 1, or to 0."""
     weights = weights * share[:, None, None, :].to(weights.dtype)
-    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
+    least = max(1e-12, torch.finfo(weights.dtype).tiny)  # 1e-12 is 0 in float16
+    return weights / weights.sum(-1, keepdim=True).clamp(min=least)

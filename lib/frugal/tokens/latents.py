@@ -6,7 +6,7 @@ of its own, so that there may be as many outputs as one likes, of any kind.
 
 Source: jaegle2022perceiverio; the latents without the output queries: jaegle2021perceiver. Cost for
 M inputs, N latents, L layers and O queries of width d: 4·d·(M·N + L·N² + N·O) FLOPs beside the
-projections, where full attention takes 4·d·L·M².
+projections, where full attention takes 4·d·L·M². Chapter: latents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import check_padding
+from frugal.checks import check_padding, refuse
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
 
@@ -268,10 +268,7 @@ class LatentStack(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
-        refused = {"memory": memory, **options}
-        for name, value in refused.items():
-            if value is not None and value is not False:
-                raise ValueError(f"{name} is given; latents mix all positions, so it must not be.")
+        refuse("latents mix all positions, so it must not be.", memory=memory, **options)
         latents = self.encoder(self.latents.expand(len(x), -1, -1), x, padding=padding)
         for layer in self.layers:
             latents = layer(latents)

@@ -8,6 +8,7 @@ full length, had to say about every token.
 
 Source: dai2020funnel. Cost: a layer of block m takes 2^-(m-1) of a full layer's projections and
 feed-forward network, and 4^-(m-1) of its scores; the layer at a border still projects all the keys.
+Chapter: pooling-tokens.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from frugal.arithmetic.fewer_tokens import pooled_length
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.relative import RelativeAttention
-from frugal.checks import check_padding
+from frugal.checks import check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -149,9 +150,7 @@ class FunnelStack(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch shorter_or_same d_model"]:
-        for name, value in {"memory": memory, **options}.items():
-            if value is not None and value is not False:
-                raise ValueError(f"{name} is given; a funnel mixes neighbours, so it must not be.")
+        refuse("a funnel mixes neighbours, so it must not be.", memory=memory, **options)
         places = torch.arange(x.shape[1], device=x.device)
         full = x, padding, places
         for depth, block in enumerate(self.blocks):
@@ -180,7 +179,7 @@ class FunnelStack(nn.Module):
             pooled_places = torch.cat([places[:1] - stride, places[1::2]])
         else:
             pooled_places = places[::2]
-        context = layer.mix.norm(x) if layer.mix.norm_first else x
+        context = layer.mix.before(x)
         options = self.places_for(layer, pooled_places, places)
         shorter = layer.feed_forward(layer.mix(shorter, context, padding=padding, **options))
         if padding is not None:

@@ -8,14 +8,13 @@ If the weight of key j for query i is φ(q_i)·φ(k_j), the sum over keys can be
 The sums have the size of the features, not of the sequence: N tokens cost a constant each. The
 causal form sums up to each token; `scan` does that in chunks.
 
-Sources: katharopoulos2020linear; choromanski2021performer and `features` for φ.
+Sources: katharopoulos2020linear; choromanski2021performer and `features` for φ. Chapter: kernels.
 Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs a head, m·d numbers of state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +24,14 @@ from torch import Tensor, nn
 from frugal.attention.kernels.features import (
     FavorFeatures,
     Prepared,
+    Prepares,
     RandomFourierFeatures,
-    RandomVectors,
     check_floor,
     elu_features,
 )
+from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.checks import check_heads, check_padding
+from frugal.checks import check_head_shapes, check_heads, check_padding
 
 __all__ = [
     "FavorFeatures",
@@ -66,13 +66,14 @@ def linear_attention(
 
     Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
     """
-    check_heads(phi_q, phi_k, v)
+    check_head_shapes(phi_q, phi_k, v)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     if padding is not None:
         phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
     queries, keys = phi_q.shape[2], phi_k.shape[2]
     floor = None if floor is None else float(floor)
-    if causal and not (queries == 1 and log_decay is None):
+    empty = 0 in v.shape[:2]  # a batch of none: the sums without a scan have its shape
+    if causal and not empty and not (queries == 1 and log_decay is None):
         # a scan has a query at every key; the sums do not care about those that came before
         if queries < keys:  # padding by nothing would still copy
             phi_q = F.pad(phi_q, (0, 0, keys - queries, 0))
@@ -94,7 +95,7 @@ def kernel_weights(
     floor: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries keys"]:
     """The matrix that `linear_attention` never makes, with the same arguments: for looking at."""
-    check_heads(phi_q, phi_k, phi_k)
+    check_head_shapes(phi_q, phi_k, phi_k)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     products = phi_q @ phi_k.mT
     queries, keys = products.shape[-2:]
@@ -113,7 +114,7 @@ class KernelAttention(nn.Module):
     """An attention callable on features, for `MultiHeadAttention(attend=...)`.
 
     features: φ, any callable on (batch, heads, length, head_dim) whose results are not negative,
-    such as `elu_features`; or a module with `prepare`, such as `FavorFeatures(head_dim, 64)`.
+    such as `elu_features`; or one that `Prepares` both together, as `FavorFeatures(head_dim, 64)`.
     """
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
@@ -131,47 +132,35 @@ class KernelAttention(nn.Module):
         causal: bool = False,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Raises ValueError for a mask, and as `linear_attention` does."""
+        refuse_mask(mask)
         check_heads(q, k, v)
-        if isinstance(self.features, RandomVectors):
-            self.features.count_pass()
-        prepared = self._prepare(q, k, mask, padding, causal)
-        return linear_attention(
-            prepared.phi_q,
-            prepared.phi_k,
-            v,
-            causal=causal,
-            padding=padding,
-            log_decay=prepared.log_decay,
-            floor=prepared.floor,
-        )
+        drawn = {}
+        if isinstance(self.features, Redrawn):
+            drawn = {"vectors": self.features.vectors()}
+        prepared = self._prepare(q, k, padding, causal, **drawn)
+        return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
 
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each key, by the features at hand: this is no training pass."""
+        """What each query gives to each key, by the features at hand: this is no training pass.
+
+        Estimates by random features that may be negative are so here, too.
+        """
         check_heads(q, k, k)
-        prepared = self._prepare(q, k, None, padding, causal)
-        return kernel_weights(
-            prepared.phi_q,
-            prepared.phi_k,
-            causal=causal,
-            padding=padding,
-            log_decay=prepared.log_decay,
-            floor=prepared.floor,
-        )
+        prepared = self._prepare(q, k, padding, causal)
+        return kernel_weights(causal=causal, padding=padding, **prepared._asdict())
 
     def _prepare(
-        self, q: Tensor, k: Tensor, mask: Tensor | None, padding: Tensor | None, causal: bool
+        self, q: Tensor, k: Tensor, padding: Tensor | None, causal: bool, **drawn: Tensor
     ) -> Prepared:
-        refuse_mask(mask)
         if padding is not None:
             check_padding(padding, (k.shape[0], k.shape[2]))
             padding = padding.expand(k.shape[0], k.shape[2])
         # features are exponents: half precision would err by whole percents
         with torch.autocast(q.device.type, enabled=False):
-            prepare: Callable[..., Any] | None = getattr(self.features, "prepare", None)
-            if prepare is not None:
-                return prepare(q, k, causal=causal, padding=padding)
+            if isinstance(self.features, Prepares):
+                return self.features.prepare(q, k, causal=causal, padding=padding, **drawn)
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
             return Prepared(self.features(q), self.features(k))
 
@@ -186,11 +175,11 @@ def refuse_mask(mask: Tensor | None) -> None:
 
 
 def _numbers_can_be_read(x: Tensor) -> bool:
-    """Whether a look at the numbers in x costs no more than the look.
+    """Whether there are numbers in x, and a look at them costs no more than the look.
 
     A GPU would have to finish its work first, and a compiled graph would end there.
     """
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return x.numel() > 0 and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _check(

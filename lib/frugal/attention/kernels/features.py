@@ -11,18 +11,20 @@ variance vanishes where the kernel is small; the trigonometric one errs most the
 directions. Drawing the ω orthogonal to each other leaves the mean and lowers the variance.
 
 Sources: choromanski2021performer (positive, orthogonal), peng2021rfa (trigonometric).
+Chapter: kernels.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import sum_dtype
 
 
@@ -39,9 +41,40 @@ class Prepared(NamedTuple):
     floor: float | None = None
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """Features that see queries and keys together, so that one scale can be taken out of both."""
+
+    def prepare(
+        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+    ) -> Prepared: ...
+
+
 def elu_features(x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch head_dim"]:
-    """elu(x) + 1: positive, no randomness, and no attempt at softmax (katharopoulos2020linear)."""
-    return F.elu(x) + 1
+    """elu(x) + 1: positive, no randomness, and no attempt at softmax (katharopoulos2020linear).
+
+    Below 0 that is exp(x), and computed so: (exp(x) - 1) + 1 would be 0 from x = -17 on.
+    """
+    return _EluPlusOne.apply(x)
+
+
+class _EluPlusOne(torch.autograd.Function):
+    """By autograd's own rules the same takes up to ten times as long."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.clamp(max=0).exp_().add_(x.clamp(min=0))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return output.clamp(max=1).mul_(grad)  # exp(x) below 0, 1 above
 
 
 def gaussian_projection(
@@ -90,67 +123,12 @@ def trigonometric_features(
     return waves(angles(x, projection)) * size
 
 
-class RandomVectors(nn.Module):
+class RandomVectors(Redrawn):
     """A buffer of random vectors as rows, `projection`, and when they are drawn anew.
 
-    `count_pass`, which attention calls before every `prepare`, counts training passes and draws at
-    every `redraw_every`-th. `prepare` itself may be called to look at the weights.
-    """
-
-    def __init__(
-        self,
-        head_dim: int,
-        n_features: int,
-        *,
-        orthogonal: bool,
-        redraw_every: int | None,
-        generator: torch.Generator | None,
-    ) -> None:
-        super().__init__()
-        if redraw_every is not None and redraw_every < 1:
-            raise ValueError(f"redraw_every is {redraw_every}; it must be at least 1, or None.")
-        self.orthogonal, self.redraw_every, self.passes = orthogonal, redraw_every, 0
-        drawn = gaussian_projection(
-            n_features, head_dim, orthogonal=orthogonal, generator=generator
-        )
-        self.register_buffer("projection", drawn)
-
-    def redraw(self, generator: torch.Generator | None = None) -> None:
-        """Draw all random vectors anew."""
-        rows, width = self.projection.shape
-        self.projection = gaussian_projection(
-            rows,
-            width,
-            orthogonal=self.orthogonal,
-            generator=generator,
-            device=self.projection.device,
-            dtype=self.projection.dtype,
-        )
-
-    def count_pass(self) -> None:
-        if self.training and self.redraw_every is not None:
-            self.passes += 1
-            if self.passes % self.redraw_every == 0:
-                self.redraw()
-
-    def check_width(self, x: Tensor) -> None:
-        if x.shape[-1] != self.projection.shape[1]:
-            raise ValueError(
-                f"x has head_dim {x.shape[-1]}; these features are for {self.projection.shape[1]}."
-            )
-
-
-class FavorFeatures(RandomVectors):
-    """Positive orthogonal random features: FAVOR+, the features of the Performer.
-
-    head_dim: width of queries and keys. n_features: m; the variance falls as 1 / m, and grows
-    quickly with the norms of q and k. redraw_every: draw new vectors at every so many training
-    passes. `features(x)` gives φ(x), whose products estimate exp(q·k / √head_dim); `prepare` what
-    attention uses, which differs by factors that cancel.
-
-    Where the norms are so large that no feature is large for both the query and a key, every
-    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
-    at head_dim 16 on.
+    head_dim: width of queries and keys. n_features: m, the rows. orthogonal: see
+    `gaussian_projection`. redraw_every: draw new vectors at every so many training passes (see
+    `Redrawn`), None to keep them.
     """
 
     def __init__(
@@ -162,13 +140,40 @@ class FavorFeatures(RandomVectors):
         redraw_every: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(
-            head_dim,
-            n_features,
-            orthogonal=orthogonal,
-            redraw_every=redraw_every,
-            generator=generator,
+        drawn = gaussian_projection(
+            n_features, head_dim, orthogonal=orthogonal, generator=generator
         )
+        super().__init__(drawn, redraw_every)
+        self.orthogonal = orthogonal
+
+    def draw(self, generator: torch.Generator | None = None) -> Tensor:
+        """New vectors of the same shape, dtype and place."""
+        return gaussian_projection(
+            *self.projection.shape,
+            orthogonal=self.orthogonal,
+            generator=generator,
+            device=self.projection.device,
+            dtype=self.projection.dtype,
+        )
+
+    def check_width(self, x: Tensor) -> None:
+        if x.shape[-1] != self.projection.shape[1]:
+            raise ValueError(
+                f"x has head_dim {x.shape[-1]}; these features are for {self.projection.shape[1]}."
+            )
+
+
+class FavorFeatures(RandomVectors):
+    """Positive orthogonal random features: FAVOR+, the features of the Performer.
+
+    The arguments are those of `RandomVectors`; the variance falls as 1 / n_features, and grows
+    quickly with the norms of q and k. `features(x)` gives φ(x), whose products estimate
+    exp(q·k / √head_dim); `prepare` what attention uses, which differs by factors that cancel.
+
+    Where the norms are so large that no feature is large for both the query and a key, every
+    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
+    at head_dim 16 on.
+    """
 
     def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
         self.check_width(x)
@@ -181,46 +186,36 @@ class FavorFeatures(RandomVectors):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        vectors: Float[Tensor, "n_features head_dim"] | None = None,
     ) -> Prepared:
         """Features between 0 and 1, whatever the norms of q and k.
 
         A factor for each query cancels between numerator and normaliser, and so does one for all
         keys of a query. The keys' factor is their largest feature. When causal it is the largest
         *so far*, and a decay takes over what was summed on the old scale: a factor from all keys
-        would let later keys decide which earlier ones round to 0.
+        would let later keys decide which earlier ones round to 0. vectors: of this pass, those of
+        the buffer by default.
         """
         self.check_width(q)
-        logs = angles(_scaled(q), self.projection)  # ‖q‖²/2 is a factor of the query alone
+        vectors = self.projection if vectors is None else vectors
+        logs = angles(_scaled(q), vectors)  # ‖q‖²/2 is a factor of the query alone
         phi_q = (logs - logs.detach().amax(-1, keepdim=True)).exp()
-        phi_k, log_decay = _on_one_scale(_log_positive(k, self.projection), causal, padding)
+        phi_k, log_decay = _on_one_scale(_log_positive(k, vectors), causal, padding)
         return Prepared(phi_q, phi_k, log_decay)
 
 
 class RandomFourierFeatures(RandomVectors):
     """Trigonometric random features of the softmax kernel: unbiased, and unfit for attention.
 
-    The arguments are those of `FavorFeatures`; n_features random vectors give twice as many
+    The arguments are those of `RandomVectors`; n_features random vectors give twice as many
     features. Their products may be negative, and so may the normaliser: one below `floor` is
     replaced by it.
     """
 
     def __init__(
-        self,
-        head_dim: int,
-        n_features: int = 64,
-        *,
-        orthogonal: bool = True,
-        redraw_every: int | None = None,
-        floor: float | int = 1e-3,
-        generator: torch.Generator | None = None,
+        self, head_dim: int, n_features: int = 64, *, floor: float | int = 1e-3, **options: Any
     ) -> None:
-        super().__init__(
-            head_dim,
-            n_features,
-            orthogonal=orthogonal,
-            redraw_every=redraw_every,
-            generator=generator,
-        )
+        super().__init__(head_dim, n_features, **options)
         self.floor = check_floor(floor)
 
     def forward(
@@ -236,14 +231,16 @@ class RandomFourierFeatures(RandomVectors):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        vectors: Float[Tensor, "n_features head_dim"] | None = None,
     ) -> Prepared:
-        """Features between -1 and 1; the factors are those of `FavorFeatures.prepare`."""
+        """Features between -1 and 1; the rest is as in `FavorFeatures.prepare`."""
         self.check_width(q)
-        phi_q = waves(angles(_scaled(q), self.projection))
+        vectors = self.projection if vectors is None else vectors
+        phi_q = waves(angles(_scaled(q), vectors))
         k = _scaled(k)
         logs = k.square().sum(-1, keepdim=True) / 2
         size, log_decay = _on_one_scale(logs, causal, padding, cancels=False)
-        return Prepared(phi_q, waves(angles(k, self.projection)) * size, log_decay, self.floor)
+        return Prepared(phi_q, waves(angles(k, vectors)) * size, log_decay, self.floor)
 
 
 def check_floor(floor: float | int) -> float:

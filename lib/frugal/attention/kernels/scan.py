@@ -14,7 +14,7 @@ A decay makes the past fade: S_i = exp(λ_i) S_{i-1} + φ(k_i) v_iᵀ with λ_i 
 The backward pass keeps the inputs, the output, its normaliser, and one state a segment of chunks;
 it makes everything else anew, from the last segment to the first.
 
-Source: katharopoulos2020linear for the sums and their gradients.
+Source: katharopoulos2020linear for the sums and their gradients. Chapter: kernels.
 Cost for N tokens a head: 2·N·C·(m + d) + 4·N·m·d FLOPs forward.
 """
 
@@ -97,17 +97,18 @@ class _Fading:
         self.given = log_decay is not None
         if log_decay is None:
             return
-        total = bounded(piece.take(log_decay[..., None])).cumsum(1)
-        gap = total - total.mT
+        # below, rows are batch·heads, C is the chunk, and λ's sums begin anew in each chunk
+        total = bounded(piece.take(log_decay[..., None])).cumsum(1)  # (rows·chunks, C, 1)
+        gap = total - total.mT  # (rows·chunks, C, C): what lies between query i and key j
         order = torch.ones(gap.shape[1:], dtype=torch.bool, device=gap.device).tril()
-        self.within = gap.masked_fill(~order, -torch.inf).exp()
-        self.entering = total.exp()
-        self.leaving = (total[:, -1:] - total).exp()
-        self.whole = total[:, -1:].exp().unflatten(0, (rows, -1))
+        self.within = gap.masked_fill(~order, -torch.inf).exp()  # from key j to query i
+        self.entering = total.exp()  # (rows·chunks, C, 1): from the chunk's start to token i
+        self.leaving = (total[:, -1:] - total).exp()  # from token i to the chunk's end
+        self.whole = total[:, -1:].exp().unflatten(0, (rows, -1))  # (rows, chunks, 1, 1)
 
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """a_i·b_j for j ≤ i, faded, and 0 elsewhere."""
-        products = torch.bmm(a, b.mT)
+        products = torch.bmm(a, b.mT)  # (rows·chunks, C, C)
         return products.mul_(self.within) if self.given else products.tril_()
 
     def enter(self, x: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ class _Fading:
 
         state: (rows, m, d + 1). added: what each chunk adds, (chunks, m, d + 1).
         """
-        added = added.unflatten(0, (state.shape[0], -1))
+        added = added.unflatten(0, (state.shape[0], -1))  # (rows, chunks, m, d + 1)
         if not _on_cpu(added.device):
             return self.carry_at_once(state, added, back=back)
         before = torch.empty_like(added)
@@ -178,10 +179,12 @@ class CausalScan(torch.autograd.Function):
         out = torch.empty(v.shape, dtype=v.dtype, device=v.device)
         with torch.autocast(v.device.type, enabled=False):
             for index, piece in enumerate(pieces):
-                starts[index] = state
+                starts[index] = state  # (rows, m, d + 1)
+                # q, k (rows·chunks, C, m); ones (rows·chunks, C, d + 1), its last column sums to z
                 q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
                 fading = _Fading(log_decay, piece, rows)
                 before, state = fading.carry(state, torch.bmm(fading.leave(k).mT, ones))
+                # inside the chunk, plus what came before it: (rows·chunks, C, d + 1)
                 raw = torch.bmm(fading.pairs(q, k), ones).baddbmm_(fading.enter(q), before)
                 piece.put(totals, raw[..., -1:])
                 piece.put(out, raw[..., :-1] / normaliser(raw[..., -1:], floor))
@@ -203,10 +206,11 @@ class CausalScan(torch.autograd.Function):
                 fading = _Fading(log_decay, piece, rows)
                 entering, leaving = fading.enter(q), fading.leave(k)
                 before, _ = fading.carry(starts[index], torch.bmm(leaving.mT, ones))
+                # of numerators and normaliser (rows·chunks, C, d + 1), and of the state after them
                 raw = _of_raw(piece.take(grad), piece.take(out), piece.take(totals), ctx.floor)
                 after, state_grad = fading.carry(state_grad, torch.bmm(entering.mT, raw), back=True)
                 # the gradient of each product of a query and a key, then of what they are made of
-                pairs = fading.pairs(raw, ones)
+                pairs = fading.pairs(raw, ones)  # (rows·chunks, C, C)
                 of_q = fading.enter(torch.bmm(raw, before.mT)).baddbmm_(pairs, k)
                 of_k = fading.leave(torch.bmm(ones, after.mT)).baddbmm_(pairs.mT, q)
                 of_v = torch.bmm(leaving, after).baddbmm_(fading.pairs(q, k).mT, raw)[..., :-1]
@@ -237,6 +241,9 @@ def normaliser(total: Tensor, floor: float | int | None) -> Tensor:
     """
     if floor is not None:
         return total.clamp(min=floor)
+    # Products below tiny are rounded to a few digits or to 0. In a sum of at least tiny / eps they
+    # count for less than its last digit: 1e-31 in float32, and tiny^0.8 is a little above. What is
+    # divided by the sum in the backward pass may then be as large as 1e8 before it overflows.
     return total.masked_fill(total < torch.finfo(total.dtype).tiny ** 0.8, torch.inf)
 
 

@@ -5,6 +5,10 @@ part; only in the last kind the rule is asked pair by pair, inside the kernel. W
 each block is worked out once and kept; padding and global tokens, which come with the data, change
 whole rows and columns of blocks. On other devices the same call runs unfused, in O(N²): it is
 right, and only good to test with.
+
+Not yet: on CUDA under `torch.compile`, "window+global" and "window+global+random" raise an
+`InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). Outside
+`torch.compile` both run there, and the window alone runs in both ways.
 """
 
 from __future__ import annotations
