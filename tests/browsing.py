@@ -58,6 +58,26 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def seen_by_axe(page: Page) -> list[str]:
+    """What axe calls serious or critical on the page as it stands, a sentence each."""
+    import axe_playwright_python
+
+    script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+    page.evaluate(script.read_text(encoding="utf-8"))
+    return page.evaluate(
+        """async () => {
+          const options = { resultTypes: ["violations"], preload: false };
+          const { violations } = await axe.run(document, options);
+          return violations
+            .filter(({ impact }) => impact === "serious" || impact === "critical")
+            .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => {
+              const why = failureSummary.split("\\n").slice(1, 2).join("").trim();
+              return `${id} at ${target.join(" ")}: ${why}`;
+            }));
+        }"""
+    )
+
+
 @dataclass
 class Visit:
     """A page in the browser and what was noticed while it was open."""
@@ -123,15 +143,24 @@ def show(
     visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Interactive], Locator]]:
     """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
-    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
+    from booktools.assets import vega_script
+    from frugal.show.charts import Chart
+
+    for kind in (Interactive, Chart):
+        monkeypatch.setattr(kind, "to_png", lambda self: b"")  # drawn and tested elsewhere
 
     def opened(figure: Interactive) -> Locator:
         file = tmp_path / "figure.html"
         head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
         head += '<meta name="viewport" content="width=device-width">'
+        head += "<style>body { background: var(--frugal-paper) }</style>"
+        if isinstance(figure, Chart):
+            head += f"<script>{vega_script()}</script>"
         file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        return visit.page.locator(".frugal-figure[data-mounted]")
+        visit.page.goto(file.as_uri())
+        shown = visit.page.locator(".frugal-figure[data-mounted]")
+        shown.wait_for(timeout=15_000)
+        return shown
 
     yield opened
     assert visit.errors + visit.foreign == []

@@ -24,9 +24,8 @@ _FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
 def fingerprint(chapter: Path, root: Path) -> str:
     """A name for the state of the files that the chapter's outputs depend on.
 
-    Arguments:
-        chapter: a MyST notebook.
-        root: the repository, which holds `lib/frugal`, `experiments` and `constraints.txt`.
+    chapter: a MyST notebook. root: the repository, which holds `lib/frugal`, `experiments` and
+    `constraints.txt`.
     """
     digest = hashlib.sha256()
     for path in sorted(dependencies(chapter, root)):

@@ -6,10 +6,10 @@ argument's name, what it is and what it must be.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from inspect import isclass, isfunction, ismethod, signature
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -26,15 +26,20 @@ def at_least(minimum: int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 
 
-def within(low: float, high: float, **values: Any) -> None:
+def within(low: float | int, high: float | int, **values: Any) -> None:
     """Each of the values is a number from `low` to `high`, both allowed."""
     for name, value in values.items():
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
             raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}.")
+
+
+def one_of(known: Iterable[Any], **values: Any) -> None:
+    """Each of the values is one of those that are known."""
+    known = list(known)
+    for name, value in values.items():
+        if value not in known:
+            listed = ", ".join(map(repr, known))
+            raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
 
 
 def refuse(why: str, **options: Any) -> None:

@@ -1,8 +1,13 @@
-"""A small figure of every chapter, for what is asked of all of them; each entry builds one."""
+"""A small figure of every chapter, for what is asked of all of them.
+
+Each entry of `FIGURES` builds one, with options of the figure's class in place of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,26 +44,27 @@ from frugal.tokens.byte_pairs import BytePairTokenizer
 from frugal.tokens.elimination import WordVectorElimination
 
 
-def acting() -> VoxelCabinet:
+def acting(**options: Any) -> VoxelCabinet:
     torch.manual_seed(0)
     model = VoxelActor(side=12, d_model=16, n_latents=3, n_layers=1, n_heads=2)
-    return VoxelCabinet(model, cabinets.draw(3, side=12, seed=0), color="latent")
+    options = {"color": "latent", **options}
+    return VoxelCabinet(model, cabinets.draw(3, side=12, seed=0), **options)
 
 
-def adaptive_spans() -> AdaptiveSpanFigure:
+def adaptive_spans(**options: Any) -> AdaptiveSpanFigure:
     scores = [((7 * d) % 11) / 3 - 0.02 * d for d in range(64)]
     spans = [[[30.0, 30.0], [30.0, 30.0]], [[3.0, 0.0], [12.0, 60.0]]]
     runs = {name: SpanRun(label=name, steps=[0, 10], spans=spans) for name in ("none", "some")}
-    return AdaptiveSpanFigure(scores, runs=runs)
+    return AdaptiveSpanFigure(scores, runs=runs, **options)
 
 
 def in_bytes() -> BytesAndTokensFigure:
     words = "the cafe opens at eight and the cafe closes at nine, and then it opens again. "
     tokenizer = BytePairTokenizer.train(20 * words, vocab_size=290)
-    return BytesAndTokensFigure(tokenizer, {"English": "The café opens.", "Long": 240 * "W"})
+    return BytesAndTokensFigure(tokenizer, {"Long": 240 * "W", "English": "The café opens."})
 
 
-def decoding() -> DecodingPlayer:
+def decoding(**options: Any) -> DecodingPlayer:
     by_passes = [
         DecodingStep(list("abbb"), [0.9, 0.8, 0.4, 0.3], fresh=range(4), doubtful=[2, 3]),
         DecodingStep(list("abab"), [0.9, 0.8, 0.7, 0.9], fresh=[2, 3]),
@@ -67,10 +73,10 @@ def decoding() -> DecodingPlayer:
         DecodingRun.left_to_right("left to right", "abab", [1.0, 0.9, 0.5, 1.0], right=True),
         DecodingRun("two passes", by_passes, right=False),
     ]
-    return DecodingPlayer([DecodingExample("ab", runs), DecodingExample("ba", runs)])
+    return DecodingPlayer([DecodingExample("ab", runs), DecodingExample("ba", runs)], **options)
 
 
-def dropping_tokens() -> TokenPruning:
+def dropping_tokens(answer: int = 0) -> TokenPruning:
     torch.manual_seed(0)
     sizes = {"d_model": 16, "n_heads": 2, "n_layers": 3, "d_ff": 24, "positions": "rope"}
     config = TransformerConfig(len(journeys.VOCABULARY), make_stack=WordVectorElimination, **sizes)
@@ -79,20 +85,20 @@ def dropping_tokens() -> TokenPruning:
         {"plain": (Encoder(config).eval(), nn.Linear(16, 8))},
         vocabulary=journeys.VOCABULARY,
         classes=journeys.PLACES,
-        examples=[PruningExample(text=one, answer=place, label=one[:9]) for one, place in stories],
+        examples=[PruningExample(text=text, answer=answer, label=text[:9]) for text, _ in stories],
         presets={"few": (9, 5, 3), "all": (40, 40, 40)},
         question="Where is Anna?",
     )
 
 
-def lost_in_the_middle() -> LostInTheMiddle:
+def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
     accuracy = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
     asked = np.random.default_rng(3).dirichlet(np.ones(30))
     runs = [
         TrainedCurves.from_seeds("a decoder", [200, 300, 400], accuracy, asked=asked),
         TrainedCurves.from_seeds("an encoder", [200, 300], accuracy[:, 1:], asked=asked),
     ]
-    return LostInTheMiddle(runs)
+    return LostInTheMiddle(runs, **options)
 
 
 def no_attention() -> Interactive:
@@ -107,7 +113,7 @@ def no_attention_in_text() -> Interactive:
     return kernels_in_text(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
 
 
-def the_vanilla_transformer() -> AttentionExplorer:
+def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
     source, target = list("5 June 98"), list("1998-06")
     sizes = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
 
@@ -120,29 +126,29 @@ def the_vanilla_transformer() -> AttentionExplorer:
             weights, source=source, target=target, title=f"number {seed}"
         )
 
-    return AttentionExplorer([example(1), example(2)])
+    return AttentionExplorer([example(1), example(2)], **options)
 
 
-FIGURES: dict[str, Callable[[], Interactive]] = {
+FIGURES: dict[str, Callable[..., Interactive]] = {
     "acting": acting,
     "adaptive_spans": adaptive_spans,
     "bytes": in_bytes,
     "decoding_in_parallel": decoding,
     "dropping_tokens": dropping_tokens,
-    "first_page": lambda: QuestionMap(part=1),
-    "fixed_patterns": lambda: PatternPlayground(["window", "dilated", "fixed"]),
-    "hashing": lambda: HashExplorer(rounds=8),
-    "kernels": lambda: KernelExplorer(kind="trigonometric"),
+    "first_page": partial(QuestionMap, part=1),
+    "fixed_patterns": partial(PatternPlayground, ["window", "dilated", "fixed"]),
+    "hashing": partial(HashExplorer, rounds=8),
+    "kernels": partial(KernelExplorer, kind="trigonometric"),
     "latents": LatentCost,
     "lost_in_the_middle": lost_in_the_middle,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,
     "pictures_and_sound": TokenCalculator,
-    "pictures_and_sound: sound": lambda: TokenCalculator(modality="sound"),
-    "pictures_and_sound: voxels": lambda: TokenCalculator(modality="voxels"),
+    "pictures_and_sound: sound": partial(TokenCalculator, modality="sound"),
+    "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
     "pooling_tokens": FunnelShape,
-    "sorting": lambda: SinkhornBalance([[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
+    "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
     "the_vanilla_transformer": the_vanilla_transformer,
-    "where_the_cost_is": lambda: CostExplorer(length=2**20, mode="training", machine=2),
-    "windows_in_two_dimensions": lambda: SwinShift(np.linspace(0, 1, 32 * 32).reshape(32, 32)),
+    "where_the_cost_is": partial(CostExplorer, length=2**20, mode="training", machine=2),
+    "windows_in_two_dimensions": partial(SwinShift, np.linspace(0, 1, 1024).reshape(32, 32)),
 }

@@ -1,6 +1,8 @@
 """How the figures' scripts are cut: small functions, one layer that draws and listens."""
 
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ import pytest
 LIBRARY = Path(__file__).parents[2] / "lib" / "frugal"
 SCRIPTS = sorted(LIBRARY.rglob("*.js"))
 OPENS = re.compile(
-    r"\bfunction\b.*\{$|=> [({[]*[{]$"
-    r"|^\s+(?:async |static )?(?!if|for|while|switch|catch)#?\w+\([^;]*\) \{$"
+    r"""\bfunction\b.*\{$ | =>\ [({[]*\{$  # or a method:
+    | ^\s+ (?:async\ |static\ )? (?!if|for|while|switch|catch) \#?\w+\([^;]*\)\ \{$""",
+    re.VERBOSE,
 )
 MOST_LINES = 60
+BROWSERS_OWN = {"frugal.define", "frugal.start"}  # of the page's registry
 
 
 def functions(script: Path):
@@ -45,3 +49,12 @@ def test_one_layer_listens_and_makes_elements(script) -> None:
         return
     for word in ("createElement", "model.on(", "model.off("):
         assert word not in script.read_text(encoding="utf-8")
+
+
+def test_scripts_name_what_the_library_has() -> None:
+    """A formula says which module of the library it repeats; modules move."""
+    for script in SCRIPTS:
+        for name in set(re.findall(r"\bfrugal(?:\.[a-z_]+)+", script.read_text(encoding="utf-8"))):
+            module, _, attribute = name.rpartition(".")
+            found = hasattr(import_module(module), attribute) or find_spec(name)
+            assert name in BROWSERS_OWN or found, f"{script.name} names {name}"

@@ -51,7 +51,7 @@ def test_plain_altair_charts_take_the_same_path(line, monkeypatch) -> None:
 def test_bad_charts_are_refused(line) -> None:
     with pytest.raises(ValueError, match="alt is ''"):
         chart(line, alt="")
-    with pytest.raises(ValueError, match="chart is str; it needs an Altair chart"):
+    with pytest.raises(ValueError, match="chart is str; it must be an Altair chart"):
         chart("line", alt="A line.")
     with pytest.raises(ValueError, match="alt is ''"):
         line._repr_mimebundle_()

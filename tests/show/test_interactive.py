@@ -12,7 +12,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from anywidget import AnyWidget
+from ipywidgets import Widget
 
+from frugal.show.charts import Chart
 from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle, embedded
 
@@ -72,6 +75,39 @@ def test_widget_is_one_and_its_traits_are_the_state(lever) -> None:
     assert "--frugal-ink" in widget._css
 
 
+@pytest.mark.parametrize("close", [Widget.close_all, lambda: None], ids=["all", "this"])
+def test_a_closed_widget_is_followed_by_a_new_one_where_it_stood(lever, monkeypatch, close) -> None:
+    monkeypatch.delenv("FRUGAL_SITE", raising=False)
+    figure = lever.Lever(turn=4)
+    first = figure.widget()
+    first.turn = 6
+    first.close()
+    close()
+    data, _ = figure._repr_mimebundle_()
+    second = figure.widget()
+    assert second is not first
+    assert second is figure.widget()
+    assert data[WIDGET_VIEW]["model_id"] == second.model_id
+    assert (second.turn, second.unit, second.alt) == (6, "cm", figure.alt)
+
+
+def test_a_closed_chart_is_followed_by_a_new_one(monkeypatch) -> None:
+    monkeypatch.delenv("FRUGAL_SITE", raising=False)
+    spec = {"data": {"values": [{"x": 1}]}, "mark": "point", "encoding": {"x": {"field": "x"}}}
+    figure = Chart(spec, alt="One point.")
+    first = figure.widget()
+    Widget.close_all()
+    data, _ = figure._repr_mimebundle_()
+    assert data[WIDGET_VIEW]["model_id"] == figure.widget().model_id
+    assert figure.widget() is not first
+
+
+@pytest.mark.parametrize("name", [one for one in dir(AnyWidget) if not one.startswith("_")])
+def test_names_that_mean_something_to_a_widget_are_refused(lever, name) -> None:
+    with pytest.raises(ValueError, match=f"state has '{name}'; it must have names that no widget"):
+        lever.Lever(**{name: 1})
+
+
 def test_widgets_of_two_figures_do_not_share_state(lever) -> None:
     one, other = lever.Lever(turn=1), lever.Lever(turn=2)
     one.widget().turn = 9
@@ -94,8 +130,9 @@ def test_arrays_and_tensors_become_lists(lever) -> None:
         ({"tensor": torch.tensor([float("inf")])}, r"inf at tensor\[0\]"),
         ({"things": {1: "one"}}, "key 1 at things"),
         ({"thing": object()}, "object at thing"),
-        ({"_private": 1}, "'_private', a name that widgets keep"),
-        ({"layout": 1}, "'layout', a name that widgets keep"),
+        ({"_private": 1}, "'_private'; it must have names that no widget keeps"),
+        ({"layout": 1}, "'layout'; it must have names that no widget keeps"),
+        ({"two words": 1}, "'two words'; it must have names"),
     ],
 )
 def test_state_that_json_cannot_hold_is_refused(lever, state, message) -> None:
@@ -105,7 +142,7 @@ def test_state_that_json_cannot_hold_is_refused(lever, state, message) -> None:
 
 
 def test_empty_alt_is_refused(lever) -> None:
-    with pytest.raises(ValueError, match="alt is '  '; it needs a sentence"):
+    with pytest.raises(ValueError, match="alt is '  '; it must be a sentence"):
         lever.Lever(alt="  ")
 
 

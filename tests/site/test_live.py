@@ -17,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
-FIGURES = Path(__file__).parents[1] / "lib" / "figures"
+FIGURES = Path(__file__).parents[1] / "show" / "figures"
 NOTEBOOK = """\
 ---
 file_format: mystnb

@@ -19,7 +19,7 @@ from frugal.show import chart, interact
 from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 
-LEVER = Path(__file__).parents[1] / "lib" / "figures" / "lever.py"
+LEVER = Path(__file__).parents[1] / "show" / "figures" / "lever.py"
 CONTROLS = Path(__file__).parents[2] / "lib" / "frugal" / "show" / "controls.js"
 
 

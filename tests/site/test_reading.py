@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-RUN_AXE = """async () => {
-  const options = { resultTypes: ["violations"], preload: false };
-  const { violations } = await axe.run(document, options);
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
-      `${id} at ${target.join(" ")}: ${failureSummary.split("\\n").slice(1, 2).join("").trim()}`));
-}"""
+from tests.browsing import seen_by_axe
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -27,8 +16,7 @@ def test_axe_finds_nothing_serious(visit, address, pages, theme: str) -> None:
     for name in pages:
         page = visit.open(f"{address}/{name}")
         assert page.evaluate("document.documentElement.dataset.theme") == theme
-        page.evaluate(AXE)
-        problems += [f"{name} ({theme}): {problem}" for problem in page.evaluate(RUN_AXE)]
+        problems += [f"{name} ({theme}): {problem}" for problem in seen_by_axe(page)]
     assert not problems, "\n".join(problems)
 
 

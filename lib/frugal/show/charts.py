@@ -40,34 +40,28 @@ class Chart(Interactive):
         config = {**with_light_colors(self.state["config"]), "background": "white"}
         return vl_convert.vegalite_to_png(spec, vl_version=_vegalite_version(), config=config)
 
-    def widget(self) -> AnyWidget:
+    def _new_widget(self, closed: AnyWidget | None) -> AnyWidget:
         """Altair's own widget, with Vega in it; its `params` are traits."""
         import altair
 
-        if self._widget is None:
-            altair.JupyterChart.enable_offline()
-            config = {**with_light_colors(self.state["config"]), "background": "white"}
-            self._widget = altair.JupyterChart(
-                altair.Chart.from_dict(self.state["spec"]),
-                embed_options={"actions": False, "config": config},
-            )
-        return self._widget
+        altair.JupyterChart.enable_offline()
+        config = {**with_light_colors(self.state["config"]), "background": "white"}
+        return altair.JupyterChart(
+            altair.Chart.from_dict(self.state["spec"]),
+            embed_options={"actions": False, "config": config},
+        )
 
 
 def chart(chart: altair.TopLevelMixin, *, alt: str) -> Chart:
-    """Show an Altair chart.
+    """Show any Altair chart; `alt` says in words what it shows.
 
     Bound parameters and selections work on the site as they do live, and colors that the chart
     leaves open follow the page between light and dark. `width="container"` fits it to the page.
 
-    Arguments:
-        chart: any Altair chart.
-        alt: what it shows, in words.
-
     Raises ValueError for something that is no chart, and for an empty `alt`.
     """
     if not hasattr(chart, "to_dict"):
-        raise ValueError(f"chart is {type(chart).__name__}; it needs an Altair chart.")
+        raise ValueError(f"chart is {type(chart).__name__}; it must be an Altair chart.")
     return Chart(chart.to_dict(), alt=alt)
 
 

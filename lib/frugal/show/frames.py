@@ -20,11 +20,9 @@ _MOST_BYTES = 1_000_000
 class Frames(Interactive):
     """Results over a grid of arguments, one shown at a time; `interact` makes it.
 
-    Arguments:
-        controls: for each argument its label, kind, values as shown, and which of them is first.
-        frames: HTML for each combination, the last argument changing fastest.
-        still: the figure or the text that the first combination gives.
-        alt: what the results show.
+    controls: for each argument its label, kind, values as shown, and which of them is first.
+    frames: HTML for each combination, the last argument changing fastest. still: the figure or the
+    text that the first combination gives. alt: what the results show.
     """
 
     module = "frames.js"
@@ -55,13 +53,11 @@ def interact(
     Live, a control calls the function. On the site there is no Python, so every combination is
     computed when the book is built and the controls choose among the results.
 
-    Arguments:
-        function: called with one value for each name in `options`. It returns what to show
-            (a matplotlib figure, anything with an HTML representation, a string), draws with
-            pyplot, or prints.
-        alt: what the results show, in words; the first line of the function's docstring if absent.
-        **options: for each argument the values on offer: numbers (a slider), the two booleans
-            (a checkbox) or others (a list to choose from). The first is shown first.
+    function: called with one value for each name in `options`. It returns what to show (a
+    matplotlib figure, anything with an HTML representation, a string), draws with pyplot, or
+    prints. alt: what the results show, in words; the first line of the function's docstring if
+    absent. options: for each argument the values on offer: numbers (a slider), the two booleans (a
+    checkbox) or others (a list to choose from). The first is shown first.
 
     Returns an ipywidgets `interactive` when live and a `Frames` when the site is built.
 
@@ -69,16 +65,18 @@ def interact(
     than 200 combinations and when the results take more than 1 MB.
     """
     if not options:
-        raise ValueError("options is empty; interact needs at least one argument with its values.")
+        raise ValueError("options is empty; it must have one argument or more, with its values.")
     for name, values in options.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
-            raise ValueError(f"{name} is {values!r}; it needs a list of the values on offer.")
+            raise ValueError(f"{name} is {values!r}; it must be a list of the values on offer.")
     alt = alt or (function.__doc__ or "").strip().partition("\n")[0]
     if not alt:
-        raise ValueError("alt is missing; give it, or a docstring to the function.")
+        raise ValueError("alt is missing; it must be given, or the function have a docstring.")
     count = math.prod(len(values) for values in options.values())
     if count > _MOST_FRAMES:
-        raise ValueError(f"options make {count} combinations; at most {_MOST_FRAMES} fit a page.")
+        raise ValueError(
+            f"options make {count} combinations; they must make at most {_MOST_FRAMES}."
+        )
     controls = [_Control.of(name, values) for name, values in options.items()]
     if not building_site():
         import ipywidgets

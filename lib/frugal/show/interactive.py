@@ -20,7 +20,7 @@ The picture is one small ES module after anywidget's contract, beside the Python
       render({ model, el }) {
         const answer = element("output");
         el.append(toolbar(slider(model, "turn", { label: "Turn", min: 0, max: 9 })), answer);
-        return follow(model, "turn", () => {  // draws now and at each change; gives the cleanup
+        return follow(model, "turn", () => {       // now and at each change; gives the cleanup
           answer.textContent = model.get("turn") ** 2;
         });
       },
@@ -60,6 +60,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from base64 import b64encode
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -80,7 +81,6 @@ if TYPE_CHECKING:
 
 _RUNTIME = Path(__file__).with_name("interactive.js")
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-_TAKEN = frozenset({"alt", "comm", "keys", "layout", "log", "tabbable", "tooltip"})
 
 # anywidget hands over a bare element; the same wrapper as on the site goes around the module.
 _WIDGET_MODULE = """\
@@ -110,10 +110,9 @@ export default {{
 class Interactive(ABC):
     """A figure whose state is JSON and whose picture is an ES module (see the module's text).
 
-    Arguments:
-        alt: what the figure and its movement show, in words, for readers who do not see it.
-        **state: what the module reads and writes by name. Numbers, strings, booleans, None, lists
-            and dicts with string keys; arrays and tensors become lists.
+    alt: what the figure and its movement show, in words, for readers who do not see it.
+    state: what the module reads and writes by name. Numbers, strings, booleans, None, lists and
+    dicts with string keys; arrays and tensors become lists.
 
     Raises ValueError for an empty `alt`, a name that a widget keeps for itself, and a value that
     JSON cannot hold (NaN among them).
@@ -125,11 +124,13 @@ class Interactive(ABC):
     def __init__(self, *, alt: str, **state: Any) -> None:
         if not isinstance(alt, str) or not alt.strip():
             raise ValueError(
-                f"alt is {alt!r}; it needs a sentence that says what the figure shows."
+                f"alt is {alt!r}; it must be a sentence that says what the figure shows."
             )
         for name in state:
-            if name in _TAKEN or name.startswith("_"):
-                raise ValueError(f"state has {name!r}, a name that widgets keep for themselves.")
+            if not name.isidentifier() or name.startswith("_") or name in _names_of_widgets():
+                raise ValueError(
+                    f"state has {name!r}; it must have names that no widget keeps for itself."
+                )
         self.alt = " ".join(alt.split())
         self.state: dict[str, Any] = {name: _plain(value, name) for name, value in state.items()}
         self._widget: AnyWidget | None = None
@@ -139,10 +140,21 @@ class Interactive(ABC):
         """The still picture: a matplotlib figure of the state."""
 
     def widget(self) -> AnyWidget:
-        """The live widget, the same one at every call: `state` and `alt` are its traits."""
-        if self._widget is None:
-            self._widget = _widget_class(type(self))(**self.state, alt=self.alt)
+        """The live widget, whose traits are `state` and `alt`: the same one until it is closed.
+
+        After `close()`, or `ipywidgets.Widget.close_all()`, there is a new one that stands where
+        the old one did.
+        """
+        if self._widget is None or self._widget.comm is None:
+            self._widget = self._new_widget(self._widget)
         return self._widget
+
+    def _new_widget(self, closed: AnyWidget | None) -> AnyWidget:
+        """A widget in the state of one that was closed, or in the first state."""
+        state = {**self.state, "alt": self.alt}
+        if closed is not None:
+            state = {name: getattr(closed, name) for name in state}
+        return _widget_class(type(self))(**state)
 
     def to_html(self) -> str:
         """HTML that runs the module without a kernel, a server or another host."""
@@ -204,25 +216,34 @@ class Interactive(ABC):
         return data, metadata
 
 
+@cache
+def _names_of_widgets() -> frozenset[str]:
+    """Methods and traits of every widget. A trait of such a name would take its place."""
+    import anywidget
+
+    return frozenset(dir(anywidget.AnyWidget))
+
+
 def _plain(value: Any, where: str) -> Any:
     """`value` as JSON holds it, or a ValueError that says where it is not."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"state has {value} at {where}; JSON needs a finite number.")
+            raise ValueError(f"state has {value} at {where}; it must be finite, for JSON.")
         return value
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise ValueError(f"state has the key {key!r} at {where}; JSON needs strings.")
+                raise ValueError(f"state has the key {key!r} at {where}; it must be a string.")
         return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
     if hasattr(value, "tolist"):
         return _plain(value.tolist(), where)
     raise ValueError(
-        f"state has {type(value).__name__} at {where}; it needs numbers, strings, lists and dicts."
+        f"state has {type(value).__name__} at {where}; it must be of numbers, strings, lists and "
+        "dicts."
     )
 
 

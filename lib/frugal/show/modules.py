@@ -62,7 +62,9 @@ def _add(path: Path, importers: tuple[Path, ...], functions: dict[Path, str]) ->
     if path in functions:
         return f"module{list(functions).index(path)}"
     if not path.is_file():
-        raise ValueError(f"module is {path}, which is not a file; it needs an ES module's path.")
+        raise ValueError(
+            f"module is {path}, which is not a file; it must be the path of an ES module."
+        )
     if path in importers:
         raise ValueError(f"{path.name} imports itself by way of {importers[-1].name}.")
     exports: list[str] = []

@@ -27,7 +27,7 @@ def themed_svg(figure: Figure, *, alt: str) -> str:
     Text stays text. Raises ValueError for an empty `alt` and for a figure of more than 400 kB.
     """
     if not isinstance(alt, str) or not alt.strip():
-        raise ValueError(f"alt is {alt!r}; it needs a sentence on what the picture shows.")
+        raise ValueError(f"alt is {alt!r}; it must be a sentence that says what the picture shows.")
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -53,7 +53,7 @@ def themed_svg(figure: Figure, *, alt: str) -> str:
     )
     if len(svg) > _LIMIT:
         raise ValueError(
-            f"the figure is {len(svg) / 1000:.0f} kB as SVG; it needs at most "
+            f"the figure is {len(svg) / 1000:.0f} kB as SVG; it must be at most "
             f"{_LIMIT / 1000:.0f} kB, so draw its many points with rasterized=True."
         )
     return svg
@@ -90,8 +90,7 @@ class Picture:
 def picture(figure: Figure, *, alt: str) -> Picture:
     """Show a matplotlib figure that follows the page between light and dark.
 
-    Arguments:
-        figure: drawn after `frugal.show.use_style()`. It is closed, so the cell shows it once.
-        alt: what it shows, in words.
+    figure: drawn after `frugal.show.use_style()`. It is closed, so the cell shows it once.
+    alt: what it shows, in words.
     """
     return Picture(figure, alt=alt)

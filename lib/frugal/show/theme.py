@@ -17,8 +17,16 @@ def light_colors() -> dict[str, str]:
     return dict(_PROPERTY.findall(css.partition("\n}")[0]))
 
 
+def light_color(name: str) -> str:
+    """One of them by its short name: `light_color("ink")`."""
+    return light_colors()[f"--frugal-{name}"]
+
+
 def accents() -> list[str]:
-    """The accents of the light theme, in the order in which series take them."""
+    """The six accents of the light theme, in the order in which series take them.
+
+    They are a blue, an orange, a green, a purple, a brown and a gray.
+    """
     return [value for name, value in light_colors().items() if "accent" in name]
 
 

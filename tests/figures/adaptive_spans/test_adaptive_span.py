@@ -1,16 +1,13 @@
 """The adaptive-span figure in a browser: the library's numbers, and pictures that follow."""
 
 import random
-from pathlib import Path
 
 import pytest
 import torch
 
 from frugal.attention.span import AdaptiveSpan
 from frugal.figures.adaptive_spans.adaptive_span import AdaptiveSpanFigure, SpanRun
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "adaptive_spans"
 SCORES = [((7 * d) % 11) / 3 - 0.02 * d for d in range(64)]
 STEPS = [0, 10, 20]
 RUNS = {
@@ -35,10 +32,8 @@ def library_weights(span, ramp):
     return attend.weights(q, k, causal=True)[0, 0, -1].flip(0), attend
 
 
-def test_formulas_equal_those_of_the_library(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.span = {bundle(FIGURE / 'span_formulas.js')}; null")
+def test_formulas_equal_those_of_the_library(formulas):
+    page = formulas("span_formulas.js", "span")
     rng = random.Random(0)
     for _ in range(40):
         span, ramp = rng.choice([0, rng.randrange(64), 64]), rng.randrange(1, 49)
@@ -103,24 +98,8 @@ def test_without_runs_there_is_one_view(show):
     assert figure.get_by_label("Training").count() == 0
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    figure = show(AdaptiveSpanFigure(SCORES, runs=RUNS))
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    figure = show(AdaptiveSpanFigure(SCORES, runs=RUNS))
-    found = Axe().run(figure.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_shows_every_run():
     figure = AdaptiveSpanFigure(SCORES, runs=RUNS)
-    assert figure.to_png().startswith(b"\x89PNG")
     titles = [axes.get_title() for axes in figure.picture().axes]
     assert [title.split(":")[0] for title in titles[2:]] == ["none", "some"]
 
@@ -129,10 +108,6 @@ def test_the_still_picture_shows_every_run():
     ("options", "message"),
     [
         ({"scores": [1.0]}, "scores has 1"),
-        ({"span": 65}, "span is 65"),
-        ({"ramp": 0}, "ramp 0"),
-        ({"runs": RUNS, "run": "other"}, "run is 'other'"),
-        ({"runs": RUNS, "checkpoint": 3}, "checkpoint is 3"),
         (
             {"runs": RUNS | {"more": SpanRun(label="x", steps=[0], spans=[[[1.0]]])}},
             "different steps",

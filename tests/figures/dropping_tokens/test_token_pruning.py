@@ -1,7 +1,6 @@
 """The token-pruning figure in a browser: it computes what torch computes, and its rows follow."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,10 +10,8 @@ from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.figures.dropping_tokens.token_pruning import PruningExample, TokenPruning
 from frugal.model import Encoder, TransformerConfig
-from frugal.show.modules import bundle
 from frugal.tokens.elimination import WordVectorElimination
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "dropping_tokens"
 STORIES = journeys.draw(3, seed=5, sentences=(3, 4))
 PRESETS = {"few": (9, 5, 3), "all": (40, 40, 40)}
 
@@ -47,10 +44,8 @@ def figure(**options):
     return TokenPruning(given.pop("models"), **given)
 
 
-def test_the_page_computes_what_torch_computes(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.dropping = {bundle(FIGURE / 'elimination_formulas.js')}; null")
+def test_the_page_computes_what_torch_computes(formulas):
+    page = formulas("elimination_formulas.js", "dropping")
     for keep in ((9, 5, 3), (40, 40, 40), (1, 1, 1), (20, 20, 2)):
         shown = figure(keep=keep)
         ran, probabilities = shown.run()
@@ -157,24 +152,8 @@ def test_story_order_and_model_change_the_rows(show):
     assert "✓" in shown.locator(".pruning-class").nth(STORIES[2].place).inner_text()
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    shown = show(figure())
-    stage = shown.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    shown = show(figure())
-    found = Axe().run(shown.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_has_the_words_that_are_left():
     made = figure()
-    assert made.to_png().startswith(b"\x89PNG")
     texts = [text.get_text() for text in made.picture().axes[1].texts]
     assert [text.split(":")[0] for text in texts] == ["input", "layer 1", "layer 2", "layer 3"]
     last = texts[-1].split(":")[1].split()
@@ -202,7 +181,6 @@ def test_the_figure_leaves_the_model_as_it_is():
         ({"presets": {"p": (1, 2, 3)}}, "keep grows"),
         ({"keep": (2, 1)}, "keep has 2 numbers"),
         ({"examples": [PruningExample(text="anna flew", answer=0, label="x")]}, "anna flew"),
-        ({"examples": [PruningExample(text="anna", answer=8, label="x")]}, "answer 8"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

@@ -1,22 +1,17 @@
 """The map of the three questions in a browser: what methods remove, links, keys, motion."""
 
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from frugal.figures.first_page.question_map import PARTS, QuestionMap, Scene
-from frugal.show.modules import bundle
-
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "first_page"
 
 
 @pytest.fixture
-def scenes(visit):
+def scenes(formulas):
     """Counts of a scene by its name: interactions, representations, parameters."""
-    visit.page.goto("about:blank")
-    visit.page.evaluate(f"window.map = {bundle(FIGURE / 'question_scenes.js')}; null")
-    return lambda name: visit.page.evaluate("(name) => map.counts(map.scene(name))", name)
+    page = formulas("question_scenes.js", "map")
+    return lambda name: page.evaluate("(name) => map.counts(map.scene(name))", name)
 
 
 def test_counts_are_those_of_the_method(scenes):
@@ -129,11 +124,3 @@ def test_it_moves_smoothly_and_arrives(show, visit):
         """() => [...document.querySelectorAll(".map-edges > *")]
           .reduce((sum, it) => sum + Number(it.getAttribute("opacity")), 0) === 136"""
     )
-
-
-@pytest.mark.parametrize("width", [375, 768, 1440])
-def test_it_fits(show, visit, width):
-    visit.page.set_viewport_size({"width": width, "height": 900})
-    figure = show(QuestionMap(part=1))
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0

@@ -1,32 +1,23 @@
 """The kernel explorer in a browser: the library's features, and pictures that follow."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from frugal.attention.kernels.features import positive_features, trigonometric_features
 from frugal.figures.kernels.kernel_explorer import KernelExplorer, fan
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "kernels"
 MAPS = {"positive": positive_features, "trigonometric": trigonometric_features}
 
 
 @pytest.fixture
-def formulas(visit):
-    """Calls a function of kernel_formulas.js."""
-    visit.page.goto("about:blank")
-    visit.page.evaluate(f"window.kernel = {bundle(FIGURE / 'kernel_formulas.js')}; null")
-
-    def call(expression, *values):
-        return visit.page.evaluate(
-            f"(values) => {{ const k = window.kernel; return ({expression})(...values); }}",
-            list(values),
-        )
-
-    return call
+def formulas(formulas):
+    """Calls a function of kernel_formulas.js, which is k in it."""
+    page = formulas("kernel_formulas.js", "k")
+    return lambda expression, *values: page.evaluate(
+        f"(values) => ({expression})(...values)", list(values)
+    )
 
 
 def test_estimates_equal_those_of_the_library(formulas, generator):
@@ -178,24 +169,8 @@ def test_a_new_draw_and_another_divisor_change_the_points(show):
     assert sum(after) != pytest.approx(1)
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    figure = show(KernelExplorer())
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    figure = show(KernelExplorer(kind="trigonometric"))
-    found = Axe().run(figure.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_shows_both_kinds():
     figure = KernelExplorer(power=3)
-    assert figure.to_png().startswith(b"\x89PNG")
     titles = [axes.get_title() for axes in figure.picture().axes]
     assert titles[:2] == ["8 positive features", "8 trigonometric features"]
 
@@ -211,13 +186,9 @@ def test_the_fan_has_keys_of_one_length_at_even_angles():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"q": [1.0]}, "q and keys come together"),
+        ({"q": [1.0]}, "one of q and keys is None"),
         ({"q": [1.0, 2.0], "keys": [[1.0, 2.0]]}, "keys has 1 vectors"),
         ({"q": [1.0, 2.0], "keys": [[1.0, 2.0], [1.0]]}, "of 2 numbers like q"),
-        ({"power": 9}, "power is 9"),
-        ({"temperature": 3}, "temperature 3"),
-        ({"kind": "cosine"}, "kind is 'cosine'"),
-        ({"divisor": "none"}, "divisor is 'none'"),
         ({"q": [1.0], "keys": [[1.0], [-1.0]], "away": True}, "1 keys face away"),
     ],
 )

@@ -67,24 +67,8 @@ def test_presets_are_the_systems_of_the_papers(show):
     assert steps(figure) == vars(LatentCost(layers=6, outputs="all").costs(8077, 2048)[0])
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    figure = show(LatentCost())
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    figure = show(LatentCost())
-    found = Axe().run(figure.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_draws_surface_and_bars():
     figure = LatentCost(8077, 2048, layers=6, outputs="all")
-    assert figure.to_png().startswith(b"\x89PNG")
     surface, bars = figure.picture().axes
     assert surface.images[0].get_array().shape == (12, 13)
     cost, full = figure.costs(8077, 2048)
@@ -94,18 +78,3 @@ def test_the_still_picture_draws_surface_and_bars():
         cost.process,
         cost.decode,
     ]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"inputs": 31}, "inputs is 31"),
-        ({"latents": 8193}, "latents is 8193"),
-        ({"layers": 0}, "layers is 0"),
-        ({"outputs": "some"}, "outputs is 'some'"),
-    ],
-)
-@pytest.mark.usefixtures("unchecked")
-def test_bad_arguments_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        LatentCost(**options)

@@ -1,10 +1,6 @@
 """The lost-in-the-middle figure in a browser: what it shows is the data, and all keys work."""
 
-import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +11,6 @@ from frugal.figures.lost_in_the_middle.lost_in_the_middle import LostInTheMiddle
 from frugal.results import mean_interval
 from frugal.tasks.retriever import dip
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "lost_in_the_middle"
 LATE = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
 EARLY = np.random.default_rng(2).uniform(0, 0.4, (5, 2, 30))
 ASKED = np.random.default_rng(3).dirichlet(np.ones(30))
@@ -177,19 +172,9 @@ def test_nothing_sticks_out(show, visit, width):
     assert box["width"] > (280 if width == 375 else 400)
 
 
-def test_dip_is_the_librarys():
+def test_dip_is_the_librarys(formulas):
     """The same formula twice: in the page and in `frugal.tasks.retriever`."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs Node to run the figure's module alone")
     values = [LATE[0, 0].tolist(), LATE[1, 1, :17].tolist(), LATE[2, 2, :8].tolist()]
-    module = FIGURE / "lost_in_the_middle.js"
-    script = (
-        f"import {{ dip }} from {json.dumps(module.as_uri())};"
-        f"console.log(JSON.stringify({json.dumps(values)}.map(dip)))"
-    )
-    done = subprocess.run(
-        [node, "--input-type=module", "-e", script], capture_output=True, text=True, check=True
-    )
+    found = formulas("middle_charts.js", "charts").evaluate("(all) => all.map(charts.dip)", values)
     want = [dip(torch.tensor(one, dtype=torch.float64)).item() for one in values]
-    assert json.loads(done.stdout) == pytest.approx(want, abs=1e-9)
+    assert found == pytest.approx(want, abs=1e-9)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from booktools.assets import vega_script
 from frugal.figures.no_attention.learned_kernels import (
     kernels_in_text,
     kernels_of,
@@ -18,24 +17,6 @@ KERNELS = {
 }
 TEXT = list("def f(x):\n    return x")
 WEIGHTS = (2 * torch.randn(2, len(TEXT), 3, 5, generator=GENERATOR)).softmax(-1)
-
-
-@pytest.fixture
-def show(visit, tmp_path):
-    """Opens a chart alone on a page and gives its element; nothing may go wrong meanwhile."""
-
-    def opened(figure):
-        file = tmp_path / "figure.html"
-        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
-        script = f"<script>{vega_script()}</script>"
-        file.write_text(f"{head}{script}<main>{figure.to_html()}</main></html>", encoding="utf-8")
-        visit.open(file.as_uri())
-        found = visit.page.locator(".frugal-figure[data-mounted]")
-        found.locator("svg .mark-rect path").first.wait_for(state="attached")
-        return found
-
-    yield opened
-    assert visit.errors + visit.foreign == []
 
 
 def drawn(figure):
@@ -88,20 +69,6 @@ def test_sliders_choose_the_place_and_the_layer(show):
     assert drawn(figure) == pytest.approx(expected(WEIGHTS[1, start]), abs=2e-3)
     figure.get_by_role("slider", name="Place in the text").press("Home")
     assert read(figure) == ["d"]
-
-
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-@pytest.mark.parametrize(
-    "figure", [kernels_over_training(KERNELS), kernels_in_text(TEXT, WEIGHTS)], ids=["over", "in"]
-)
-def test_fits_a_narrow_page_and_axe_finds_nothing_serious(show, figure):
-    from axe_playwright_python.sync_playwright import Axe
-
-    shown = show(figure)
-    assert shown.locator(".frugal-stage").evaluate("(it) => it.scrollWidth <= it.clientWidth")
-    found = Axe().run(shown.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-    assert figure.to_png().startswith(b"\x89PNG")
 
 
 def test_kernels_of_a_model_are_those_it_uses():

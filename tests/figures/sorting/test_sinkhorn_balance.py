@@ -1,23 +1,18 @@
 """The Sinkhorn figure in a browser: the library's matrices, and controls that move them."""
 
 import random
-from pathlib import Path
 
 import pytest
 import torch
 
 from frugal.attention.sinkhorn.balance import sinkhorn
 from frugal.figures.sorting.sinkhorn_balance import SinkhornBalance
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "sorting"
 SCORES = [[2.0, 1.0, 0.0], [1.8, 0.0, 1.5], [1.0, 0.8, 0.0]]
 
 
-def test_formula_equals_that_of_the_library(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.balance = {bundle(FIGURE / 'sinkhorn_formulas.js')}; null")
+def test_formula_equals_that_of_the_library(formulas):
+    page = formulas("sinkhorn_formulas.js", "balance")
     rng = random.Random(0)
     for iterations in (0, 1, 2, 7, 20):
         size, temperature = rng.randrange(2, 9), rng.choice([0.1, 0.7, 1.0, 3.0])
@@ -89,27 +84,11 @@ def test_noise_moves_the_matrix_and_a_button_draws_it_again(show):
     assert torch.equal(cells(figure), plain)
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    figure = show(SinkhornBalance(SCORES))
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    figure = show(SinkhornBalance(SCORES, iterations=3))
-    found = Axe().run(figure.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_shows_the_matrix():
     figure = SinkhornBalance(SCORES, iterations=2, temperature=0.5)
     first, second = figure.picture().axes
     torch.testing.assert_close(torch.tensor(first.images[0].get_array().data), figure.matrix())
     assert second.images[0].get_array().sum(0).tolist() == pytest.approx([1.0] * 3)
-    assert figure.to_png().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -117,8 +96,6 @@ def test_the_still_picture_shows_the_matrix():
     [
         ({"scores": [[1.0, 2.0]]}, "scores has rows of"),
         ({"scores": [[1.0]]}, "scores has rows of"),
-        ({"iterations": 13}, "iterations is 13"),
-        ({"temperature": 0}, "temperature is 0"),
     ],
 )
 def test_bad_arguments_are_named(options, message):

@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +10,7 @@ from frugal.figures.the_vanilla_transformer.attention_explorer import (
     AttentionExample,
     AttentionExplorer,
 )
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "the_vanilla_transformer"
 SOURCE, TARGET = list("5 June 98"), list("1998-06")
 SIZES = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
 
@@ -162,10 +159,8 @@ def test_another_example_and_kind_fit_their_own_sizes(show):
     assert masked.count() == 4  # keys 3 … 6 are the future of query 2
 
 
-def test_pure_functions(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.maps = {bundle(FIGURE / 'attention_maps.js')}; null")
+def test_pure_functions(formulas):
+    page = formulas("attention_maps.js", "maps")
     assert page.evaluate("maps.spread([0.25, 0.25, 0.25, 0.25])") == pytest.approx(4)
     assert page.evaluate("maps.spread([0, 1, 0])") == 1
     assert page.evaluate("maps.spread([0, 0])") == 0
@@ -175,14 +170,6 @@ def test_pure_functions(visit):
     assert page.evaluate("maps.ranked([0.1, 0.6, 0.3, 0.6])") == [1, 3, 2, 0]
     assert page.evaluate("[0, 0.001, 0.725].map(maps.weightInWords)") == ["0 %", "<1 %", "73 %"]
     assert page.evaluate("[' ', '\\n', '', 'a b'].map(maps.visible)") == ["␣", "⏎", "∅", "a␣b"]
-
-
-@pytest.mark.parametrize("width", [375, 768, 1440])
-def test_it_fits(show, visit, width):
-    visit.page.set_viewport_size({"width": width, "height": 900})
-    figure = show(explorer())
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth - it.clientWidth") <= 0
 
 
 def test_one_layer_with_one_head_has_nothing_to_choose_there(show):

@@ -2,15 +2,12 @@
 
 import dataclasses
 import random
-from pathlib import Path
 
 import pytest
 
 from frugal.arithmetic import transformer as cost
 from frugal.figures.where_the_cost_is.cost_explorer import CostExplorer
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "where_the_cost_is"
 MODES = ("forward", "training", "decoding")
 
 
@@ -31,10 +28,8 @@ def close(found, expected, rel=1e-9) -> bool:
     return found == pytest.approx(expected, rel=rel, abs=0)
 
 
-def test_formulas_equal_those_of_the_library(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.cost = {bundle(FIGURE / 'cost_formulas.js')}; null")
+def test_formulas_equal_those_of_the_library(formulas):
+    page = formulas("cost_formulas.js", "cost")
     rng = random.Random(0)
     for _ in range(60):
         shape, mode, machine = random_shape(rng), rng.choice(MODES), rng.choice(cost.MACHINES)
@@ -165,10 +160,8 @@ def test_a_machine_measured_by_the_page(show):
     assert "19.5 TFLOP/s and 2.04 TB/s (NVIDIA A100" in figure.inner_text()
 
 
-def test_labels_keep_apart(visit):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.charts = {bundle(FIGURE / 'cost_charts.js')}; null")
+def test_labels_keep_apart(formulas):
+    page = formulas("cost_charts.js", "charts")
     assert page.evaluate("charts.apart([50, 52, 90], 10, [0, 100])") == [50, 60, 90]
     assert page.evaluate("charts.apart([99, 98, 97], 10, [0, 100])") == [100, 90, 80]
     assert page.evaluate("charts.apart([5, 1], 10, [0, 100])") == [11, 1]

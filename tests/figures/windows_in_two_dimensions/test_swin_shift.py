@@ -1,16 +1,12 @@
 """The shifted windows in a browser: who sees whom is the library's mask, and all keys work."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from frugal.attention.swin import shifted_window_mask, split_windows
 from frugal.figures.windows_in_two_dimensions.swin_shift import SwinShift
-from frugal.show.modules import bundle
 
-FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "windows_in_two_dimensions"
 PICTURE = np.linspace(0, 1, 32 * 32).reshape(32, 32)
 
 
@@ -32,10 +28,8 @@ def seen_by_library(rows, columns, window, shift):
 @pytest.mark.parametrize(
     ("rows", "columns", "window", "shift"), [(8, 8, 4, 2), (4, 6, 2, 1), (6, 9, 3, 2), (8, 8, 4, 0)]
 )
-def test_relations_equal_the_librarys_mask(visit, rows, columns, window, shift):
-    page = visit.page
-    page.goto("about:blank")
-    page.evaluate(f"window.swin = {bundle(FIGURE / 'swin_windows.js')}; null")
+def test_relations_equal_the_librarys_mask(formulas, rows, columns, window, shift):
+    page = formulas("swin_windows.js", "swin")
     found = page.evaluate(
         """(grid) => swin.places(grid).map((place) => swin.relations(place, grid))""",
         {"rows": rows, "columns": columns, "window": window, "shift": shift},
@@ -107,24 +101,8 @@ def test_patches_glide_unless_motion_is_unwanted(show, moves):
     assert (seconds > 0.3) == moves
 
 
-@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
-def test_fits_a_narrow_page(show):
-    figure = show(SwinShift(PICTURE))
-    stage = figure.locator(".frugal-stage")
-    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
-
-
-def test_axe_finds_nothing_serious(show):
-    from axe_playwright_python.sync_playwright import Axe
-
-    figure = show(SwinShift(PICTURE))
-    found = Axe().run(figure.page).response["violations"]
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
-
-
 def test_the_still_picture_has_text_and_size():
     figure = SwinShift(PICTURE)
-    assert figure.to_png().startswith(b"\x89PNG")
     assert "windows of 4 by 4" in figure.alt
 
 
@@ -135,7 +113,6 @@ def test_the_still_picture_has_text_and_size():
         ({"patches": (7, 8)}, "patches is"),
         ({"window": 3}, "window is 3"),
         ({"shift": 4}, "shift 4"),
-        ({"step": "glue"}, "step is 'glue'"),
         ({"query": (8, 0)}, "query is"),
     ],
 )

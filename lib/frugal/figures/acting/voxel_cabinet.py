@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from frugal.checks import one_of, within
 from frugal.data.cabinets import DRAWERS, INSTRUCTIONS, CabinetBatch, instruction_ids
 from frugal.figures.acting.voxel_view import LIGHT, faces, project
 from frugal.show.interactive import Interactive
+from frugal.show.theme import light_color
 from frugal.tasks.drawer import VoxelActor, latent_gaze
 
 if TYPE_CHECKING:
@@ -40,23 +42,20 @@ class VoxelCabinet(Interactive):
         turn: int | None = None,
         tilt: int = 25,
     ) -> None:
-        chosen = {"cabinet": (cabinet, len(batch.voxels)), "drawer": (drawer, len(DRAWERS))}
-        chosen["latent"] = (latent, len(model.perceiver.latents))
-        for name, (value, count) in chosen.items():
-            if not 0 <= value < count:
-                raise ValueError(f"{name} is {value}; it needs to be 0 ... {count - 1}.")
-        if color not in ("cabinet", "latent"):
-            raise ValueError(f"color is {color!r}; it needs to be 'cabinet' or 'latent'.")
+        within(0, len(batch.voxels) - 1, cabinet=cabinet)
+        within(0, len(DRAWERS) - 1, drawer=drawer)
+        within(0, len(model.perceiver.latents) - 1, latent=latent)
+        one_of(("cabinet", "latent"), color=color)
         cabinets = [
             _cabinet(voxels, handles)
             for voxels, handles in zip(batch.voxels, batch.handles, strict=True)
         ]
         turn = cabinets[cabinet]["front"] if turn is None else turn
-        if turn % 5 or tilt % 5 or not 0 <= turn <= 355 or not 0 <= tilt <= 85:
-            raise ValueError(
-                f"turn is {turn} and tilt {tilt}; they need to be 0 ... 355 and 0 ... 85, in "
-                "steps of 5."
-            )
+        within(0, 355, turn=turn)
+        within(0, 85, tilt=tilt)
+        for name, degrees in (("turn", turn), ("tilt", tilt)):
+            if degrees % 5:
+                raise ValueError(f"{name} is {degrees}; it must be a multiple of 5.")
         answers = _answers(model, batch.voxels)
         right = sum(
             one["place"] == handle
@@ -103,16 +102,26 @@ class VoxelCabinet(Interactive):
             PolyCollection(
                 [face.points for face in painted],
                 facecolors=[LIGHT[face.name] * colors[face.index] for face in painted],
-                edgecolors="#1f2937",
+                edgecolors=light_color("ink"),
                 linewidths=0.3,
             )
         )
         floor = [(0, 0, 0), (0, side, 0), (0, side, side), (0, 0, side), (0, 0, 0)]
-        axes.plot(*project(floor, side, **view)[:, :2].T, color="#767f8c", linewidth=0.8, zorder=0)
+        axes.plot(
+            *project(floor, side, **view)[:, :2].T,
+            color=light_color("edge"),
+            linewidth=0.8,
+            zorder=0,
+        )
         asked = self.state["answers"][self.state["cabinet"]]
         for answer, instruction, mark in zip(asked, INSTRUCTIONS, "^os", strict=True):
             across, down, _ = project(np.array(answer["place"]) + 0.5, side, **view)
-            style = {"s": 160, "facecolors": "none", "edgecolors": "#b3261e", "linewidths": 2}
+            style = {
+                "s": 160,
+                "facecolors": "none",
+                "edgecolors": light_color("bad"),
+                "linewidths": 2,
+            }
             axes.scatter(across, down, marker=mark, label=f"“{instruction}”", zorder=3, **style)
         axes.set_aspect("equal")
         axes.autoscale_view()
@@ -147,7 +156,7 @@ def _front(occupied: torch.Tensor, handle: list[int]) -> int:
     for (b, r), turn in {(1, 0): 0, (0, -1): 90, (-1, 0): 180, (0, 1): 270}.items():
         if filled(back + b, right + r) and not filled(back - b, right - r):
             return (turn + 30) % 360
-    raise ValueError(f"handle is {handle}; it needs a cabinet on one side of it.")
+    raise ValueError(f"handle is {handle}; it must have a cabinet on one side.")
 
 
 @torch.no_grad()

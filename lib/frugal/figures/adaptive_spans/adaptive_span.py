@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from frugal.attention.span import AdaptiveSpan
+from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +34,7 @@ class SpanRun:
         if not self.steps or len(self.steps) != len(self.spans):
             raise ValueError(
                 f"spans has {len(self.spans)} checkpoints and steps {len(self.steps)}; "
-                "they need to be as many, and one or more."
+                "they must be as many, and one or more."
             )
 
 
@@ -61,20 +63,17 @@ class AdaptiveSpanFigure(Interactive):
     ) -> None:
         runs = {} if runs is None else dict(runs)
         if len(scores) < 2:
-            raise ValueError(f"scores has {len(scores)} numbers; it needs two distances or more.")
-        if not 0 <= span <= len(scores) or not 1 <= ramp <= 48:
-            raise ValueError(
-                f"span is {span} and ramp {ramp}; they need to be 0 ... {len(scores)} and 1 ... 48."
-            )
+            raise ValueError(f"scores has {len(scores)} numbers; it must have two or more.")
+        within(0, len(scores), span=span)
+        within(1, 48, ramp=ramp)
         if len({tuple(one.steps) for one in runs.values()}) > 1:
-            raise ValueError("runs has different steps; one slider needs the same for all.")
+            raise ValueError("runs has different steps; they must be the same, for one slider.")
         name = next(iter(runs), "") if run is None else run
-        if runs and name not in runs:
-            raise ValueError(f"run is {name!r}; it needs to be one of {', '.join(runs)}.")
+        if runs:
+            one_of(runs, run=name)
         last = len(runs[name].steps) - 1 if runs else 0
         chosen = last if checkpoint is None else checkpoint
-        if not 0 <= chosen <= last:
-            raise ValueError(f"checkpoint is {chosen}; it needs to be 0 ... {last}.")
+        within(0, last, checkpoint=chosen)
         alt = (
             f"A soft mask that is 1 up to a span of {span} tokens and falls to 0 over a ramp of "
             f"{ramp}, and the attention it leaves of {len(scores)} keys. Moving the span and the "
@@ -111,6 +110,7 @@ class AdaptiveSpanFigure(Interactive):
         """Mask and attention of the head, and the last checkpoint of every run."""
         from matplotlib import pyplot as plt
 
+        blue, orange, _, _, _, gray = accents()
         runs = self.state["runs"]
         figure, all_axes = plt.subplots(
             1 + math.ceil(len(runs) / 2), 2, figsize=(7, 2.4 + len(runs))
@@ -121,10 +121,10 @@ class AdaptiveSpanFigure(Interactive):
         mask = attend.soft_mask(distance)[0].detach()
         weights = mask * (scores - scores.max()).exp()
         first, second = all_axes.flat[:2]
-        first.plot(distance, mask, color="#b34700")
+        first.plot(distance, mask, color=orange)
         first.set_title("soft mask over distance", fontsize=8)
-        second.bar(distance, weights / weights.sum(), color="#0068a8")
-        second.plot(distance, scores.softmax(0), color="#55606e", linewidth=1)
+        second.bar(distance, weights / weights.sum(), color=blue)
+        second.plot(distance, scores.softmax(0), color=gray, linewidth=1)
         second.set_title("attention with and without it", fontsize=8)
         for axes in all_axes.flat[2 + len(runs) :]:
             axes.set_axis_off()
@@ -132,7 +132,7 @@ class AdaptiveSpanFigure(Interactive):
             layers = run["spans"][self.state["checkpoint"]]
             for layer, heads in enumerate(layers):
                 places = [layer + 1 + 0.18 * (head - 1.5) for head in range(len(heads))]
-                axes.bar(places, heads, width=0.15, color="#0068a8")
+                axes.bar(places, heads, width=0.15, color=blue)
             axes.set(ylim=(0, self.state["max_span"]))
             axes.set_title(f"{run['label']}: span of each head by layer", fontsize=8)
         for axes in all_axes.flat:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 from frugal.tokens.byte_pairs import BytePairTokenizer
 
 if TYPE_CHECKING:
@@ -28,11 +29,12 @@ class BytesAndTokensFigure(Interactive):
 
     def __init__(self, tokenizer: BytePairTokenizer, samples: Mapping[str, str]) -> None:
         if not samples:
-            raise ValueError("samples is empty; the figure begins with one text.")
+            raise ValueError("samples is empty; it must have one text or more.")
         for name, text in samples.items():
             if not 1 <= len(text) <= LONGEST:
                 raise ValueError(
-                    f"samples has {len(text)} characters under {name!r}; 1 ... {LONGEST} fit."
+                    f"samples has {len(text)} characters under {name!r}; it must have from 1 to "
+                    f"{LONGEST}."
                 )
         sample, text = next(iter(samples.items()))
         self.counts = {
@@ -57,9 +59,10 @@ class BytesAndTokensFigure(Interactive):
         """Tokens and pairs of the first sample, as bars."""
         from matplotlib import pyplot as plt
 
+        blue, orange, green, *_ = accents()
         figure, (left, right) = plt.subplots(1, 2, figsize=(7, 1.8), sharey=True)
         names, sizes = list(self.counts), list(self.counts.values())
-        colors = ["#00735a", "#b34700", "#0068a8"]
+        colors = [green, orange, blue]
         for axes, values, title in (
             (left, sizes, "tokens N"),
             (right, [n * n for n in sizes], "pairs N² that attention compares"),

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frugal.checks import within
 from frugal.decoding.parallel import Pass
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,10 +44,10 @@ class DecodingStep:
         if not self.symbols or len(self.symbols) != len(self.probability):
             raise ValueError(
                 f"symbols has {len(self.symbols)} entries and probability {len(self.probability)}; "
-                "every position needs one of each, and there must be a position."
+                "they must be as many, and one or more."
             )
         if not all(0 <= p <= 1 for p in self.probability):
-            raise ValueError("probability has a value outside 0 … 1.")
+            raise ValueError("probability has a value outside 0 … 1; it must have none.")
 
     def state(self) -> dict[str, Any]:
         return {
@@ -66,7 +68,7 @@ class DecodingRun:
 
     def __post_init__(self) -> None:
         if not self.steps:
-            raise ValueError(f"steps of {self.name!r} is empty; a text takes one step or more.")
+            raise ValueError(f"steps of {self.name!r} is empty; it must have one step or more.")
 
     @property
     def text(self) -> str:
@@ -104,7 +106,7 @@ class DecodingRun:
         symbols: the vocabulary, by id. The row is as long as what its first pass wrote.
         """
         if not passes:
-            raise ValueError("passes is empty; it needs what mask_predict_passes yielded.")
+            raise ValueError("passes is empty; it must be what mask_predict_passes yielded.")
         length = int(passes[0].hidden[row].sum())
         hidden = [step.hidden[row, :length].nonzero().flatten().tolist() for step in passes]
         steps = [
@@ -128,7 +130,7 @@ class DecodingExample:
 
     def __post_init__(self) -> None:
         if not self.runs:
-            raise ValueError(f"runs of {self.source!r} is empty; it needs one run or more.")
+            raise ValueError(f"runs of {self.source!r} is empty; it must have one run or more.")
 
 
 class DecodingPlayer(Interactive):
@@ -144,10 +146,9 @@ class DecodingPlayer(Interactive):
         self, examples: Sequence[DecodingExample], *, step: int = 1, alt: str | None = None
     ) -> None:
         if not examples:
-            raise ValueError("examples is empty; it needs one DecodingExample or more.")
+            raise ValueError("examples is empty; it must have one DecodingExample or more.")
         last = max(len(run.steps) for run in examples[0].runs)
-        if not 0 <= step <= last:
-            raise ValueError(f"step is {step}; it must be 0 to {last}.")
+        within(0, last, step=step)
         self.shown = examples[0]
         super().__init__(
             alt=alt or _description(examples[0]),
@@ -174,6 +175,7 @@ class DecodingPlayer(Interactive):
         """Every run's text after a few steps, one line each."""
         from matplotlib import pyplot as plt
 
+        _, orange, *_ = accents()
         lines = []
         for run in self.shown.runs:
             count = len(run.steps)
@@ -185,8 +187,8 @@ class DecodingPlayer(Interactive):
             step = run.steps[t - 1]
             axes.text(-0.8, y, f"{run.name}, step {t}", ha="right", va="center", fontsize=8)
             for x, (symbol, p) in enumerate(zip(step.symbols, step.probability, strict=True)):
-                edge = "#b34700" if x in step.doubtful else "#c3cad4"
-                face = plt.get_cmap("Blues")(0.05 + 0.45 * p) if symbol else "#f3f5f8"
+                edge = orange if x in step.doubtful else light_color("line")
+                face = plt.get_cmap("Blues")(0.05 + 0.45 * p) if symbol else light_color("panel")
                 axes.add_patch(plt.Rectangle((x - 0.45, y - 0.4), 0.9, 0.8, fc=face, ec=edge))
                 axes.text(x, y, symbol, ha="center", va="center", fontsize=9, family="monospace")
         axes.set(xlim=(-0.6, width), ylim=(len(lines) - 0.4, -0.6))

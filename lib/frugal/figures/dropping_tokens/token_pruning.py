@@ -23,11 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule, elimination_flops
+from frugal.checks import within
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.model import Encoder
 from frugal.positions import RotaryPositions
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 from frugal.tokens.elimination import Elimination, WordVectorElimination, significance
 
 if TYPE_CHECKING:
@@ -83,10 +85,7 @@ class TokenPruning(Interactive):
                 raise ValueError(
                     f"examples has {example.text[:40]!r}; each needs words of the vocabulary only."
                 )
-            if not 0 <= example.answer < len(classes):
-                raise ValueError(
-                    f"examples has the answer {example.answer}; there are {len(classes)} classes."
-                )
+            within(0, len(classes) - 1, answer=example.answer)
             given.append(
                 {
                     "label": example.label,
@@ -132,12 +131,13 @@ class TokenPruning(Interactive):
         """The words that are left after each layer, and the probabilities."""
         from matplotlib import pyplot as plt
 
+        blue, *_ = accents()
         ran, probabilities = self.run()
         words = self.state["examples"][self.state["example"]]["words"]
         figure, (above, below) = plt.subplots(
             2, 1, figsize=(8, 6), height_ratios=[1, 2.2], layout="constrained"
         )
-        above.barh(self.state["classes"], probabilities.tolist(), color="#0068a8")
+        above.barh(self.state["classes"], probabilities.tolist(), color=blue)
         above.invert_yaxis()
         above.set(xlim=(0, 1), title=self.state["question"])
         below.set_axis_off()
@@ -187,12 +187,12 @@ def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dic
     )
     if not plain:
         raise ValueError(
-            "models has an encoder that the page cannot run; it needs a WordVectorElimination "
+            "models has an encoder that the page cannot run; it must have a WordVectorElimination "
             "stack without soft retention, layer norms first, rotary positions, biases and ReLU."
         )
     if classify.bias is None or classify.out_features != len(classes):
         raise ValueError(
-            f"models has a classifier of {classify.out_features} outputs; it needs a bias and "
+            f"models has a classifier of {classify.out_features} outputs; it must have a bias and "
             f"one output for each of {len(classes)} classes."
         )
     return {

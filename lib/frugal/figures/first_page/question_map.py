@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from frugal.checks import within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ Scene = Literal[
     "memory",
     "ends",
 ]
-"""What the picture shows; ``question_scenes.js`` holds each."""
+"""What the picture shows; `question_scenes.js` holds each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,9 +295,10 @@ class QuestionMap(Interactive):
         names = {method.name for one in parts for method in one.methods}
         for name in links:
             if name not in names:
-                raise ValueError(f"links has {name!r}; it needs the names of methods in parts.")
-        if not 0 <= part < len(parts):
-            raise ValueError(f"part is {part}; it needs to be an index of the {len(parts)} parts.")
+                raise ValueError(f"links has {name!r}; it must have names of methods in parts.")
+        if not parts:
+            raise ValueError("parts is empty; it must have one Part or more.")
+        within(0, len(parts) - 1, part=part)
         linked = [
             dataclasses.replace(
                 one,
@@ -321,24 +324,26 @@ class QuestionMap(Interactive):
         """The whole stack, with the questions where their answers change it."""
         from matplotlib import pyplot as plt
 
+        blue, orange, green, *_ = accents()
+        soft = {"fontsize": 8, "color": light_color("ink-soft")}
         figure, axes = plt.subplots(figsize=(6, 3.4))
         tokens, layers = 8, 4
         for layer in range(layers):
             for query in range(tokens):
                 for key in range(tokens):
-                    axes.plot([key, query], [layer, layer + 1], color="#0068a8", lw=0.5, alpha=0.4)
-            axes.scatter([8.2, 8.5, 8.8, 9.1], [layer + 0.5] * 4, s=22, color="#00735a")
-            axes.bar([9.8, 10.1, 10.4, 10.7], 0.5, 0.22, layer + 0.25, color="#00735a")
-            axes.text(7.8, layer + 0.44, str(layer + 1), fontsize=8, color="#4b5563")
+                    axes.plot([key, query], [layer, layer + 1], color=blue, lw=0.5, alpha=0.4)
+            axes.scatter([8.2, 8.5, 8.8, 9.1], [layer + 0.5] * 4, s=22, color=green)
+            axes.bar([9.8, 10.1, 10.4, 10.7], 0.5, 0.22, layer + 0.25, color=green)
+            axes.text(7.8, layer + 0.44, str(layer + 1), **soft)
         for row in range(layers + 1):
-            axes.scatter(range(tokens), [row] * tokens, s=40, color="#b34700", zorder=3)
+            axes.scatter(range(tokens), [row] * tokens, s=40, color=orange, zorder=3)
         for place, words in ((8.65, "heads"), (10.25, "feed-forward")):
-            axes.text(place, layers + 0.05, words, ha="center", fontsize=8, color="#4b5563")
+            axes.text(place, layers + 0.05, words, ha="center", **soft)
         below = -0.7
         for one in self.state["parts"]:
             if one["about"]:
-                shade = {"interactions": "#0068a8", "representations": "#b34700"}
-                color = shade.get(one["about"], "#00735a")
+                shade = {"interactions": blue, "representations": orange}
+                color = shade.get(one["about"], green)
                 axes.text(0, below, f"{one['number']}  {one['title']}", fontsize=9.5, color=color)
                 below -= 0.45
         axes.set_axis_off()

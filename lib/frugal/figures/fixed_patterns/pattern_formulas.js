@@ -1,4 +1,4 @@
-// Which keys a query may see: the rules of frugal.attention.pattern_masks, once more. No page, no
+// Which keys a query may see: the rules of frugal.attention.patterns, once more. No page, no
 // drawing; a test feeds both the same numbers.
 
 // 32 mixed bits of (query, draw, seed): the same draws as in Python.

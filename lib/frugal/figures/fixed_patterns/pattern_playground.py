@@ -1,7 +1,7 @@
 """`PatternPlayground`: choose and join attention patterns, and see what a query sees.
 
 The masks are those of `frugal.attention.patterns.masks`, computed again in the browser
-(``pattern_formulas.js``).
+(`pattern_formulas.js`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frugal.attention.patterns.masks import pattern_mask, receptive_field
+from frugal.checks import within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,9 +49,9 @@ class PatternPlayground(Interactive):
     ) -> None:
         for name in patterns:
             if name not in PATTERNS:
-                raise ValueError(f"patterns has {name!r}; it needs some of {', '.join(PATTERNS)}.")
-        if not 0 <= query < length:
-            raise ValueError(f"query is {query}; it needs to be 0 … {length - 1}.")
+                known = ", ".join(PATTERNS)
+                raise ValueError(f"patterns has {name!r}; it must have some of {known}.")
+        within(0, length - 1, query=query)
         self.name = "+".join(name for name in PATTERNS if name in patterns) or "full"
         numbers: dict[str, Any] = {
             "window": window,
@@ -95,11 +97,12 @@ class PatternPlayground(Interactive):
         """The matrix: seen directly, and reached after the layers selected at first."""
         from matplotlib import pyplot as plt
 
+        _, orange, *_ = accents()
         shades = self.mask.float() * 0.5 + self.reached.float() * 0.3
         figure, axes = plt.subplots(figsize=(4.6, 4.6))
         axes.imshow(shades.numpy(), cmap="Blues", vmin=0, vmax=1)
         query = self.state["query"]
-        axes.axhspan(query - 0.5, query + 0.5, fill=False, edgecolor="#b34700", linewidth=1.4)
+        axes.axhspan(query - 0.5, query + 0.5, fill=False, edgecolor=orange, linewidth=1.4)
         axes.set(xlabel="key", ylabel="query", xticks=[], yticks=[])
         axes.set_title(f"seen directly, and after {self.state['layers']} layers", fontsize=10)
         return figure

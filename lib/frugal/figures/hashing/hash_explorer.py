@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frugal.attention.lsh.hash import hash_buckets, random_rotations
+from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:
@@ -41,18 +42,14 @@ class HashExplorer(Interactive):
         seed: int = 0,
     ) -> None:
         angles = _groups() if angles is None else [int(angle) % 360 for angle in angles]
-        if n_buckets not in (2, 4, 6, 8):
-            raise ValueError(f"n_buckets is {n_buckets}; it needs to be 2, 4, 6 or 8.")
-        if not 1 <= rounds <= MOST_ROUNDS:
-            raise ValueError(f"rounds is {rounds}; it needs to be 1 … {MOST_ROUNDS}.")
+        one_of((2, 4, 6, 8), n_buckets=n_buckets)
+        within(1, MOST_ROUNDS, rounds=rounds)
         if bucket_size < 1 or len(angles) % bucket_size:
             raise ValueError(
-                f"bucket_size is {bucket_size}; it needs to divide the {len(angles)} vectors."
+                f"bucket_size is {bucket_size}; it must divide the {len(angles)} vectors."
             )
-        if not 1 <= neighbours < len(angles):
-            raise ValueError(f"neighbours is {neighbours}; it needs to be 1 … {len(angles) - 1}.")
-        if not 0 <= query < len(angles):
-            raise ValueError(f"query is {query}; it needs to be 0 … {len(angles) - 1}.")
+        within(1, len(angles) - 1, neighbours=neighbours)
+        within(0, len(angles) - 1, query=query)
         generator = torch.Generator().manual_seed(seed)
         drawn = random_rotations(
             MOST_BUCKETS, n_hashes=DRAWS * MOST_ROUNDS, n_heads=1, head_dim=2, generator=generator

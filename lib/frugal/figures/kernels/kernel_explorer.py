@@ -15,7 +15,9 @@ from frugal.attention.kernels.features import (
     positive_features,
     trigonometric_features,
 )
+from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,26 +70,22 @@ class KernelExplorer(Interactive):
         away: bool = False,
     ) -> None:
         if (q is None) != (keys is None):
-            raise ValueError("q and keys come together; give both or neither.")
+            raise ValueError("one of q and keys is None; they must be given together.")
         if q is None or keys is None:
             q, keys = fan()
         if len(keys) < 2 or any(len(key) != len(q) for key in keys):
             raise ValueError(
-                f"keys has {len(keys)} vectors; it needs two or more, of {len(q)} numbers like q."
+                f"keys has {len(keys)} vectors; it must have two or more, "
+                f"of {len(q)} numbers like q."
             )
-        if not 1 <= power <= 8 or not -2 <= temperature <= 2:
-            raise ValueError(
-                f"power is {power} and temperature {temperature}; "
-                "they need to be 1 ... 8 and -2 ... 2."
-            )
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; it needs to be one of {', '.join(KINDS)}.")
-        if divisor not in ("true", "own"):
-            raise ValueError(f"divisor is {divisor!r}; it needs to be 'true' or 'own'.")
+        within(1, 8, power=power)
+        within(-2, 2, temperature=temperature)
+        one_of(KINDS, kind=kind)
+        one_of(("true", "own"), divisor=divisor)
         facing = [key for key in keys if sum(map(mul, q, key)) < -1e-9]
         if away and len(facing) < 2:
             raise ValueError(
-                f"away is set, but {len(facing)} keys face away; it needs two or more."
+                f"away is True and {len(facing)} keys face away; they must be two or more."
             )
         shown = len(facing) if away else len(keys)
         super().__init__(
@@ -130,14 +128,13 @@ class KernelExplorer(Interactive):
         """Weights with both kinds of features, and the error of both over their number."""
         from matplotlib import pyplot as plt
 
+        blue, *_ = accents()
         figure, all_axes = plt.subplots(1, 3, figsize=(9, 2.6))
         for axes, kind in zip(all_axes[:2], KINDS, strict=True):
             truth, estimated = self.weights(kind, 2 ** self.state["power"])
             place = torch.arange(len(truth))
-            axes.bar(place, truth, fill=False, edgecolor="#20242a")
-            axes.errorbar(
-                place, estimated.mean(0), estimated.std(0), fmt="o", ms=3, color="#0068a8"
-            )
+            axes.bar(place, truth, fill=False, edgecolor=light_color("ink"))
+            axes.errorbar(place, estimated.mean(0), estimated.std(0), fmt="o", ms=3, color=blue)
             axes.set_title(f"{2 ** self.state['power']} {kind} features", fontsize=8)
         powers = range(1, 9)
         for kind, style in zip(KINDS, ("-", "--"), strict=True):

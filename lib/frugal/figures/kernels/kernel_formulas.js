@@ -1,4 +1,4 @@
-// The formulas of frugal.attention.kernel_features, on arrays of numbers.
+// The formulas of frugal.attention.kernels, on arrays of numbers.
 
 // A loop, since it runs millions of times.
 function dot(a, b) {

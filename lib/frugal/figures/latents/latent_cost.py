@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from frugal.arithmetic.fewer_tokens import PerceiverCost, layer_flops, perceiver_flops
+from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
 
@@ -59,17 +60,10 @@ class LatentCost(Interactive):
         d_model: int = 512,
         d_ff: int = 2048,
     ) -> None:
-        for name, value, powers in (
-            ("inputs", inputs, INPUT_POWERS),
-            ("latents", latents, LATENT_POWERS),
-        ):
-            low, high = 2 ** powers[0], 2 ** powers[-1]
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}; it must be {low} to {high}.")
-        if not 1 <= layers <= 48:
-            raise ValueError(f"layers is {layers}; it must be 1 to 48.")
-        if outputs not in get_args(Outputs):
-            raise ValueError(f"outputs is {outputs!r}; it must be 'one' or 'all'.")
+        within(2 ** INPUT_POWERS[0], 2 ** INPUT_POWERS[-1], inputs=inputs)
+        within(2 ** LATENT_POWERS[0], 2 ** LATENT_POWERS[-1], latents=latents)
+        within(1, 48, layers=layers)
+        one_of(get_args(Outputs), outputs=outputs)
         super().__init__(
             alt=(
                 "A surface of squares, inputs across and latents up, darker where a Perceiver "

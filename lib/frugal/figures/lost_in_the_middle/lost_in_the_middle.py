@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from frugal.checks import one_of, within
 from frugal.data import lost_in_the_middle as published
 from frugal.results import mean_interval
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,12 +76,12 @@ class TrainedCurves:
     def __post_init__(self) -> None:
         shapes = {name: np.shape(getattr(self, name)) for name in ("mean", "low", "high")}
         if len(set(shapes.values())) > 1 or len(shapes["mean"]) != 2:
-            raise ValueError(f"mean, low and high have {shapes}; all need (moments, places).")
+            raise ValueError(f"mean, low and high have {shapes}; all must be (moments, places).")
         moments, places = shapes["mean"]
         if len(self.steps) != moments or list(self.steps) != sorted(set(self.steps)):
-            raise ValueError(f"steps is {list(self.steps)}; it needs {moments} rising numbers.")
+            raise ValueError(f"steps is {list(self.steps)}; it must be {moments} rising numbers.")
         if np.shape(self.asked) != (places,):
-            raise ValueError(f"asked has shape {np.shape(self.asked)}; it needs ({places},).")
+            raise ValueError(f"asked has shape {np.shape(self.asked)}; it must be ({places},).")
 
     @classmethod
     def from_seeds(
@@ -119,28 +121,22 @@ class LostInTheMiddle(Interactive):
         alt: str | None = None,
     ) -> None:
         if not ours:
-            raise ValueError("ours is empty; it needs one TrainedCurves or more.")
+            raise ValueError("ours is empty; it must have one TrainedCurves or more.")
         places = np.shape(ours[0].mean)[1]
         if any(np.shape(one.mean)[1] != places for one in ours):
-            raise ValueError("ours has curves with different numbers of places; all need the same.")
-        if not 0 <= curve < len(ours):
-            raise ValueError(f"curve is {curve}; it needs to be 0 … {len(ours) - 1}.")
+            raise ValueError("ours has different numbers of places; they must be the same.")
+        within(0, len(ours) - 1, curve=curve)
         steps = sorted({step for one in ours for step in one.steps})
         moment = len(steps) // 2 if moment is None else moment
         gold = places // 2 if gold is None else gold
-        if not 0 <= moment < len(steps):
-            raise ValueError(f"moment is {moment}; it needs to be 0 … {len(steps) - 1}.")
-        if not 0 <= gold < places:
-            raise ValueError(f"gold is {gold}; it needs to be 0 … {places - 1}.")
+        within(0, len(steps) - 1, moment=moment)
+        within(0, places - 1, gold=gold)
         groups = published_groups()
-        chosen = next((one for one in groups if one["label"] == group), None)
-        if chosen is None:
-            known = ", ".join(repr(one["label"]) for one in groups)
-            raise ValueError(f"group is {group!r}; it needs to be one of {known}.")
+        one_of([one["label"] for one in groups], group=group)
+        chosen = next(one for one in groups if one["label"] == group)
         models = [one["model"] for one in chosen["curves"]]
         model = models[0] if model is None else model
-        if model not in models:
-            raise ValueError(f"model is {model!r}; {group!r} has {', '.join(models)}.")
+        one_of(models, model=model)
         self.published = chosen["curves"][models.index(model)]
         self.trained, self.step = ours[curve], steps[moment]
         names = {one["model"] for group in groups for one in group["curves"]}
@@ -181,21 +177,22 @@ class LostInTheMiddle(Interactive):
         """The two curves selected at first."""
         from matplotlib import pyplot as plt
 
+        blue, orange, _, _, _, gray = accents()
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(8.4, 3.2), sharey=True, layout="constrained"
         )
-        left.plot(self.published["positions"], self.published["accuracy"], "o-", color="#0068a8")
+        left.plot(self.published["positions"], self.published["accuracy"], "o-", color=blue)
         for name, value in published.limits(self.published["model"]).items():
-            left.axhline(value, color="#55606e", linestyle="--", linewidth=1)
-            left.annotate(name.replace("_", " "), (1, value + 1), color="#55606e", fontsize=8)
+            left.axhline(value, color=gray, linestyle="--", linewidth=1)
+            left.annotate(name.replace("_", " "), (1, value + 1), color=gray, fontsize=8)
         left.set(ylim=(0, 100), xlabel="place of the document with the answer")
         left.set_ylabel("accuracy, %")
         left.set_title(f"published: {self.published['model']}", loc="left", fontsize=9)
         moment = self._moment()
         low, high = (100 * np.asarray(one)[moment] for one in (self.trained.low, self.trained.high))
         places = np.arange(1, len(low) + 1)
-        right.fill_between(places, low, high, color="#b34700", alpha=0.2, linewidth=0)
-        right.plot(places, 100 * self._shown(), color="#b34700")
+        right.fill_between(places, low, high, color=orange, alpha=0.2, linewidth=0)
+        right.plot(places, 100 * self._shown(), color=orange)
         right.set(xlabel="place of the pair asked for")
         right.set_title(f"ours, {self.step} updates: {self.trained.label}", loc="left", fontsize=9)
         for axes in (left, right):
@@ -206,8 +203,8 @@ class LostInTheMiddle(Interactive):
 def published_groups() -> list[dict[str, Any]]:
     """The settings of the paper a reader can choose, each with a curve for each model.
 
-    A setting is ``{label, noun, documents, curves}``; a curve is
-    ``{model, positions, accuracy, source}``, and ``standard`` where the paper has the plain
+    A setting is `{label, noun, documents, curves}`; a curve is
+    `{model, positions, accuracy, source}`, and `standard` where the paper has the plain
     setting of the same model and length beside it.
     """
     records = published.records()

@@ -27,8 +27,8 @@ def kernels_over_training(
     shapes = {tuple(one.shape) for one in kernels.values()}
     if len(shapes) != 1:
         raise ValueError(
-            f"kernels has {len(shapes)} different shapes; it needs one or more checkpoints of one "
-            "shape."
+            f"kernels has {len(shapes)} different shapes; it must have one or more checkpoints of "
+            "one shape."
         )
     layers, heads, kernel_size = shapes.pop()
     steps = sorted(kernels)
@@ -107,7 +107,7 @@ def kernels_in_text(
     layers, length, _heads, kernel_size = weights.shape
     if length != len(characters):
         raise ValueError(
-            f"characters has {len(characters)} places and weights {length}; they need as many."
+            f"characters has {len(characters)} places and weights {length}; they must be as many."
         )
     shown = ["␣" if one.isspace() else one for one in characters]
     rows = pd.DataFrame(
@@ -180,5 +180,5 @@ def kernels_of(state: Mapping[str, Tensor]) -> Float[Tensor, "layers heads kerne
     """The kernels of every `LightweightConv` of a model, in order, from its weights."""
     scores = [value for name, value in state.items() if name.endswith(".scores")]
     if not scores:
-        raise ValueError("state has no scores of a LightweightConv; give a model's state_dict.")
+        raise ValueError("state has no scores of a LightweightConv; it must have them.")
     return torch.stack(scores).softmax(-1)

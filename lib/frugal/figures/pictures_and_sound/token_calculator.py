@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from frugal.arithmetic.token_counts import picture_tokens, sound_frames, voxel_tokens
 from frugal.arithmetic.transformer import TransformerShape, flops, memory
+from frugal.checks import one_of
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,16 +89,14 @@ class TokenCalculator(Interactive):
         voxel_patch: int = 5,
         shape: TransformerShape = BASE,
     ) -> None:
-        if modality not in get_args(Modality):
-            names = ", ".join(get_args(Modality))
-            raise ValueError(f"modality is {modality!r}; it needs to be one of {names}.")
+        one_of(get_args(Modality), modality=modality)
         counts = {
             "picture": picture_tokens(side, side, patch=patch),
             "sound": sound_frames(seconds * sample_rate, window=hop + hop // 4, hop=hop),
             "voxels": voxel_tokens(voxel_side, patch=voxel_patch),
         }
         if not counts["sound"]:
-            raise ValueError(f"seconds is {seconds}; the sound is shorter than one window.")
+            raise ValueError(f"seconds is {seconds}; it must be as long as one window or longer.")
         self.counts, self.shape = counts, shape
         super().__init__(
             alt=f"A calculator. A picture of {side} x {side} pixels in patches of {patch} makes "
@@ -122,15 +122,16 @@ class TokenCalculator(Interactive):
         import numpy as np
         from matplotlib import pyplot as plt
 
+        blue, orange, *_ = accents()
         lengths = np.unique(np.geomspace(16, 2**20, 60).round().astype(int))
         bills = [token_bill(int(length), self.shape) for length in lengths]
         figure, axes = plt.subplots(figsize=(6.5, 3.6), layout="constrained")
         attention = [bill.attention_flops for bill in bills]
         other = [bill.other_flops for bill in bills]
-        axes.plot(lengths, attention, color="#b34700", label="attention")
-        axes.plot(lengths, other, color="#0068a8", linestyle="--", label="all the rest")
+        axes.plot(lengths, attention, color=orange, label="attention")
+        axes.plot(lengths, other, color=blue, linestyle="--", label="all the rest")
         for name, tokens in self.counts.items():
-            axes.axvline(tokens, color="#767f8c", linewidth=0.8)
+            axes.axvline(tokens, color=light_color("edge"), linewidth=0.8)
             axes.text(tokens, max(attention), f" {name}", rotation=90, va="top", fontsize=8)
         axes.set(xscale="log", yscale="log", xlabel="tokens", ylabel="FLOPs of one pass")
         axes.legend(frameon=False, loc="lower right")

@@ -1,4 +1,4 @@
-// The formulas of lib/frugal/tokens/counts.py for the browser; a test feeds both the same numbers.
+// The formulas of frugal.arithmetic.token_counts for the browser; a test feeds both the same numbers.
 // Each gives a number of tokens, or throws an Error with the library's sentence.
 
 function checkSides(sides, patch) {

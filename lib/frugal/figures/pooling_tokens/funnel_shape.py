@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from frugal.arithmetic.fewer_tokens import FunnelLayerCost, funnel_flops, layer_flops
+from frugal.checks import within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
 
@@ -43,13 +44,10 @@ class FunnelShape(Interactive):
     ) -> None:
         if not 1 <= len(blocks) <= MOST_BLOCKS or not all(1 <= n <= MOST_LAYERS for n in blocks):
             raise ValueError(
-                f"blocks is {tuple(blocks)}; it needs one to {MOST_BLOCKS} blocks of 1 to "
+                f"blocks is {tuple(blocks)}; it must be from 1 to {MOST_BLOCKS} blocks of 1 to "
                 f"{MOST_LAYERS} layers."
             )
-        if not 0 <= n_decoder_layers <= MOST_DECODER_LAYERS:
-            raise ValueError(
-                f"n_decoder_layers is {n_decoder_layers}; it must be 0 to {MOST_DECODER_LAYERS}."
-            )
+        within(0, MOST_DECODER_LAYERS, n_decoder_layers=n_decoder_layers)
         if length not in LENGTHS:
             raise ValueError(f"length is {length}; it must be a multiple of 16 up to 1024.")
         sizes = [*blocks, *[0] * (MOST_BLOCKS - len(blocks))]

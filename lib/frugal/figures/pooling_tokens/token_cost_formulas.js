@@ -1,4 +1,4 @@
-// The formulas of frugal.tokens.cost, on numbers.
+// The formulas of frugal.arithmetic.fewer_tokens, on numbers.
 
 // A layer whose queries may be fewer than its keys.
 export function layerFlops(queries, keys, { dModel, dFf }) {

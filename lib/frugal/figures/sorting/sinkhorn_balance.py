@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
+from frugal.checks import within
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:
@@ -38,12 +39,10 @@ class SinkhornBalance(Interactive):
         rows = [[float(value) for value in row] for row in scores]
         if not 2 <= len(rows) <= 8 or any(len(row) != len(rows) for row in rows):
             raise ValueError(
-                f"scores has rows of {[len(row) for row in rows]}; it needs a square of 2 to 8."
+                f"scores has rows of {[len(row) for row in rows]}; it must be a square of 2 to 8."
             )
-        if not 0 <= iterations <= 12:
-            raise ValueError(f"iterations is {iterations}; it needs to be 0 … 12.")
-        if not 0.1 <= temperature <= 3:
-            raise ValueError(f"temperature is {temperature}; it needs to be 0.1 … 3.")
+        within(0, 12, iterations=iterations)
+        within(0.1, 3, temperature=temperature)
         generator = torch.Generator().manual_seed(seed)
         noises = gumbel_noise(torch.empty(DRAWS, len(rows), len(rows)), generator=generator)
         super().__init__(

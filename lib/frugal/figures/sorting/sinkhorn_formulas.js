@@ -1,4 +1,4 @@
-// The formulas of frugal.attention.sinkhorn_balance, on numbers.
+// The formulas of frugal.attention.sinkhorn, on numbers.
 
 function logSum(values) {
   const highest = Math.max(...values);

@@ -27,7 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +55,7 @@ class AttentionMap:
     weights: Tensor | Sequence[Tensor]
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind is {self.kind!r}; it needs to be encoder, decoder or cross.")
+        one_of(get_args(Kind), kind=self.kind)
         weights = self.weights
         if not isinstance(weights, Tensor):
             weights = torch.stack(list(weights))
@@ -62,14 +63,14 @@ class AttentionMap:
         too_small = weights.ndim != 4 or 0 in weights.shape or 0 in words
         if too_small or weights.shape[2] < words[0] or weights.shape[3] < words[1]:
             raise ValueError(
-                f"weights has shape {tuple(weights.shape)} for kind {self.kind!r}; it needs "
+                f"weights has shape {tuple(weights.shape)} for kind {self.kind!r}; it must be "
                 f"(layers, heads, queries, keys) with at least {words[0]} queries and "
                 f"{words[1]} keys, as many as the words."
             )
         weights = weights[:, :, : words[0], : words[1]].detach().float().cpu()
         if not ((weights >= 0) & (weights <= 1 + 1e-4)).all():
             raise ValueError(
-                f"weights of kind {self.kind!r} has values outside 0 … 1; it needs a softmax."
+                f"weights of kind {self.kind!r} has values outside 0 … 1; it must be a softmax."
             )
         object.__setattr__(self, "weights", weights.clamp(max=1))
 
@@ -99,7 +100,7 @@ class AttentionExample:
         kinds = [part.kind for part in self.maps]
         if not kinds or len(set(kinds)) < len(kinds):
             raise ValueError(
-                f"maps has the kinds {kinds}; it needs one map or more, no kind twice."
+                f"maps has the kinds {kinds}; it must have one map or more, no kind twice."
             )
 
     @classmethod
@@ -111,7 +112,7 @@ class AttentionExample:
         target: Sequence[str] = (),
         title: str = "",
     ) -> AttentionExample:
-        """From ``{kind: (layers, heads, queries, keys)}`` and the words of both sides.
+        """From `{kind: (layers, heads, queries, keys)}` and the words of both sides.
 
         source: what the encoder read. target: what the decoder read (its input, shifted), or, for
         each position, what it wrote: whichever you want to see beside the rows.
@@ -124,7 +125,7 @@ class AttentionExample:
         for kind in weights:
             if kind not in words:
                 raise ValueError(
-                    f"weights has the kind {kind!r}; it needs encoder, decoder, cross."
+                    f"weights has the kind {kind!r}; it must be encoder, decoder or cross."
                 )
         maps = [
             AttentionMap(kind=kind, queries=words[kind][0], keys=words[kind][1], weights=tensor)
@@ -136,14 +137,14 @@ class AttentionExample:
 def recorded_weights(
     weights: Mapping[str, Tensor], *, sequence: int = 0, alone: Kind = "encoder"
 ) -> dict[Kind, Tensor]:
-    """Sort what `recording` kept by kind: ``{kind: (layers, heads, queries, keys)}``.
+    """Sort what `recording` kept by kind: `{kind: (layers, heads, queries, keys)}`.
 
     weights: by module name, each (batch, heads, queries, keys). sequence: which one of the batch.
     alone: the kind of a model that is an encoder or a decoder only. Names are those of
-    `frugal.model`: ``encoder.…``, ``decoder.…``, and ``….cross.…`` for cross-attention.
+    `frugal.model`: `encoder.…`, `decoder.…`, and `….cross.…` for cross-attention.
     """
     if not weights:
-        raise ValueError("weights is empty; it needs what `recording` kept of a forward pass.")
+        raise ValueError("weights is empty; it must be what `recording` kept of a forward pass.")
     layers: dict[Kind, list[Tensor]] = {}
     for name, tensor in weights.items():
         parts = name.split(".")
@@ -154,7 +155,7 @@ def recorded_weights(
         else:
             kind = alone
         if not -len(tensor) <= sequence < len(tensor):
-            raise ValueError(f"sequence is {sequence}; it needs to be one of {len(tensor)}.")
+            raise ValueError(f"sequence is {sequence}; it must be one of the {len(tensor)}.")
         layers.setdefault(kind, []).append(tensor[sequence])
     return {kind: torch.stack(found) for kind, found in layers.items()}
 
@@ -182,9 +183,8 @@ class AttentionExplorer(Interactive):
         alt: str | None = None,
     ) -> None:
         if not examples:
-            raise ValueError("examples is empty; it needs one AttentionExample or more.")
-        if bits not in (8, 16):
-            raise ValueError(f"bits is {bits}; it needs to be 8 or 16.")
+            raise ValueError("examples is empty; it must have one AttentionExample or more.")
+        one_of((8, 16), bits=bits)
         maps = {part.kind: part for part in examples[0].maps}
         for one in examples:
             if {part.kind for part in one.maps} != set(maps):
@@ -193,17 +193,12 @@ class AttentionExplorer(Interactive):
                     f"{examples[0].title!r}; all examples need the same kinds."
                 )
         kind = kind if kind is not None else examples[0].maps[-1].kind
-        if kind not in maps:
-            raise ValueError(f"kind is {kind!r}; it needs to be one of {', '.join(maps)}.")
+        one_of(maps, kind=kind)
         self.selected = maps[kind]
-        for name, value, size in zip(
-            ("layer", "head", "query"),
-            (layer, head, query),
-            self.selected.weights.shape,
-            strict=False,
-        ):
-            if not 0 <= value < size:
-                raise ValueError(f"{name} is {value}; it needs to be 0 … {size - 1} for {kind}.")
+        layers, heads, queries, _ = self.selected.weights.shape
+        within(0, layers - 1, layer=layer)
+        within(0, heads - 1, head=head)
+        within(0, queries - 1, query=query)
         super().__init__(
             alt=alt or _description(self.selected, layer, head, query),
             examples=[
@@ -221,6 +216,7 @@ class AttentionExplorer(Interactive):
         """All heads of the selected layer, and the selected one large."""
         from matplotlib import pyplot as plt
 
+        _, orange, *_ = accents()
         layer, head, query = (self.state[name] for name in ("layer", "head", "query"))
         part = self.selected
         heads = part.weights[layer].numpy()
@@ -237,10 +233,10 @@ class AttentionExplorer(Interactive):
             axes.set_title(f"head {index + 1}", fontsize=7, loc="left", pad=2)
             axes.set(xticks=[], yticks=[])
             for spine in axes.spines.values():
-                spine.set(linewidth=1.8 if index == head else 0.4, color="#1f2937")
+                spine.set(linewidth=1.8 if index == head else 0.4, color=light_color("ink"))
         axes = figure.add_subplot(grid[:, -1])
         axes.imshow(heads[head] ** 0.5, cmap="Blues", vmin=0, vmax=1)
-        axes.axhspan(query - 0.5, query + 0.5, fill=False, edgecolor="#b34700", linewidth=1.2)
+        axes.axhspan(query - 0.5, query + 0.5, fill=False, edgecolor=orange, linewidth=1.2)
         size = min(9, cell * 60)
         axes.set_xticks(range(len(part.keys)), part.keys, fontsize=size)
         axes.set_yticks(range(len(part.queries)), part.queries, fontsize=size)

@@ -1,4 +1,4 @@
-// Attention weights as numbers and words: no page, no drawing. Node imports this file in tests.
+// Attention weights as numbers and words: no page, no drawing.
 import { percent } from "../../show/drawing.js";
 
 export const KINDS = {

@@ -24,7 +24,9 @@ from frugal.arithmetic.transformer import (
     flops,
     memory,
 )
+from frugal.checks import within
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,12 +66,11 @@ class CostExplorer(Interactive):
         alt: str | None = None,
     ) -> None:
         if not machines:
-            raise ValueError("machines is empty; it needs one Machine or more.")
-        if not 0 <= machine < len(machines):
-            raise ValueError(f"machine is {machine}; it needs to be 0 … {len(machines) - 1}.")
+            raise ValueError("machines is empty; it must have one Machine or more.")
+        within(0, len(machines) - 1, machine=machine)
         d_ff = round(ff_ratio * d_model)
         if ff_ratio <= 0 or d_ff < 1:
-            raise ValueError(f"ff_ratio is {ff_ratio}; it needs to be above 0.")
+            raise ValueError(f"ff_ratio is {ff_ratio}; it must be above 0.")
         self.shape = TransformerShape(
             length=length,
             d_model=d_model,
@@ -103,6 +104,7 @@ class CostExplorer(Interactive):
         """Shares of FLOPs and bytes of attention weights over N."""
         from matplotlib import pyplot as plt
 
+        blue, orange, green, purple, brown, gray = accents()
         mode = self.state["mode"]
         lengths = np.unique(np.geomspace(64, 2**20, 113).round().astype(int))
         shapes = [dataclasses.replace(self.shape, length=int(length)) for length in lengths]
@@ -113,7 +115,7 @@ class CostExplorer(Interactive):
             "attention": [count.attention_share for count in counts],
         }
         figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-        left.stackplot(lengths, *parts.values(), colors=["#0068a8", "#00735a", "#b34700"])
+        left.stackplot(lengths, *parts.values(), colors=[blue, green, orange])
         crossover = crossover_length(self.shape.d_model, self.shape.d_ff)
         left.axvline(crossover, color="white", linestyle="--", linewidth=1.2)
         left.text(crossover * 1.1, 0.03, f"N = {crossover:,}", color="white", fontsize=9)
@@ -125,12 +127,12 @@ class CostExplorer(Interactive):
         left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         held = [memory(shape, mode) for shape in shapes]
         lines = {
-            "scores, naive": ([one.naive_scores for one in held], "#b34700"),
-            "scores, fused": ([one.fused_scores for one in held], "#9d3a7d"),
-            "parameters": ([one.parameters for one in held], "#55606e"),
+            "scores, naive": ([one.naive_scores for one in held], orange),
+            "scores, fused": ([one.fused_scores for one in held], purple),
+            "parameters": ([one.parameters for one in held], gray),
         }
         if mode == "decoding":
-            lines["KV cache"] = ([one.cache for one in held], "#7d5a00")
+            lines["KV cache"] = ([one.cache for one in held], brown)
         for name, (values, shade) in lines.items():
             right.plot(lengths, values, color=shade)
             inside = name == "parameters"  # flat, so its end meets the others'

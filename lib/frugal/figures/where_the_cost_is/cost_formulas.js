@@ -1,4 +1,4 @@
-// The formulas of lib/frugal/cost.py, under the same names, for the browser. A test feeds both the
+// The formulas of frugal.arithmetic.transformer, under the same names, for the browser. A test feeds both the
 // same shapes; where the two files differ one of them is wrong. A `shape` has length, d_model,
 // n_heads, n_layers, d_ff, batch and bytes_per_number; a `mode` is forward, training or decoding.
 

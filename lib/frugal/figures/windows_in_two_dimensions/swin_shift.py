@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from frugal.attention.swin import shifted_window_mask
+from frugal.checks import one_of
 from frugal.show.interactive import Interactive
+from frugal.show.theme import accents
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,19 +44,18 @@ class SwinShift(Interactive):
         if self.pixels.ndim not in (2, 3) or not ((self.pixels >= 0) & (self.pixels <= 1)).all():
             raise ValueError(
                 f"picture has shape {self.pixels.shape} and values {self.pixels.min():.3g} ... "
-                f"{self.pixels.max():.3g}; it needs (height, width[, 3]) and 0 ... 1."
+                f"{self.pixels.max():.3g}; it must have (height, width[, 3]) and 0 ... 1."
             )
         if min(patches) < 2 or any(s % p for s, p in zip(self.pixels.shape, patches, strict=False)):
             raise ValueError(
-                f"patches is {patches}; it needs two or more that divide {self.pixels.shape[:2]}."
+                f"patches is {patches}; it must be two or more that divide {self.pixels.shape[:2]}."
             )
         if any(p % window for p in patches) or not 0 <= shift < window:
             raise ValueError(
                 f"window is {window} and shift {shift}; a window must divide {patches} "
                 "and the shift must be smaller."
             )
-        if step not in get_args(Step):
-            raise ValueError(f"step is {step!r}; it needs to be one of {get_args(Step)}.")
+        one_of(get_args(Step), step=step)
         if not all(0 <= q < p for q, p in zip(query, patches, strict=True)):
             raise ValueError(f"query is {query}; it must be a row and a column of {patches}.")
         super().__init__(
@@ -77,15 +78,16 @@ class SwinShift(Interactive):
         """The windows before and after the shift, each drawn in the place it has in the picture."""
         from matplotlib import pyplot as plt
 
+        _, orange, *_ = accents()
         rows, columns, window, shift = self.state["grid"].values()
         tall, wide = (s // p for s, p in zip(self.pixels.shape, (rows, columns), strict=False))
         figure, all_axes = plt.subplots(1, 2, figsize=(6.4, 3.4))
         for axes, moved in zip(all_axes, (0, shift), strict=True):
             axes.imshow(self.pixels, cmap="gray", vmin=0, vmax=1)
             for at in range(moved, rows + 1, window):
-                axes.axhline(at * tall - 0.5, color="#b34700", linewidth=2)
+                axes.axhline(at * tall - 0.5, color=orange, linewidth=2)
             for at in range(moved, columns + 1, window):
-                axes.axvline(at * wide - 0.5, color="#b34700", linewidth=2)
+                axes.axvline(at * wide - 0.5, color=orange, linewidth=2)
             row, column = self.state["query"]
             mask = shifted_window_mask(rows, columns, window=window, shift=(moved, moved))
             seen = (

@@ -1,0 +1,75 @@
+"""What is asked of every figure: that all can read it, a still picture, words for bad input."""
+
+import re
+
+import pytest
+
+from tests.browsing import seen_by_axe
+from tests.figures.gallery import FIGURES
+
+# Values that a figure's own range or list does not have; what else it refuses its own tests say.
+BAD = {
+    "acting": {"cabinet": 3, "drawer": -1, "latent": 3, "color": "red", "turn": 360, "tilt": 90},
+    "adaptive_spans": {"span": 65, "ramp": 0, "run": "other", "checkpoint": 2},
+    "decoding_in_parallel": {"step": 5},
+    "dropping_tokens": {"answer": 8},
+    "first_page": {"part": 6},
+    "fixed_patterns": {"query": 48},
+    "hashing": {"n_buckets": 3, "rounds": 9, "neighbours": 24, "query": 24},
+    "kernels": {"power": 9, "temperature": 3, "kind": "cosine", "divisor": "none"},
+    "latents": {"inputs": 31, "latents": 8193, "layers": 0, "outputs": "some"},
+    "lost_in_the_middle": {
+        "curve": 2,
+        "moment": 3,
+        "gold": 30,
+        "group": "40 documents",
+        "model": "GPT-5",
+    },
+    "pictures_and_sound": {"modality": "smell"},
+    "pooling_tokens": {"n_decoder_layers": 5},
+    "sorting": {"iterations": 13, "temperature": 0.05},
+    "the_vanilla_transformer": {"kind": "other", "layer": 3, "head": -1, "query": 9, "bits": 4},
+    "where_the_cost_is": {"machine": 3},
+    "windows_in_two_dimensions": {"step": "jump"},
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_everyone_can_read_it(show, visit, name):
+    """On a phone and a wide screen, in light and dark."""
+    page = visit.page
+    page.set_viewport_size({"width": 375, "height": 800})
+    figure = show(FIGURES[name]())
+    stage = figure.locator(".frugal-stage")
+    if name == "bytes":
+        figure.locator(".bt-pieces .bt-box").first.hover()  # what is pointed at has other colors
+    problems = []
+    for width, theme in ((375, "dark"), (768, "light"), (1440, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        excess = stage.evaluate("(it) => it.scrollWidth - it.clientWidth")
+        if excess > 0:
+            problems.append(f"{excess} px too wide for {width} px")
+        if width != 768:
+            problems += seen_by_axe(page)
+    assert problems == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_still_picture_stands_in(name):
+    figure = FIGURES[name]()
+    png = figure.to_png()
+    assert png.startswith(b"\x89PNG")
+    assert 5_000 < len(png) < 400_000
+    assert len(figure.alt.split()) > 9
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [(name, *one) for name, options in BAD.items() for one in options.items()],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_value_that_does_not_fit_gets_one_sentence(name, option, value):
+    said = rf"^{option} is {re.escape(repr(value))}; it must be (from \S+ to \S+|one of .+)\.$"
+    with pytest.raises(ValueError, match=said):
+        FIGURES[name](**{option: value})
