@@ -155,11 +155,12 @@ class Synthesizer(Mixer):
         v = self._split(self.to_v(x))  # (batch, n_heads, length, head_dim)
         if len(weights) == 1:  # one matrix product a head for the whole batch
             rows = v.permute(1, 2, 0, 3).flatten(2)  # (n_heads, length, batch · head_dim)
-            out = (weights[0].to(v.dtype) @ rows).unflatten(2, (len(x), -1)).permute(2, 1, 0, 3)
+            out = weights[0].to(v.dtype) @ rows  # (n_heads, length, batch · head_dim)
+            out = out.unflatten(2, (len(x), self.head_dim)).permute(2, 1, 0, 3)
         else:
             out = (weights.to(v.dtype) @ v).transpose(1, 2)
         return self.to_out(out.flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, length, d_model) to (batch, n_heads, length, head_dim)."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        return x.unflatten(-1, (self.n_heads, self.head_dim)).transpose(1, 2)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
-from frugal.checks import refuse
+from frugal.checks import check_input, check_padding, refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import retention_schedule
@@ -67,8 +67,9 @@ def kept_positions(
     """Where the `keep` tokens with the largest scores stand, in order; the first is among them.
 
     Padding is kept only when there are fewer real tokens. Raises ValueError for a `keep` below 1
-    or above the number of tokens.
+    or above the number of tokens, and for padding that does not fit.
     """
+    check_padding(padding, tuple(scores.shape))
     if not 1 <= keep <= scores.shape[1]:
         raise ValueError(f"keep is {keep}; it must lie in 1 ... {scores.shape[1]}, the tokens.")
     return ranked(scores, padding).topk(keep, dim=1).indices.sort(dim=1).values
@@ -224,6 +225,8 @@ class WordVectorElimination(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Elimination:
         """The same, and which tokens left each layer."""
+        check_input(x, padding)
+        padding = None if padding is None else padding.expand(x.shape[:2])
         length = x.shape[1]
         places = torch.arange(length, device=x.device).expand(x.shape[0], length)
         share = None  # of each token, while retention is soft
@@ -287,8 +290,9 @@ def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
     """
     batch, heads, n, head_dim = q.shape
     bias = q.new_zeros(1, 1, 1)
-    if padding is not None:
-        bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], torch.finfo(q.dtype).min)
+    if padding is not None:  # half of the least number: a score added to it must stay finite
+        hidden = torch.finfo(q.dtype).min / 2
+        bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], hidden)
         bias = bias.repeat_interleave(heads, dim=0)  # (batch·heads, 1, tokens)
     q, k = q.flatten(0, 1), k.flatten(0, 1)
     scores = torch.baddbmm(bias, q, k.mT, alpha=head_dim**-0.5)
@@ -300,7 +304,7 @@ def _rows(x: Tensor, kept: Tensor) -> Tensor:
     *before, tokens, width = x.shape
     texts = torch.arange(0, x.numel() // width, tokens, device=x.device)
     index = (kept.flatten(0, -2) + texts[:, None]).flatten()
-    return x.flatten(0, -2).index_select(0, index).view(*before, -1, width)
+    return x.flatten(0, -2).index_select(0, index).view(*before, kept.shape[-1], width)
 
 
 def _heads(
@@ -320,4 +324,5 @@ def _heads(
 def _shared(weights: Tensor, share: Tensor) -> Tensor:
     """The weights when each key counts by its share; rows still sum to 1, or to 0."""
     weights = weights * share[:, None, None, :].to(weights.dtype)
-    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
+    least = max(1e-12, torch.finfo(weights.dtype).tiny)  # 1e-12 is 0 in float16
+    return weights / weights.sum(-1, keepdim=True).clamp(min=least)
