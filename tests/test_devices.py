@@ -568,7 +568,6 @@ NO_CASE = {
     kernel_scan.with_ones,
     kernel_scan.normaliser,
     kernel_scan.bounded,
-    kernels.attention.refuse_mask,
     linformer.hidden,
     checks.check_heads,
     checks.check_head_shapes,

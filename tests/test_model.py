@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from frugal.attention.linformer import LinformerSelfAttention
+from frugal.attention.lsh import LshAttention
 from frugal.attention.recording import recording
-from frugal.attention.softmax import causal_mask, softmax_attention
+from frugal.attention.softmax import MultiHeadAttention, causal_mask, softmax_attention
+from frugal.attention.span import AdaptiveSpan
 from frugal.decoding import choose, extend, generate, translate
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
@@ -321,6 +323,16 @@ BAD = {
     "positions is 'spiral'": lambda: replace(SMALL, positions="spiral"),
     "dropout is 1": lambda: replace(SMALL, dropout=1),
     "a layer takes one": lambda: replace(SMALL, make_attend=print, make_mixer=print),
+    "make_attend is AdaptiveSpan; it must be called as make_attend(index, config)": lambda: replace(
+        SMALL, make_attend=AdaptiveSpan(2, 8)
+    ),
+    "make_attend is the class LshAttention": lambda: replace(SMALL, make_attend=LshAttention),
+    "attend is the class LshAttention": lambda: MultiHeadAttention(8, 2, LshAttention),
+    "attend is None": lambda: MultiHeadAttention(8, 2, None),
+    "attend is Identity": lambda: MultiHeadAttention(8, 2, nn.Identity()),
+    "context has shape (2, 6, 4)": lambda: MultiHeadAttention(8, 2)(
+        torch.ones(2, 5, 8), torch.ones(2, 6, 4)
+    ),
     "norm is 'batch'": lambda: Encoder(replace(SMALL, norm="batch")),
     "activation is 'sine'": lambda: DenseFeedForward(4, 8, activation="sine"),
     "this vocabulary has 0 to 10": lambda: Encoder(SMALL)(torch.tensor([[3, 11]])),

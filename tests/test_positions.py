@@ -8,6 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frugal.attention.alibi import AlibiAttention, alibi_bias, alibi_slopes
+from frugal.attention.kernels import KernelAttention
+from frugal.attention.lsh import LshAttention
+from frugal.attention.patterns import PatternAttention
+from frugal.attention.softmax import attention_weights
+from frugal.model import Encoder, TransformerConfig
 from frugal.positions import (
     LearnedPositions,
     RotaryPositions,
@@ -69,6 +74,24 @@ def test_alibi_attention_prefers_near_keys(generator):
     assert (last.diff() > 0).all()
     ratio = last[0, 1:] / last[0, :-1]
     torch.testing.assert_close(ratio, torch.full((5,), math.exp(1 / 16)))
+
+
+def test_alibi_asks_for_an_attention_that_takes_a_bias():
+    """When it is made: later, nobody would know where the bias came from."""
+    for attend in (PatternAttention("window", window=3), KernelAttention(), LshAttention(4, 2)):
+        config = TransformerConfig(
+            11, d_model=8, n_heads=2, positions="alibi", make_attend=lambda *_, a=attend: a
+        )
+        with pytest.raises(ValueError, match=f"attend is {type(attend).__name__}; it must be one"):
+            Encoder(config)
+
+
+def test_a_bias_comes_on_top_of_the_slopes(generator):
+    q, k = torch.randn(2, 1, 2, 6, 4, generator=generator)
+    bias = torch.randn(6, 6, generator=generator)
+    found = AlibiAttention(2).weights(q, k, bias=bias)
+    right = attention_weights(q, k, bias=bias + alibi_bias(2, 6, 6))
+    torch.testing.assert_close(found, right)
 
 
 BAD = {

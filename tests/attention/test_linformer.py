@@ -138,6 +138,35 @@ def test_encoder_with_it_learns_and_decoder_refuses(generator):
         Decoder(config)(ids)
 
 
+class Adapter(torch.nn.Module):
+    """A layer and what an adapter adds to it."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.added = layer, torch.nn.Linear(12, 12)
+
+    def forward(self, x):
+        return self.layer(x) + self.added(x)
+
+
+def test_mixing_first_calls_its_layers(generator):
+    """Hooks are called, and what stands in a layer's place is used, with a bias of its own."""
+    first = LinformerSelfAttention(12, 3, 20, 5)
+    plain = MultiHeadAttention(12, 3, first.attend)
+    plain.load_state_dict(first.state_dict())
+    called = []
+    first.to_k.register_forward_hook(lambda *_: called.append("k"))
+    first.to_v.register_forward_hook(lambda *_: called.append("v"))
+    x = torch.randn(2, 18, 12, generator=generator)
+    padding = torch.rand(2, 18, generator=generator) < 0.7
+    before = first(x, padding=padding)
+    assert called == ["k", "v"]
+    first.to_k, first.to_v = Adapter(first.to_k), Adapter(first.to_v)
+    plain.to_k, plain.to_v = first.to_k, first.to_v
+    torch.testing.assert_close(first(x, padding=padding), plain(x, padding=padding))
+    assert (first(x, padding=padding) - before).abs().max() > 0.01
+
+
 def test_a_row_without_real_keys_is_zero(generator):
     q, k, v = heads(generator)
     none = torch.zeros(2, 20, dtype=torch.bool)

@@ -153,6 +153,30 @@ def test_a_cache_gives_the_same_as_recomputing(generator):
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("axes", [0, 1, 2, 3, 4])
+def test_what_is_broadcast_to_the_scores_may_have_few_axes(generator, axes):
+    q, k, v = heads(generator)
+    shape = (2, 3, 5, 7)[4 - axes :]
+    mask = torch.rand(shape, generator=generator) < 0.7
+    mask = mask | torch.ones_like(mask).tril(-1) if axes > 1 else mask | True
+    bias = torch.randn(shape, generator=generator)
+    for options in ({"mask": mask}, {"bias": bias}, {"mask": mask, "bias": bias}):
+        right = attention_weights(q, k, **options) @ v
+        torch.testing.assert_close(softmax_attention(q, k, v, **options), right)
+
+
+def test_recordings_may_stand_inside_each_other(generator):
+    x = torch.randn(1, 5, 8, generator=generator)
+    model = nn.ModuleDict({"part": MultiHeadAttention(8, 2)})
+    with recording(model) as outer:
+        with recording(model["part"]) as inner:
+            model["part"](x)
+        assert torch.equal(inner.weights[""], outer.weights["part"])
+        model["part"](2 * x)
+    assert not torch.equal(inner.weights[""], outer.weights["part"])
+    assert model["part"].recorders == ()
+
+
 BAD = {
     "q has shape": lambda q, k, v: softmax_attention(q[0], k, v),
     "k has length 0": lambda q, k, v: softmax_attention(q, k[:, :, :0], v[:, :, :0]),

@@ -244,6 +244,29 @@ def test_memory_follows_the_span_and_not_the_square_of_the_length(training):
     assert small < 2.3 * peak(short, 1024, training)
 
 
+@pytest.mark.parametrize("first", ["penalty", "forward", "own"])
+def test_the_order_of_penalty_and_forward_pass_does_not_matter(generator, first):
+    """Also where an update has moved a span outside, which the next use puts back."""
+    model = MultiHeadAttention(16, 2, AdaptiveSpan(2, 16, 4))
+    x = torch.randn(1, 40, 16, generator=generator)
+    found = []
+    for order in (first, "forward"):
+        with torch.no_grad():
+            model.attend.share.copy_(torch.tensor([-0.2, 1.3]))
+        loss = 0.0
+        if order == "penalty":
+            loss = penalty(model)
+        elif order == "own":  # a penalty that somebody else wrote
+            loss = model.attend.share.square().sum()
+        loss = loss + model(x, causal=True).square().mean()
+        loss = loss + (penalty(model) if order == "forward" else 0.0)
+        (grad,) = torch.autograd.grad(loss, model.attend.share)
+        found.append(grad)
+        assert model.attend.share.tolist() == [0, 1]
+    if first == "penalty":
+        torch.testing.assert_close(found[0], found[1])
+
+
 BAD = {
     "n_heads is 0": lambda q: AdaptiveSpan(0, 8),
     "max_span is 0": lambda q: AdaptiveSpan(2, 0),
