@@ -1,8 +1,10 @@
 """One lab source becomes a student's notebook, a solved notebook and the tests."""
 
+import ast
 import copy
 import re
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,19 @@ PROMPT = re.compile(
     r'^[ \t]*""" # BEGIN PROMPT\n.*?^[ \t]*""" # END PROMPT\n?', re.DOTALL | re.MULTILINE
 )
 _MARKER_LINE = re.compile(r"^[ \t]*# (?:BEGIN|END) SOLUTION(?: NO PROMPT)?\n?", re.MULTILINE)
+_EXPORT_LINE = re.compile(r"<!-- (?:BEGIN|END) QUESTION -->\n*")
+_OTTERS_PROMPT = "_Type your answer here, replacing this text._"
+OPEN_PROMPT = "*Write your answer here, in place of this line.*"
+_COLAB = """\
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # Colab has torch and lacks the book's own packages
+    subprocess.run(["git", "clone", "-q", "--depth", "1", "{url}", "/content/book"])
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "/content/book[labs]"])
+    sys.path.insert(0, "/content/book/lib")
+
+"""
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -46,12 +61,12 @@ def build_lab(path: Path) -> Lab:
     with tempfile.TemporaryDirectory(prefix="labtools-") as folder:
         master = Path(folder) / "master" / f"{source.name}.ipynb"
         master.parent.mkdir()
-        nbformat.write(_master(source), master)
+        nbformat.write(_master(source, _colab_lines(path)), master)
         result = Path(folder) / "result"
         otter_assign(str(master), str(result), no_pdfs=True, no_run_tests=True)
         student = nbformat.read(result / "student" / master.name, nbformat.NO_CONVERT)
         solved = nbformat.read(result / "autograder" / master.name, nbformat.NO_CONVERT)
-    names = [question.name for question in source.questions]  # JSON sorts q10 before q2
+    names = [question.name for question in source.questions if not question.manual]
     tests = {name: solved.metadata.otter.tests[name] for name in names}
     public_tests = {name: student.metadata.otter.tests[name] for name in names}
     metadata = {
@@ -59,13 +74,30 @@ def build_lab(path: Path) -> Lab:
         "language_info": {"name": "python"},
         "otter": student.metadata.otter,
     }
+    if manual := {
+        question.name: question.points for question in source.questions if question.manual
+    }:
+        metadata["labtools"] = {"open": manual}
     return Lab(
         source=source,
-        student=_finished(student, source.name, metadata),
-        solved=_finished(_without_markers(solved), source.name, metadata),
+        student=_finished(student, source, metadata),
+        solved=_finished(_without_markers(solved), source, metadata),
         tests=tests,
         public_tests=public_tests,
     )
+
+
+def imported_modules(lab: Lab) -> set[str]:
+    """What a lab's cells and tests import, to be imported once for a whole class."""
+    cells = [cell.source for cell in lab.solved.cells if cell.cell_type == "code"]
+    found = set()
+    for source in (*cells, *lab.tests.values()):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return found
 
 
 def notebook_text(notebook: NotebookNode) -> str:
@@ -83,7 +115,7 @@ def write_lab(lab: Lab, root: Path) -> list[Path]:
     return written
 
 
-def _master(source: LabSource) -> NotebookNode:
+def _master(source: LabSource, colab: str) -> NotebookNode:
     """The source with the cells that every lab has, in the form otter reads."""
     notebook = copy.deepcopy(source.notebook)
     notebook.metadata = {"kernelspec": _KERNEL}
@@ -95,10 +127,19 @@ def _master(source: LabSource) -> NotebookNode:
         "generate": False,
         "tests": {"ok_format": False},
     }
-    start = new_code_cell(f'import labtools\n\ngrader = labtools.Grader("{source.name}")')
+    start = new_code_cell(f'{colab}import labtools\n\ngrader = labtools.Grader("{source.name}")')
     title, *rest = notebook.cells
     notebook.cells = [config_cell(config), title, start, *rest, *_last_cells()]
     return notebook
+
+
+def _colab_lines(path: Path) -> str:
+    """What makes a lab run on Colab, once `project.urls` of pyproject.toml names a `Repository`."""
+    project = path.parents[2] / "pyproject.toml" if len(path.parents) > 2 else path
+    if not project.is_file() or project == path:
+        return ""
+    urls = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {})
+    return _COLAB.format(url=urls["Repository"]) if "Repository" in urls else ""
 
 
 def _last_cells() -> list[NotebookNode]:
@@ -115,22 +156,35 @@ def _last_cells() -> list[NotebookNode]:
 def _without_markers(notebook: NotebookNode) -> NotebookNode:
     """The notebook as a solved one reads: the solution alone, without otter's markers."""
     notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if cell.source != _OTTERS_PROMPT]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = _MARKER_LINE.sub("", PROMPT.sub("", cell.source)).rstrip()
     return notebook
 
 
-def _finished(notebook: NotebookNode, name: str, metadata: dict[str, object]) -> NotebookNode:
-    """The notebook with fixed ids and metadata, so that two builds give the same bytes."""
+def _finished(
+    notebook: NotebookNode, source: LabSource, metadata: dict[str, object]
+) -> NotebookNode:
+    """The notebook with fixed ids and metadata, so that two builds give the same bytes.
+
+    The cell of an answer in code has the tag `answer`, that of an open question `open` and the
+    question's name: by these a batch finds what a person has to read.
+    """
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(metadata)
+    manual = iter([question.name for question in source.questions if question.manual])
+    name = ""  # of the open question whose answer this is
     for index, cell in enumerate(notebook.cells):
-        cell.id = f"{name}-{index:03d}"
+        cell.id = f"{source.name}-{index:03d}"
+        tags = []
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        tags = ["answer"] if _is_answer(cell) else []
+            tags = ["answer"] if _is_answer(cell) else []
+        name = (name or next(manual)) if tags == [] and _is_answer(cell) else ""
+        tags = ["open", name] if name else tags
+        cell.source = _EXPORT_LINE.sub("", cell.source).replace(_OTTERS_PROMPT, OPEN_PROMPT)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     nbformat.validate(notebook)
     return notebook
