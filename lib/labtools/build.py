@@ -18,6 +18,9 @@ PROMPT = re.compile(
     r'^[ \t]*""" # BEGIN PROMPT\n.*?^[ \t]*""" # END PROMPT\n?', re.DOTALL | re.MULTILINE
 )
 _MARKER_LINE = re.compile(r"^[ \t]*# (?:BEGIN|END) SOLUTION(?: NO PROMPT)?\n?", re.MULTILINE)
+_EXPORT_LINE = re.compile(r"<!-- (?:BEGIN|END) QUESTION -->\n*")
+_OTTERS_PROMPT = "_Type your answer here, replacing this text._"
+OPEN_PROMPT = "*Write your answer here, in place of this line.*"
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -51,7 +54,7 @@ def build_lab(path: Path) -> Lab:
         otter_assign(str(master), str(result), no_pdfs=True, no_run_tests=True)
         student = nbformat.read(result / "student" / master.name, nbformat.NO_CONVERT)
         solved = nbformat.read(result / "autograder" / master.name, nbformat.NO_CONVERT)
-    names = [question.name for question in source.questions]  # JSON sorts q10 before q2
+    names = [question.name for question in source.questions if not question.manual]
     tests = {name: solved.metadata.otter.tests[name] for name in names}
     public_tests = {name: student.metadata.otter.tests[name] for name in names}
     metadata = {
@@ -59,10 +62,14 @@ def build_lab(path: Path) -> Lab:
         "language_info": {"name": "python"},
         "otter": student.metadata.otter,
     }
+    if manual := {
+        question.name: question.points for question in source.questions if question.manual
+    }:
+        metadata["labtools"] = {"open": manual}
     return Lab(
         source=source,
-        student=_finished(student, source.name, metadata),
-        solved=_finished(_without_markers(solved), source.name, metadata),
+        student=_finished(student, source, metadata),
+        solved=_finished(_without_markers(solved), source, metadata),
         tests=tests,
         public_tests=public_tests,
     )
@@ -115,22 +122,35 @@ def _last_cells() -> list[NotebookNode]:
 def _without_markers(notebook: NotebookNode) -> NotebookNode:
     """The notebook as a solved one reads: the solution alone, without otter's markers."""
     notebook = copy.deepcopy(notebook)
+    notebook.cells = [cell for cell in notebook.cells if cell.source != _OTTERS_PROMPT]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = _MARKER_LINE.sub("", PROMPT.sub("", cell.source)).rstrip()
     return notebook
 
 
-def _finished(notebook: NotebookNode, name: str, metadata: dict[str, object]) -> NotebookNode:
-    """The notebook with fixed ids and metadata, so that two builds give the same bytes."""
+def _finished(
+    notebook: NotebookNode, source: LabSource, metadata: dict[str, object]
+) -> NotebookNode:
+    """The notebook with fixed ids and metadata, so that two builds give the same bytes.
+
+    The cell of an answer in code has the tag `answer`, that of an open question `open` and the
+    question's name: by these a batch finds what a person has to read.
+    """
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(metadata)
+    manual = iter([question.name for question in source.questions if question.manual])
+    name = ""  # of the open question whose answer this is
     for index, cell in enumerate(notebook.cells):
-        cell.id = f"{name}-{index:03d}"
+        cell.id = f"{source.name}-{index:03d}"
+        tags = []
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        tags = ["answer"] if _is_answer(cell) else []
+            tags = ["answer"] if _is_answer(cell) else []
+        name = (name or next(manual)) if tags == [] and _is_answer(cell) else ""
+        tags = ["open", name] if name else tags
+        cell.source = _EXPORT_LINE.sub("", cell.source).replace(_OTTERS_PROMPT, OPEN_PROMPT)
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
     nbformat.validate(notebook)
     return notebook

@@ -14,8 +14,9 @@ from otter.test_files import TestFile
 from otter.test_files.abstract_test import TestCaseResult
 from otter.test_files.exception_test import ExceptionTestFile
 
-from labtools.report import Report
+from labtools.report import Report, points_in_words
 from labtools.running import CALL_SECONDS, CaseResult, run_cases
+from labtools.shown import Shown, show
 
 #: Set while a batch is graded: the batch runs its own tests, so a check has nothing to do.
 BATCH_VARIABLE = "LABTOOLS_BATCH"
@@ -52,9 +53,26 @@ class Grader:
             _track(file, results)
         return Report(question, tuple(results))
 
+    def show(self, question: str, environment: dict[str, Any] | None = None) -> Shown | None:
+        """The public tests of `question`, and the inputs with which they call your functions.
+
+        What it returns prints the tests; its `calls` hold the inputs, to try again with.
+        """
+        if environment is None:
+            environment = inspect.currentframe().f_back.f_globals
+        if os.environ.get(BATCH_VARIABLE) or Notebook._grading_mode:
+            return None
+        file = self._test_file(question, environment)
+        source = self._public_tests(environment)[question]
+        return show(question, source, file.test_cases, environment, seconds=self.seconds)
+
     def questions(self, environment: dict[str, Any]) -> list[str]:
         """The names of the lab's questions, in order."""
         return list(self._public_tests(environment))
+
+    def open_questions(self, environment: dict[str, Any]) -> dict[str, float]:
+        """The points of the questions that no test can answer, by name."""
+        return self._metadata(environment).get("labtools", {}).get("open", {})
 
     def _test_file(self, question: str, environment: dict[str, Any]) -> TestFile:
         if Notebook._grading_mode:  # otter grades this notebook with the full tests
@@ -67,10 +85,14 @@ class Grader:
         return ExceptionTestFile.from_string(tests[question], path=question)
 
     def _public_tests(self, environment: dict[str, Any]) -> dict[str, str]:
+        tests = self._metadata(environment)["otter"]["tests"]
+        return dict(sorted(tests.items(), key=lambda item: _natural(item[0])))
+
+    def _metadata(self, environment: dict[str, Any]) -> dict[str, Any]:
+        """The metadata of the notebook that is open, where the tests travel."""
         for path in _candidates(self.lab, environment):
-            tests = _tests_in(path, self.lab)
-            if tests:
-                return dict(sorted(tests.items(), key=lambda item: _natural(item[0])))
+            if metadata := _metadata_of(path, self.lab):
+                return metadata
         raise ValueError(
             f"no notebook with the tests of {self.lab} was found in {Path.cwd()}: keep the "
             f"notebook in the folder you opened it from, or name it {self.lab}.ipynb."
@@ -86,6 +108,8 @@ def score(grader: Grader, environment: dict[str, Any] | None = None) -> None:
     reports = [grader.check(name, environment) for name in grader.questions(environment)]
     for report in reports:
         print(f"{report.mark} {report.heading}")
+    for name, points in grader.open_questions(environment).items():
+        print(f"○ {name}: a person reads it, {points_in_words(points)}")
     earned = sum(report.earned for report in reports)
     possible = sum(report.possible for report in reports)
     print(f"\n{earned:g} of {possible:g} public points")
@@ -123,11 +147,12 @@ def _candidates(lab: str, environment: dict[str, Any]) -> Iterator[Path]:
     yield from sorted(Path.cwd().glob("*.ipynb"))
 
 
-def _tests_in(path: Path, lab: str) -> dict[str, str]:
-    """The tests of `lab` in the metadata of a notebook file; none if it is another file."""
+def _metadata_of(path: Path, lab: str) -> dict[str, Any]:
+    """The metadata of a notebook file with the tests of `lab`; none if it is another file."""
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]["otter"]
-        return metadata["tests"] if metadata["assignment_name"] == lab else {}
+        metadata = json.loads(path.read_text(encoding="utf-8-sig"))["metadata"]
+        is_the_lab = metadata["otter"]["assignment_name"] == lab and metadata["otter"]["tests"]
+        return metadata if is_the_lab else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

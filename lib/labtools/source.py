@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import yaml
@@ -63,13 +64,14 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Question:
-    """A question as the source states it."""
+    """A question as the source states it. A `manual` one has no tests: a person grades it."""
 
     name: str
     points: float
     text: str
     solution: str
     cases: tuple[Case, ...]
+    manual: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,19 +106,19 @@ def _read(path: Path) -> LabSource:
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md")
     if "kernelspec" not in notebook.metadata:
         raise ValueError("the front matter must name `jupyter: kernelspec:`.")
-    points: dict[str, float] = {}
-    cells = tuple(_walk(notebook.cells, points))
+    configs: dict[str, dict[str, Any]] = {}
+    cells = tuple(_walk(notebook.cells, configs))
     return LabSource(
         name=path.stem,
         notebook=notebook,
         cells=cells,
-        questions=tuple(_question(name, worth, cells) for name, worth in points.items()),
+        questions=tuple(_question(config, cells) for config in configs.values()),
         mutants=tuple(_mutant(cell) for cell in cells if cell.part is Part.MUTANT),
     )
 
 
-def _walk(cells: list[NotebookNode], points: dict[str, float]) -> Iterator[SourceCell]:
-    """Give every cell its place. Fills `points` with each question's name and worth."""
+def _walk(cells: list[NotebookNode], configs: dict[str, dict[str, Any]]) -> Iterator[SourceCell]:
+    """Give every cell its place. Fills `configs` with what each question's first fence says."""
     question, block = "", None
     for cell in extract_all_fenced_otter_cells(cells):
         if is_ignore_cell(cell):
@@ -129,7 +131,7 @@ def _walk(cells: list[NotebookNode], points: dict[str, float]) -> Iterator[Sourc
         if begun is BlockType.QUESTION:
             config = get_cell_config(cell)
             question = config["name"]
-            points[question] = config["points"]
+            configs[question] = config
         elif ended is BlockType.QUESTION:
             question = ""
         elif begun or ended:
@@ -142,7 +144,9 @@ def _walk(cells: list[NotebookNode], points: dict[str, float]) -> Iterator[Sourc
             yield SourceCell(Part.QUESTION if question else Part.PROSE, question, cell)
 
 
-def _question(name: str, points: float, cells: tuple[SourceCell, ...]) -> Question:
+def _question(config: dict[str, Any], cells: tuple[SourceCell, ...]) -> Question:
+    name, manual = config["name"], bool(config.get("manual", False))
+
     def joined(part: Part, kind: str) -> str:
         return "\n\n".join(
             place.cell.source
@@ -152,14 +156,15 @@ def _question(name: str, points: float, cells: tuple[SourceCell, ...]) -> Questi
 
     return Question(
         name=name,
-        points=points,
+        points=config["points"],
         text=joined(Part.QUESTION, "markdown"),
-        solution=joined(Part.SOLUTION, "code"),
+        solution=joined(Part.SOLUTION, "markdown" if manual else "code"),
         cases=tuple(
             parse_case(place)
             for place in cells
             if place.question == name and place.part is Part.TEST
         ),
+        manual=manual,
     )
 
 

@@ -14,6 +14,9 @@ from labtools.submissions import Submission
 MUTANTS_A_QUESTION = 3
 SECONDS = 300.0
 
+HINTS = 3
+
+_RUBRIC = re.compile(r"^- (\d+(?:\.\d+)?) points?: ", re.MULTILINE)
 _HEADER = re.compile(r"^[●○]{3} · \d+ minutes · (\d+(?:\.\d+)?) points?$", re.MULTILINE)
 _LEAKS = (
     re.compile(r"BEGIN (?:SOLUTION|PROMPT|TESTS?|QUESTION)\b|END (?:SOLUTION|PROMPT|TESTS?)\b"),
@@ -55,7 +58,10 @@ def blank_cells(lab: Lab) -> list[str]:
 
 
 def check_text(lab: Lab) -> list[str]:
-    """Each question says what it is worth, has two hints, an expectation, a stub to fill in."""
+    """Each question says what it is worth, has three hints, an expectation, a stub to fill in.
+
+    An open question has a rubric that adds up and a model answer in place of the last two.
+    """
     problems = []
     for question in lab.source.questions:
         header = _HEADER.search(question.text)
@@ -65,12 +71,31 @@ def check_text(lab: Lab) -> list[str]:
             problems.append(
                 f"{question.name} says {header[1]} points and is worth {question.points:g}."
             )
-        if question.text.count("<details>") != 2:
-            problems.append(f"{question.name} must have two hints that fold out.")
-        if "Expected" not in question.text and "looks like" not in question.text:
-            problems.append(f"{question.name} must show what to expect.")
-        if "raise NotImplementedError" not in question.solution:
-            problems.append(f"{question.name} must have a stub that raises NotImplementedError.")
+        if question.text.count("<details>") != HINTS:
+            problems.append(f"{question.name} must have three hints that fold out.")
+        problems.extend(_check_open(question) if question.manual else _check_stub(question))
+    return problems
+
+
+def _check_stub(question: Question) -> list[str]:
+    problems = []
+    if "Expected" not in question.text and "looks like" not in question.text:
+        problems.append(f"{question.name} must show what to expect.")
+    if "raise NotImplementedError" not in question.solution:
+        problems.append(f"{question.name} must have a stub that raises NotImplementedError.")
+    return problems
+
+
+def _check_open(question: Question) -> list[str]:
+    problems = []
+    rubric = sum(float(points) for points in _RUBRIC.findall(question.text))
+    if "Rubric" not in question.text or rubric != question.points:
+        problems.append(
+            f"{question.name} must have a Rubric whose lines `- 1 point: ...` add up to "
+            f"{question.points:g}, not {rubric:g}."
+        )
+    if not question.solution.strip():
+        problems.append(f"{question.name} must have a model answer as its solution.")
     return problems
 
 
@@ -78,6 +103,8 @@ def check_tests(lab: Lab) -> list[str]:
     """Every test file loads and says what the source says, and points add up."""
     problems = []
     for question in lab.source.questions:
+        if question.manual:
+            continue
         problems.extend(_check_test_file(question, lab.tests.get(question.name, "")))
         kinds = {case.hidden for case in question.cases}
         if kinds != {True, False}:

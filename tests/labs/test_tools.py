@@ -138,8 +138,9 @@ def sleepy() -> None:
 @pytest.mark.parametrize("function", [busy, stubborn, sleepy])
 def test_time_limit_ends_it(function) -> None:
     start = time.monotonic()
-    with pytest.raises(TimeLimit, match=r"stopped after 0.2 s"), time_limit(0.2):
-        function()
+    with pytest.raises(TimeLimit, match=r"stopped after 0.2 s"):  # noqa: SIM117
+        with time_limit(0.2, on_the_clock=0.2 if function is sleepy else 19):
+            function()
     assert time.monotonic() - start < 20
     with time_limit(0.05):
         pass
@@ -153,8 +154,9 @@ def nested() -> None:
 
 
 def test_an_outer_time_limit_goes_on() -> None:
-    with pytest.raises(TimeLimit, match=r"stopped after 0\.4 s"), time_limit(0.4):
-        nested()
+    with pytest.raises(TimeLimit, match=r"stopped after 0\.4 s"):  # noqa: SIM117
+        with time_limit(0.1, on_the_clock=0.4):
+            nested()
 
 
 def test_time_limit_works_on_another_thread() -> None:
@@ -216,7 +218,7 @@ def test_advice_goes_with_a_failed_property_only() -> None:
         raise KeyError("x")
 
     options = {"failure_message": "Think of y."}
-    assert run_case(make_case(fails, **options), {}).said == "Think of y.\nx is 3"
+    assert run_case(make_case(fails, **options), {}).said == "x is 3\nThink of y."
     assert "Think" not in run_case(make_case(crashes, **options), {}).said
 
 
@@ -230,8 +232,8 @@ def test_report_in_text_and_html() -> None:
         "q1: 1 of 1.5 public points",
         "  ✓ a < b (1 point)",
         "  ✗ c (0.5 points)",
-        "      Do.",
         "      <b>",
+        "      Do.",
     ]
     html = report._repr_html_()
     assert "a &lt; b" in html
