@@ -3,6 +3,7 @@
 A student's notebook uses `Grader`, `look` and `score`; a teacher uses `python -m labtools`.
 """
 
-from labtools.grader import Grader, look, score
+from labtools.drawing import look
+from labtools.grader import Grader, score
 
 __all__ = ["Grader", "look", "score"]

@@ -2,12 +2,17 @@
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from labtools.autograder import write_autograder
 from labtools.build import Lab, build_lab, write_lab
-from labtools.grade import TIMEOUT_SECONDS, ControlFailed, grade_folder
+from labtools.grade import ControlFailed, grade_folder
+from labtools.limits import GIGABYTE, Limits
+from labtools.marking import TIMEOUT_SECONDS, Desk
 from labtools.nbgrader import export_nbgrader
+from labtools.people import read_roster
+from labtools.process import Warm
 from labtools.running import CALL_SECONDS
 from labtools.source import find_sources
 from labtools.verify import verify_lab
@@ -50,9 +55,26 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=TIMEOUT_SECONDS, help="seconds for one notebook"
     )
     grade.add_argument(
-        "--call-timeout", type=float, default=CALL_SECONDS, help="seconds for one tested call"
+        "--call-timeout", type=float, default=CALL_SECONDS, help="seconds one call may compute"
+    )
+    grade.add_argument("--memory", type=float, default=4, help="gigabytes for one notebook")
+    grade.add_argument("--roster", type=Path, help="the class: your own list, or a platform's")
+    grade.add_argument("--deadline", type=_time, help='as "2026-11-20 23:59"')
+    grade.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a submission whose flag you have looked at (repeat it for others)",
+    )
+    grade.add_argument(
+        "--hide-hidden", action="store_true", help="feedback without the hidden tests"
     )
     return parser
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _labs(options: argparse.Namespace, wanted: list[str]) -> list[Lab]:
@@ -74,18 +96,21 @@ def _build(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     broken = False
-    for lab in _labs(options, options.labs):
-        problems = verify_lab(lab)
-        broken = broken or bool(problems)
-        for problem in problems:
-            print(f"{lab.name}: {problem}")
-        if not problems:
-            points = sum(question.points for question in lab.source.questions)
-            print(
-                f"{lab.name}: {len(lab.source.questions)} questions, {points:g} points, "
-                f"{len(lab.source.mutants)} mutants refused; every rule holds"
-            )
+    with Warm() as warm:
+        for lab in _labs(options, options.labs):
+            problems = verify_lab(lab, warm=warm)
+            broken = broken or bool(problems)
+            for problem in problems or [_kept(lab)]:
+                print(f"{lab.name}: {problem}")
     return int(broken)
+
+
+def _kept(lab: Lab) -> str:
+    points = sum(question.points for question in lab.source.questions)
+    return (
+        f"{len(lab.source.questions)} questions, {points:g} points, "
+        f"{len(lab.source.mutants)} mutants refused; every rule holds"
+    )
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -96,14 +121,22 @@ def _export(options: argparse.Namespace) -> int:
 
 def _grade(options: argparse.Namespace) -> int:
     wanted = [options.lab] if options.lab else []
+    desk = Desk(
+        jobs=options.jobs,
+        seconds=options.timeout,
+        call_seconds=options.call_timeout,
+        limits=Limits(memory=int(options.memory * GIGABYTE)),
+        roster=read_roster(options.roster) if options.roster else None,
+        deadline=options.deadline,
+        accepted=tuple(options.accept),
+        hide_hidden=options.hide_hidden,
+    )
     grade_folder(
         options.submissions,
         {lab.name: lab for lab in _labs(options, wanted)},
         to=options.to,
         only=options.lab,
-        jobs=options.jobs,
-        seconds=options.timeout,
-        call_seconds=options.call_timeout,
+        desk=desk,
         say=lambda line: print(line, flush=True),
     )
     return 0

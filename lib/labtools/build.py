@@ -1,8 +1,10 @@
 """One lab source becomes a student's notebook, a solved notebook and the tests."""
 
+import ast
 import copy
 import re
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,16 @@ _MARKER_LINE = re.compile(r"^[ \t]*# (?:BEGIN|END) SOLUTION(?: NO PROMPT)?\n?", 
 _EXPORT_LINE = re.compile(r"<!-- (?:BEGIN|END) QUESTION -->\n*")
 _OTTERS_PROMPT = "_Type your answer here, replacing this text._"
 OPEN_PROMPT = "*Write your answer here, in place of this line.*"
+_COLAB = """\
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # Colab has torch and lacks the book's own packages
+    subprocess.run(["git", "clone", "-q", "--depth", "1", "{url}", "/content/book"])
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "/content/book[labs]"])
+    sys.path.insert(0, "/content/book/lib")
+
+"""
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -49,7 +61,7 @@ def build_lab(path: Path) -> Lab:
     with tempfile.TemporaryDirectory(prefix="labtools-") as folder:
         master = Path(folder) / "master" / f"{source.name}.ipynb"
         master.parent.mkdir()
-        nbformat.write(_master(source), master)
+        nbformat.write(_master(source, _colab_lines(path)), master)
         result = Path(folder) / "result"
         otter_assign(str(master), str(result), no_pdfs=True, no_run_tests=True)
         student = nbformat.read(result / "student" / master.name, nbformat.NO_CONVERT)
@@ -75,6 +87,19 @@ def build_lab(path: Path) -> Lab:
     )
 
 
+def imported_modules(lab: Lab) -> set[str]:
+    """What a lab's cells and tests import, to be imported once for a whole class."""
+    cells = [cell.source for cell in lab.solved.cells if cell.cell_type == "code"]
+    found = set()
+    for source in (*cells, *lab.tests.values()):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return found
+
+
 def notebook_text(notebook: NotebookNode) -> str:
     """The bytes of a notebook file: sorted keys, no outputs, always the same."""
     return nbformat.writes(notebook) + "\n"
@@ -90,7 +115,7 @@ def write_lab(lab: Lab, root: Path) -> list[Path]:
     return written
 
 
-def _master(source: LabSource) -> NotebookNode:
+def _master(source: LabSource, colab: str) -> NotebookNode:
     """The source with the cells that every lab has, in the form otter reads."""
     notebook = copy.deepcopy(source.notebook)
     notebook.metadata = {"kernelspec": _KERNEL}
@@ -102,10 +127,19 @@ def _master(source: LabSource) -> NotebookNode:
         "generate": False,
         "tests": {"ok_format": False},
     }
-    start = new_code_cell(f'import labtools\n\ngrader = labtools.Grader("{source.name}")')
+    start = new_code_cell(f'{colab}import labtools\n\ngrader = labtools.Grader("{source.name}")')
     title, *rest = notebook.cells
     notebook.cells = [config_cell(config), title, start, *rest, *_last_cells()]
     return notebook
+
+
+def _colab_lines(path: Path) -> str:
+    """What makes a lab run on Colab, once `project.urls` of pyproject.toml names a `Repository`."""
+    project = path.parents[2] / "pyproject.toml" if len(path.parents) > 2 else path
+    if not project.is_file() or project == path:
+        return ""
+    urls = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {})
+    return _COLAB.format(url=urls["Repository"]) if "Repository" in urls else ""
 
 
 def _last_cells() -> list[NotebookNode]:

@@ -1,56 +1,40 @@
 """Grade a folder of notebooks: the control first, then each in a process of its own."""
 
-import csv
-import io
+import math
+import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from labtools.build import Lab
+from labtools.build import Lab, imported_modules
+from labtools.duplicates import answers_by_question, same_code
+from labtools.exports import platform_tables
 from labtools.files import write_whole
+from labtools.grades import BYTE_ORDER_MARK, EARLIER, GRADED, Grade, grades_table
+from labtools.handed import (
+    Handed,
+    accepted_digests,
+    latest_attempts,
+    nothing_handed_in,
+    read_handed,
+)
+from labtools.marking import (
+    ControlFailed,
+    Desk,
+    empty_grade,
+    grade_submission,
+    run_control,
+)
+from labtools.overview import Overview, overview_page
 from labtools.pages import feedback_page
-from labtools.process import Outcome, run_notebook
-from labtools.running import CALL_SECONDS, CaseResult
-from labtools.submissions import Submission, find_submissions, read_submission
+from labtools.process import Warm
+from labtools.submissions import find_submissions
 
-TIMEOUT_SECONDS = 300.0
+__all__ = ["ControlFailed", "Desk", "Grade", "grade_folder"]
 
-GRADED = "graded"
-STOPPED = "stopped"  # the notebook ended its own process
-TIMED_OUT = "time limit"
-TAMPERED = "tampered"
-NO_NOTEBOOK = "not a notebook"
-UNKNOWN_LAB = "unknown lab"
-
-
-class ControlFailed(Exception):
-    """The solved notebook did not get full marks here, so no grade could be trusted."""
-
-
-@dataclass
-class Grade:
-    """One row of the table, one page of feedback."""
-
-    submission: str
-    lab: str
-    status: str
-    possible: float
-    results: dict[str, list[CaseResult]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    cell_errors: list[tuple[int, str]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def points_of(self, question: str) -> float:
-        """The points of a question; none for a notebook that tampered with its grading."""
-        if self.status == TAMPERED:
-            return 0
-        return sum(case.points for case in self.results.get(question, []) if case.passed)
-
-    @property
-    def points(self) -> float:
-        return sum(self.points_of(question) for question in self.results)
+DAY = 86400.0
 
 
 def grade_folder(
@@ -59,177 +43,138 @@ def grade_folder(
     *,
     to: Path | None = None,
     only: str | None = None,
-    jobs: int = 1,
-    seconds: float = TIMEOUT_SECONDS,
-    call_seconds: float = CALL_SECONDS,
+    desk: Desk | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Grade]:
-    """Grade every notebook below `folder`; write `grades.csv` and one page each into `to`.
+    """Grade every file below `folder`; write tables, an overview and one page each into `to`.
 
-    Args:
-        labs: the built labs by name.
-        to: where the results go, `folder/grades` if not given.
-        only: grade everything as this lab; otherwise the lab is the one the notebook names.
-        jobs: notebooks graded at the same time.
-        seconds: the time one notebook may take.
-        call_seconds: the time one call of a student's function may take.
+    `labs` are the built labs by name; `to` is `folder/grades` if not given; `only` grades
+    everything as one lab, otherwise the lab is the one the notebook names. Every file gets a row,
+    also what is no notebook and what a later attempt of the same student replaces.
 
     Raises:
         ValueError: if there is nothing to grade or no such lab.
-        ControlFailed: if a lab's own solution does not get full marks. Nothing is written then.
+        ControlFailed: if a lab's own solution does not get full marks. Before the batch nothing is
+            written then; after it the tables are written and not to be trusted.
     """
     if not folder.is_dir():
         raise ValueError(f"submissions must be a folder, got {folder}.")
     if only is not None and only not in labs:
         raise ValueError(f"lab must be one of {', '.join(labs)}, got {only!r}.")
+    desk = desk or Desk()
     to = to or folder / "grades"
-    paths = find_submissions(folder, skip=to)
-    if not paths:
+    files = find_submissions(folder, skip=to)
+    if not any(path.suffix.lower() in (".ipynb", ".zip") for path in files):
         raise ValueError(f"submissions must hold .ipynb or .zip files, found none in {folder}.")
-    submissions = [read_submission(path, folder) for path in paths]
-    limits = {"seconds": seconds, "call_seconds": call_seconds}
-    for name in sorted({only or submission.lab for submission in submissions} & set(labs)):
-        run_control(labs[name], say=say, **limits)
-
-    def grade(submission: Submission) -> Grade:
-        result = grade_submission(submission, labs.get(only or submission.lab), **limits)
-        say(
-            f"{result.submission}: {result.points:g} of {result.possible:g}, {result.status}, "
-            f"{result.seconds:.1f} s"
-        )
-        return result
+    handed = [read_handed(path, folder, only, desk.roster) for path in files]
+    latest = latest_attempts(handed)
+    accepted = accepted_digests(to, desk.accepted, handed)
+    used = [labs[name] for name in sorted({one.lab for one in handed} & set(labs))]
 
     started = time.monotonic()
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        grades = list(pool.map(grade, submissions))
+    with ExitStack() as stack:
+        modules = sorted({module for lab in used for module in imported_modules(lab)})
+        pool: queue.SimpleQueue[Warm] = queue.SimpleQueue()
+        for _ in range(desk.jobs):
+            pool.put(stack.enter_context(Warm(modules)))
+        with _one_of(pool) as warm:
+            for lab in used:
+                run_control(lab, desk, say=say, warm=warm)
+
+        def grade(one: Handed) -> Grade:
+            with _one_of(pool) as warm:
+                result = _grade_one(one, labs.get(one.lab), desk, warm, is_latest=one in latest)
+            say(_line(result))
+            return result
+
+        with ThreadPoolExecutor(max_workers=desk.jobs) as workers:
+            grades = list(workers.map(grade, handed))
     took = time.monotonic() - started
-    for result in grades:
-        page = to / f"{result.submission.replace('/', '__')}.html"
-        write_whole(page, feedback_page(result))
-    write_whole(to / "grades.csv", grades_table(grades))
-    say(f"{len(grades)} graded in {took:.0f} s, {took / len(grades):.1f} s each. See {to}")
+    for result, one in zip(grades, handed, strict=True):
+        result.accepted = one.submission.digest in accepted
+    missing = nothing_handed_in(handed, desk.roster)
+    _write(to, [*grades, *missing], handed, labs, desk)
+    say(f"{len(grades)} files in {took:.0f} s, {took / len(grades):.1f} s each. See {to}")
+    for lab in used:  # in a new process: has a submission changed what is installed?
+        run_control(lab, desk, say=say, again=True)
     return grades
 
 
-def run_control(
-    lab: Lab,
-    *,
-    seconds: float = TIMEOUT_SECONDS,
-    call_seconds: float = CALL_SECONDS,
-    say: Callable[[str], None] = print,
-) -> None:
-    """Grade the solved notebook. It must get everything.
-
-    Without this a machine that lacks a package gives every student 0 and calls it graded.
-    """
-    cells = tuple(cell.source for cell in lab.solved.cells if cell.cell_type == "code")
-    control = Submission(f"{lab.name} solved", lab.name, cells, lab.public_tests)
-    grade = grade_submission(control, lab, seconds=seconds, call_seconds=call_seconds)
-    if grade.status != GRADED or grade.points != grade.possible:
-        lost = [
-            f"{question}: {case.property}. {case.said}"
-            for question, cases in grade.results.items()
-            for case in cases
-            if not case.passed
-        ]
-        why = "\n".join([*lost, *grade.notes, *(words for _, words in grade.cell_errors)])
-        raise ControlFailed(
-            f"Nothing was graded: the solution of {lab.name} itself gets {grade.points:g} of "
-            f"{grade.possible:g} on this machine ({grade.status}).\n{why}"
-        )
-    say(f"control {lab.name}: {grade.points:g} of {grade.possible:g}, {grade.seconds:.1f} s")
+@contextmanager
+def _one_of(pool: "queue.SimpleQueue[Warm]") -> Iterator[Warm]:
+    """A warm process for as long as the body lasts."""
+    warm = pool.get()
+    try:
+        yield warm
+    finally:
+        pool.put(warm)
 
 
-def grade_submission(
-    submission: Submission,
+def _grade_one(
+    one: Handed,
     lab: Lab | None,
+    desk: Desk,
+    warm: Warm,
     *,
-    seconds: float = TIMEOUT_SECONDS,
-    call_seconds: float = CALL_SECONDS,
+    is_latest: bool,
 ) -> Grade:
-    """Grade one notebook. Whatever its code does, this returns a grade."""
-    possible = sum(question.points for question in lab.source.questions) if lab else 0
-    name = lab.name if lab else submission.lab
-    if submission.problem:
-        return Grade(submission.name, name, NO_NOTEBOOK, possible, notes=[submission.problem])
-    if lab is None:
-        said = f"it names {submission.lab!r}" if submission.lab else "it names none"
-        return Grade(
-            submission.name,
-            name,
-            UNKNOWN_LAB,
-            possible,
-            notes=[f"The notebook does not say which lab it is ({said}); grade it with LAB=..."],
-        )
-    outcome = run_notebook(
-        list(submission.cells), lab.tests, seconds=seconds, call_seconds=call_seconds
-    )
-    return Grade(
-        submission=submission.name,
-        lab=lab.name,
-        status=_status(outcome),
-        possible=possible,
-        results={name: outcome.results.get(name, []) for name in lab.tests},
-        notes=_notes(outcome, submission, lab, seconds),
-        cell_errors=outcome.cell_errors,
-        seconds=outcome.seconds,
-    )
+    if is_latest:
+        grade = grade_submission(one.submission, lab, desk, warm=warm)
+    else:
+        grade = empty_grade(one.submission, lab)
+        grade.notes = [*grade.notes, "A later attempt of the same student was graded."]
+        grade.status = EARLIER if grade.status == GRADED else grade.status
+    grade.platform = one.author.platform or (desk.roster.kind if one.person else "")
+    grade.platform_id = one.author.id or (one.person.id if one.person else "")
+    grade.student_id = one.person.id if one.person else one.author.id
+    grade.student_name = one.person.name if one.person else one.author.name
+    grade.when = one.when or None
+    if one.author.late:
+        grade.notes.append("Canvas marks it as late.")
+    if desk.deadline is not None and grade.ran:
+        grade.days_late = max(0, math.ceil((one.when - desk.deadline) / DAY))
+    return grade
 
 
-def _status(outcome: Outcome) -> str:
-    if outcome.tampered:
-        return TAMPERED
-    if outcome.timed_out:
-        return TIMED_OUT
-    return GRADED if outcome.finished else STOPPED
+def _line(grade: Grade) -> str:
+    if not grade.ran:
+        return f"{grade.submission}: {grade.status}"
+    flag = ", look at it" if grade.flags else ""
+    points = f"{grade.points:g} of {grade.possible:g}"
+    return f"{grade.submission}: {points}, {grade.status}, {grade.seconds:.1f} s{flag}"
 
 
-def _notes(outcome: Outcome, submission: Submission, lab: Lab, seconds: float) -> list[str]:
-    notes = []
-    if outcome.tampered:
-        notes.append(f"No points until someone has looked: {outcome.tampered}.")
-    if outcome.timed_out and outcome.ready is None:
-        notes.append("The process did not start in time: this machine is too busy.")
-    elif outcome.timed_out:
-        notes.append(f"The notebook did not end within {seconds:g} s.")
-    elif not outcome.finished and not outcome.tampered:
-        notes.append("The notebook ended its own process.")
-    missing = [name for name in lab.tests if name not in outcome.results]
-    if missing and (outcome.timed_out or not outcome.finished):
-        notes.append(f"Not reached: {', '.join(missing)}.")
-    edited = [
-        name
-        for name, tests in (submission.public_tests or {}).items()
-        if tests != lab.public_tests.get(name)
-    ]
-    if edited:
-        notes.append(
-            f"The public tests of {', '.join(edited)} in the notebook are not the lab's; "
-            "they were not used."
-        )
-    return notes
-
-
-def grades_table(grades: list[Grade]) -> str:
-    """The grades as CSV: a row a submission, a column a question."""
-    questions = list(dict.fromkeys(name for grade in grades for name in grade.results))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(
-        ["submission", "lab", "status", "points", "possible", "seconds", *questions, "notes"]
-    )
+def _write(
+    to: Path,
+    grades: Sequence[Grade],
+    handed: Sequence[Handed],
+    labs: Mapping[str, Lab],
+    desk: Desk,
+) -> None:
     for grade in grades:
-        of_questions = [f"{grade.points_of(name):g}" if grade.results else "" for name in questions]
-        table.writerow(
-            [
-                grade.submission,
-                grade.lab,
-                grade.status,
-                f"{grade.points:g}",
-                f"{grade.possible:g}",
-                f"{grade.seconds:.1f}",
-                *of_questions,
-                " ".join(grade.notes),
-            ]
-        )
-    return text.getvalue()
+        if grade.page:
+            page = feedback_page(grade, with_hidden=not desk.hide_hidden)
+            write_whole(to / grade.page, page)
+    tables = {"grades.csv": grades_table(grades), **platform_tables(grades, desk.roster)}
+    for name, content in tables.items():
+        _keep_previous(to / name)
+        write_whole(to / name, BYTE_ORDER_MARK + content)
+    unknown = [one.submission.name for one in handed if desk.roster and one.person is None]
+    same = [pair for lab in labs.values() for pair in _same_code(lab, handed)]
+    write_whole(to / "index.html", overview_page(Overview(grades, same, unknown)))
+
+
+def _keep_previous(path: Path) -> None:
+    """A table that a person may have edited is not overwritten without a copy."""
+    if path.is_file():
+        write_whole(path.with_name(f"{path.stem}.previous.csv"), path.read_bytes())
+
+
+def _same_code(lab: Lab, handed: Sequence[Handed]) -> list[tuple[str, str, list[str]]]:
+    answers = {
+        one.submission.name: answers_by_question(one.submission.cells, list(lab.tests))
+        for one in latest_attempts(handed)
+        if one.lab == lab.name
+    }
+    blank = [cell.source for cell in lab.student.cells if cell.cell_type == "code"]
+    return same_code(answers, list(answers_by_question(blank, list(lab.tests)).values()))

@@ -1,11 +1,7 @@
 """What a student's notebook calls: `grader.check("q1")` and `labtools.score(grader)`."""
 
 import inspect
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from otter import Notebook
@@ -14,28 +10,34 @@ from otter.test_files import TestFile
 from otter.test_files.abstract_test import TestCaseResult
 from otter.test_files.exception_test import ExceptionTestFile
 
+from labtools.canary import canaries_are_caught
+from labtools.opened import Opened, find_opened
+from labtools.progress import Progress, Reached
 from labtools.report import Report, points_in_words
 from labtools.running import CALL_SECONDS, CaseResult, run_cases
 from labtools.shown import Shown, show
+from labtools.tools import own_tools, remember_tools
+from labtools.where import in_batch, is_graded, under_otter
 
-#: Set while a batch is graded: the batch runs its own tests, so a check has nothing to do.
-BATCH_VARIABLE = "LABTOOLS_BATCH"
+#: What tests rely on, as it was when a notebook imported this.
+_TOOLS = remember_tools()
 
 
 class Grader:
     """Checks answers with the public tests that travel in the notebook's own metadata.
 
-    Args:
-        lab: the lab's name, as `lab01`.
-        seconds: the time that one call of a student's function may take.
-
-    The notebook may be renamed, copied elsewhere, or opened without the repository around it: the
-    tests are found in the file that is open.
+    One call of a student's function may compute for `seconds`. The notebook may be renamed, copied
+    elsewhere, or opened without the repository around it: the tests are found in the file that is
+    open. What was reached is kept beside it.
     """
 
     def __init__(self, lab: str, *, seconds: float = CALL_SECONDS) -> None:
         self.lab = lab
         self.seconds = seconds
+        if under_otter():
+            os._exit = _stay  # or one line of a notebook loses everything that was graded before
+        if not is_graded() and (line := self._progress_line(inspect.currentframe().f_back)):
+            print(line)
 
     def check(self, question: str, environment: dict[str, Any] | None = None) -> Report | None:
         """Run the tests of `question` on the calling notebook's variables and say what came of it.
@@ -45,13 +47,19 @@ class Grader:
         """
         if environment is None:
             environment = inspect.currentframe().f_back.f_globals
-        if os.environ.get(BATCH_VARIABLE):
+        if in_batch():  # which runs its own tests
             return None
-        file = self._test_file(question, environment)
-        results = run_cases(file.test_cases, environment, seconds=self.seconds)
-        if Notebook._grading_mode:
-            _track(file, results)
-        return Report(question, tuple(results))
+        if under_otter():
+            return self._check_for_otter(question, environment)
+        opened = find_opened(self.lab, environment)
+        file = self._public_file(question, opened)
+        with own_tools(_TOOLS):
+            results = run_cases(
+                file.test_cases, environment, seconds=self.seconds, may_interrupt=True
+            )
+        report = Report(question, tuple(results))
+        Progress(opened.folder, self.lab).note(report)
+        return report
 
     def show(self, question: str, environment: dict[str, Any] | None = None) -> Shown | None:
         """The public tests of `question`, and the inputs with which they call your functions.
@@ -60,111 +68,96 @@ class Grader:
         """
         if environment is None:
             environment = inspect.currentframe().f_back.f_globals
-        if os.environ.get(BATCH_VARIABLE) or Notebook._grading_mode:
+        if in_batch() or under_otter():
             return None
-        file = self._test_file(question, environment)
-        source = self._public_tests(environment)[question]
+        opened = find_opened(self.lab, environment)
+        file = self._public_file(question, opened)
+        source = opened.tests[question]
         return show(question, source, file.test_cases, environment, seconds=self.seconds)
 
-    def questions(self, environment: dict[str, Any]) -> list[str]:
-        """The names of the lab's questions, in order."""
-        return list(self._public_tests(environment))
-
-    def open_questions(self, environment: dict[str, Any]) -> dict[str, float]:
-        """The points of the questions that no test can answer, by name."""
-        return self._metadata(environment).get("labtools", {}).get("open", {})
-
-    def _test_file(self, question: str, environment: dict[str, Any]) -> TestFile:
-        if Notebook._grading_mode:  # otter grades this notebook with the full tests
-            return ExceptionTestFile.from_file(f"{Notebook._tests_dir_override}/{question}.py")
-        tests = self._public_tests(environment)
-        if question not in tests:
+    def _public_file(self, question: str, opened: Opened) -> TestFile:
+        if question not in opened.tests:
             raise ValueError(
-                f"question must be one of {', '.join(tests)} for {self.lab}, got {question!r}."
+                f"question must be one of {', '.join(opened.tests)} for {self.lab}, "
+                f"got {question!r}."
             )
-        return ExceptionTestFile.from_string(tests[question], path=question)
+        return ExceptionTestFile.from_string(opened.tests[question], path=question)
 
-    def _public_tests(self, environment: dict[str, Any]) -> dict[str, str]:
-        tests = self._metadata(environment)["otter"]["tests"]
-        return dict(sorted(tests.items(), key=lambda item: _natural(item[0])))
+    def _check_for_otter(self, question: str, environment: dict[str, Any]) -> Report:
+        """Run the full tests and hand the results to otter, as on Gradescope."""
+        path = f"{Notebook._tests_dir_override}/{question}.py"
+        with own_tools(_TOOLS) as replaced:
+            file = ExceptionTestFile.from_file(path)
+            results = run_cases(file.test_cases, environment, seconds=self.seconds)
+        with open(path, encoding="utf-8") as text:
+            caught = canaries_are_caught(run_cases, file.test_cases, text.read())
+        flags = [f"the notebook replaced {name}" for name in replaced.grader[:1]]
+        flags += [] if caught else ["a test that must fail was reported as passed"]
+        _track(file, results, flags)
+        return Report(question, tuple(results))
 
-    def _metadata(self, environment: dict[str, Any]) -> dict[str, Any]:
-        """The metadata of the notebook that is open, where the tests travel."""
-        for path in _candidates(self.lab, environment):
-            if metadata := _metadata_of(path, self.lab):
-                return metadata
-        raise ValueError(
-            f"no notebook with the tests of {self.lab} was found in {Path.cwd()}: keep the "
-            f"notebook in the folder you opened it from, or name it {self.lab}.ipynb."
-        )
+    def _progress_line(self, frame: Any) -> str:
+        try:
+            opened = find_opened(self.lab, frame.f_globals)
+        except ValueError:
+            return ""
+        return str(Progress(opened.folder, self.lab))
 
 
 def score(grader: Grader, environment: dict[str, Any] | None = None) -> None:
-    """Check every question and print a line for each, then the sum of the public points."""
+    """Check every question and print a line for each, then the sum of the public points.
+
+    A question whose cells have not run since the kernel started shows what it had reached before.
+    """
     if environment is None:
         environment = inspect.currentframe().f_back.f_globals
-    if os.environ.get(BATCH_VARIABLE) or Notebook._grading_mode:
+    if in_batch() or under_otter():
         return
-    reports = [grader.check(name, environment) for name in grader.questions(environment)]
+    opened = find_opened(grader.lab, environment)
+    before = Progress(opened.folder, grader.lab).reached()
+    reports = [grader.check(name, environment) for name in opened.tests]
+    earlier = [before[one.question] for one in reports if one.undefined and one.question in before]
     for report in reports:
-        print(f"{report.mark} {report.heading}")
-    for name, points in grader.open_questions(environment).items():
+        print(_score_line(report, before.get(report.question)))
+    for name, points in opened.open_points.items():
         print(f"○ {name}: a person reads it, {points_in_words(points)}")
     earned = sum(report.earned for report in reports)
     possible = sum(report.possible for report in reports)
     print(f"\n{earned:g} of {possible:g} public points")
+    if reached := sum(one.earned for one in earlier):
+        print(f"{reached:g} more were reached before; run those cells again and they count.")
     if earned == possible:
         print("Public tests passed. Hidden tests, with other sizes and seeds, decide the rest.")
 
 
-@contextmanager
-def look(question: str) -> Iterator[None]:
-    """A cell that draws what `question` computes: says so, and no more, while it is unwritten.
+def _score_line(report: Report, before: Reached | None) -> str:
+    if report.undefined and before is not None:
+        return f"… {before}, not run since"
+    return f"{report.mark} {report.heading}"
 
-    The rest of the notebook runs on, so that "Run All Cells" is of use in a half-done lab.
+
+def _stay(status: int = 0) -> None:
+    raise SystemExit(status)
+
+
+def _track(file: TestFile, results: list[CaseResult], flags: list[str]) -> None:
+    """Hand the results to otter, in its own classes: another process will unpickle them.
+
+    What was seen of a notebook that changed its grader stands with the first case, for whoever
+    reads the results; it takes no point away.
     """
-    try:
-        yield
-    except NotImplementedError:
-        print(f"Nothing to see yet: {question} is not written.")
-
-
-def _natural(name: str) -> tuple[str, int]:
-    """Sorts q2 before q10."""
-    digits = "".join(filter(str.isdigit, name))
-    return name.rstrip("0123456789"), int(digits or 0)
-
-
-def _candidates(lab: str, environment: dict[str, Any]) -> Iterator[Path]:
-    """Where the open notebook may be, the surest first."""
-    opened = (
-        os.environ.get("JPY_SESSION_NAME"),  # JupyterLab and Jupyter Server
-        environment.get("__vsc_ipynb_file__"),  # Visual Studio Code
-    )
-    yield from (Path(name) for name in opened if name and Path(name).is_file())
-    if (named := Path(f"{lab}.ipynb")).is_file():
-        yield named
-    yield from sorted(Path.cwd().glob("*.ipynb"))
-
-
-def _metadata_of(path: Path, lab: str) -> dict[str, Any]:
-    """The metadata of a notebook file with the tests of `lab`; none if it is another file."""
-    try:
-        metadata = json.loads(path.read_text(encoding="utf-8-sig"))["metadata"]
-        is_the_lab = metadata["otter"]["assignment_name"] == lab and metadata["otter"]["tests"]
-        return metadata if is_the_lab else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _track(file: TestFile, results: list[CaseResult]) -> None:
-    """Hand the results to otter, in its own classes: another process will unpickle them."""
+    notes = [f"For the teacher, to look at: {flag}." for flag in flags]
     file.test_case_results = [
         TestCaseResult(
             test_case=case,
             passed=result.passed,
-            message=result.property if result.passed else result.words,
+            message="\n".join(filter(None, (_message(result), *(notes if not i else [])))),
         )
-        for case, result in zip(file.test_cases, results, strict=True)
+        for i, (case, result) in enumerate(zip(file.test_cases, results, strict=True))
     ]
     Checker.get_results().append(file)
+
+
+def _message(result: CaseResult) -> str:
+    """otter prints the property of a passed case, and the advice, by itself."""
+    return f"passed. {result.told}".strip() if result.passed else result.words

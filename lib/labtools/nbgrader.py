@@ -11,9 +11,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from labtools.build import PROMPT, notebook_text
 from labtools.files import write_whole
+from labtools.report import points_in_words
 from labtools.source import Case, LabSource, Part, parse_case
+from labtools.values import course_salt
 
 _BEGIN = re.compile(r"^([ \t]*)# BEGIN SOLUTION(?: NO PROMPT)?$", re.MULTILINE)
+_HOW_TO_CHECK = "- The cells below an answer check it, in words, when you run them."
 _END = re.compile(r"^([ \t]*)# END SOLUTION$", re.MULTILINE)
 
 
@@ -35,6 +38,10 @@ def nbgrader_notebook(source: LabSource) -> NotebookNode:
         if place.part is Part.SOLUTION and place.cell.cell_type == "code":
             cell = new_code_cell(_solution(place.cell.source))
             _mark(cell, _next(numbers, place.question, "answer"), solution=True)
+        elif place.part is Part.SOLUTION:  # the model answer to an open question
+            cell = new_markdown_cell(place.cell.source)
+            points = {one.name: one.points for one in source.questions}[place.question]
+            _mark(cell, f"{place.question}-open", solution=True, points=points)
         elif place.part is Part.TEST:
             case = parse_case(place)
             cell = new_code_cell(_test(place.question, case))
@@ -42,7 +49,7 @@ def nbgrader_notebook(source: LabSource) -> NotebookNode:
         else:
             cell = copy.deepcopy(place.cell)
             if cell.cell_type == "markdown":
-                cell = new_markdown_cell(cell.source)
+                cell = new_markdown_cell(_without_check(cell.source))
         cells.append(cell)
     notebook = new_notebook(
         cells=[cells[0], start, *cells[1:]],
@@ -73,7 +80,7 @@ def _mark(
     metadata: dict[str, Any] = {
         "grade": points is not None,
         "grade_id": grade_id,
-        "locked": points is not None,
+        "locked": points is not None and not solution,
         "schema_version": 3,
         "solution": solution,
         "task": False,
@@ -89,12 +96,34 @@ def _solution(source: str) -> str:
     return _END.sub(r"\1### END SOLUTION", source).rstrip()
 
 
+def _without_check(text: str) -> str:
+    """The text without the items that teach the grader's own calls: here a cell checks itself."""
+    kept, told = [], False
+    for item in re.split(r"(?m)^(?=- )", text):
+        if not re.search(r"grader\.(?:check|show)\(|labtools\.score", item):
+            kept.append(item)
+        elif not told:
+            told = True
+            kept.append(f"{_HOW_TO_CHECK}{_rest(item)}")
+    return "".join(kept)
+
+
+def _rest(item: str) -> str:
+    """What follows the item itself: an empty line and further text, or the next item."""
+    _, gap, rest = item.partition("\n\n")
+    return f"{gap}{rest}" if gap else "\n"
+
+
 def _test(question: str, case: Case) -> str:
     code = case.code.strip()
     name = re.search(r"def (\w+)", code)[1]
-    call = f"run_test({name}, globals(), {case.failure_message!r})"
-    kind = "a hidden check" if case.hidden else "a check"
-    title = f"# {kind} of {question}, {case.points:g} of its points"
-    if case.hidden:
-        return f"{title}\n### BEGIN HIDDEN TESTS\n{code}\n\n\n{call}\n### END HIDDEN TESTS"
-    return f"{title}\n{code}\n\n\n{call}"
+    worth = points_in_words(case.points)
+    if not case.hidden:
+        call = f"run_test({name}, globals(), {case.failure_message!r})"
+        return f"# a check of {question}, {worth}\n{code}\n\n\n{call}"
+    salt = f", salt={course_salt()!r}" if course_salt() else ""
+    call = f"run_test({name}, globals(), {case.failure_message!r}, hidden=True{salt})"
+    return (
+        f"# a hidden check of {question}, {worth}: it runs when your work is graded\n"
+        f"### BEGIN HIDDEN TESTS\n{code}\n\n\n{call}\n### END HIDDEN TESTS"
+    )

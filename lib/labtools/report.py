@@ -43,7 +43,7 @@ class Report:
     @property
     def mark(self) -> str:
         """✓ passed, ○ not written yet, ✗ wrong."""
-        return _mark(self.passed, self._unwritten)
+        return _mark(self.passed, self.unwritten)
 
     @property
     def heading(self) -> str:
@@ -51,17 +51,23 @@ class Report:
         points = f"{self.earned:g} of {points_in_words(self.possible, 'public')}"
         if self.passed:
             return f"{self.question}: public tests passed, {points}"
-        if self._unwritten:
+        if self.unwritten:
             return f"{self.question}: not written yet, {points}"
         return f"{self.question}: {points}"
 
     @property
-    def _unwritten(self) -> bool:
+    def unwritten(self) -> bool:
+        """Whether the code is not there yet."""
         return all(result.unwritten for result in self.results)
 
     @property
+    def undefined(self) -> bool:
+        """Whether a name of the question is missing: its cell has not run."""
+        return any(result.error == "NotDefined" for result in self.results)
+
+    @property
     def _lines(self) -> list[tuple[CaseResult, str]]:
-        if self._unwritten:
+        if self.unwritten:
             return [(self.results[0], "")]
         return [(result, result.property) for result in self.results]
 

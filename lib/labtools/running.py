@@ -38,16 +38,23 @@ class CaseResult:
 
 
 def run_cases(
-    cases: Iterable[TestCase], environment: dict[str, Any], *, seconds: float = CALL_SECONDS
+    cases: Iterable[TestCase],
+    environment: dict[str, Any],
+    *,
+    seconds: float = CALL_SECONDS,
+    salt: str | None = None,
+    may_interrupt: bool = False,
 ) -> list[CaseResult]:
-    """Run each case on what `environment` holds, at most `seconds` each.
+    """Run each case on what `environment` holds, at most `seconds` of computing each.
 
     After one case has used up its time, the rest of the question gets little: a student should
-    not wait for each of them.
+    not wait for each of them. `salt` goes into the hidden ones, that of the course if not given.
     """
     results = []
     for case in cases:
-        result = run_case(case, environment, seconds=seconds)
+        result = run_case(
+            case, environment, seconds=seconds, salt=salt, may_interrupt=may_interrupt
+        )
         if result.error == TimeLimit.__name__:
             seconds = min(seconds, SECONDS_AFTER_A_TIME_OUT)
         results.append(result)
@@ -55,31 +62,38 @@ def run_cases(
 
 
 def run_case(
-    case: TestCase, environment: dict[str, Any], *, seconds: float = CALL_SECONDS
+    case: TestCase,
+    environment: dict[str, Any],
+    *,
+    seconds: float = CALL_SECONDS,
+    salt: str | None = None,
+    may_interrupt: bool = False,
 ) -> CaseResult:
     """Run one case. Nothing that the student's code does or raises leaves this function.
 
     torch is as it starts, whatever the notebook's cells have set. A test that returns a sentence
-    tells what it measured to whoever passes.
+    tells what it measured to whoever passes. Only where somebody sits at the keyboard does an
+    interrupt end more than the case, `may_interrupt`.
     """
     described = {
         "property": case.success_message or case.name,
         "points": case.points,
         "hidden": case.hidden,
     }
+    test = case.body.test_func
+    salt = (course_salt() if salt is None else salt) if case.hidden else ""
     try:
-        salt = course_salt() if case.hidden else ""
         with torchs_own_state(), salted(salt), time_limit(seconds):
-            told = _call(case.body.test_func, environment)
-    except KeyboardInterrupt:
-        raise
+            told = _call(test, environment)
     except BaseException as error:
+        if may_interrupt and isinstance(error, KeyboardInterrupt):
+            raise
         return CaseResult(
             **described,
             passed=False,
             advice=(case.failure_message or "") if _can_be_helped(error) else "",
-            words=explain(error, environment),
-            unwritten=is_unwritten(error),
+            words=explain(error, environment, getattr(test, "__globals__", None)),
+            unwritten=is_unwritten(error, environment),
             error=type(error).__name__,
         )
     return CaseResult(**described, passed=True, told=told)

@@ -72,12 +72,14 @@ def _modes() -> Iterator[None]:
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         if torch.get_default_device().type != "cpu":  # a mode that slows every call
             stack.enter_context(torch.device("cpu"))
-        torch.use_deterministic_algorithms(False)
+        if deterministic:  # the call loads torch's compiler, which takes seconds
+            torch.use_deterministic_algorithms(False)
         torch.set_autocast_enabled("cpu", False)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            if deterministic:
+                torch.use_deterministic_algorithms(True, warn_only=warn_only)
             torch.set_autocast_enabled("cpu", autocast)
 
 

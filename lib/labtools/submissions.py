@@ -1,85 +1,170 @@
 """Find what was handed in and read it."""
 
+import hashlib
 import json
+import os
+import re
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SUFFIXES = (".ipynb", ".zip")
+from labtools.build import OPEN_PROMPT
+
+#: Larger is no notebook: it would only fill the memory of who grades.
+LARGEST_BYTES = 300 * 2**20
+_PAGE_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
 class Submission:
     """A notebook as handed in. `problem` says in a sentence why it cannot be graded."""
 
-    name: str
+    name: str  # the path below the folder, with what is no UTF-8 escaped
     lab: str = ""
     cells: tuple[str, ...] = ()
     public_tests: dict[str, str] | None = None
+    open_answers: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    page: str = ""  # the name of its page of feedback, different for any two submissions
+    digest: str = ""  # of the file's content
+    when: float = 0.0  # the file's own time, in seconds since 1970
 
 
 def find_submissions(folder: Path, *, skip: Path) -> list[Path]:
-    """The notebooks and zip files anywhere below `folder`, but not below `skip`."""
+    """Every file anywhere below `folder`, but not below `skip`, and no hidden one."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not path.is_relative_to(skip)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not path.is_relative_to(skip) and not _is_hidden(path, folder)
     )
 
 
+def _is_hidden(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+
+
 def read_submission(path: Path, folder: Path) -> Submission:
-    """Read one file. Anything at all may be in it."""
-    name = path.relative_to(folder).as_posix()
+    """Read one file. Anything at all may be in it; what is wrong with it is `problem`."""
+    relative = path.relative_to(folder).as_posix()
+    known = {"name": escaped(relative), "page": _page(relative)}
     try:
-        text = _text(path)
-        notebook = json.loads(text)
-        metadata = notebook.get("metadata", {}).get("otter", {})
+        known["when"] = path.stat().st_mtime
+        content = path.read_bytes() if path.stat().st_size <= LARGEST_BYTES else b""
+        known["digest"] = hashlib.sha256(content).hexdigest()
+        notebook = json.loads(_notebook_bytes(path))
+        otter = notebook.get("metadata", {}).get("otter", {})
         return Submission(
-            name=name,
-            lab=str(metadata.get("assignment_name", "")),
+            **known,
+            lab=str(otter.get("assignment_name", "")),
             cells=tuple(_code_cells(notebook)),
-            public_tests=dict(metadata.get("tests", {})),
+            public_tests=dict(otter.get("tests", {})),
+            open_answers=_open_answers(notebook),
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        return Submission(name, problem=f"{name} is not a notebook: its content is not JSON.")
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return Submission(name, problem=f"{name} is not a notebook: it is JSON without cells.")
-    except zipfile.BadZipFile:
-        return Submission(name, problem=f"{name} is not a zip file, although it is named like one.")
-    except LookupError as error:
-        return Submission(name, problem=f"{name}: {error.args[0]}")
-    except OSError as error:
-        return Submission(name, problem=f"{name} cannot be read: {error.strerror}.")
+    except Exception as error:  # damaged in a way that nobody has thought of is a row as well
+        return Submission(**known, problem=_problem(known["name"], error))
 
 
-def _text(path: Path) -> str:
-    """The notebook's text, also out of the zip file that otter's export makes."""
-    if path.suffix.lower() != ".zip":
-        return path.read_text(encoding="utf-8")
-    with zipfile.ZipFile(path) as archive:
-        members = [
-            name
-            for name in archive.namelist()
-            if name.endswith(".ipynb") and ".ipynb_checkpoints" not in name
-        ]
-        if len(members) != 1:
-            raise _WrongMembers(f"the zip file holds {len(members)} notebooks; it must hold one.")
-        return archive.read(members[0]).decode("utf-8")
+def escaped(name: str) -> str:
+    """A file's name for any terminal and file: bytes that are no UTF-8 as `\\xfc`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-class _WrongMembers(LookupError):
-    pass
+def _page(relative: str) -> str:
+    """A short file name for any path: readable, and different for two that read alike."""
+    digest = hashlib.sha256(os.fsencode(relative)).hexdigest()[:8]
+    readable = re.sub(r"[^\w.-]+", "_", escaped(relative).removesuffix(".ipynb")).strip("._")
+    return f"{readable[-_PAGE_CHARACTERS:]}-{digest}.html"
+
+
+class _Unfit(Exception):
+    """Says in a sentence why a file cannot be read as one notebook."""
+
+
+def _problem(name: str, error: Exception) -> str:
+    match error:
+        case _Unfit():
+            return f"{name}{error}"
+        case zipfile.BadZipFile() | EOFError():
+            return f"{name} is not a zip file, although it is named like one, or it is damaged."
+        case UnicodeDecodeError() | json.JSONDecodeError() | RecursionError():
+            return f"{name} is not a notebook: its content is not JSON."
+        case KeyError() | TypeError() | AttributeError() | ValueError():
+            return f"{name} is not a notebook: it is JSON without cells."
+        case OSError():
+            return f"{name} cannot be read: {error.strerror or error}."
+        case _:
+            return f"{name} cannot be read: {type(error).__name__}: {error}."
+
+
+def _notebook_bytes(path: Path) -> bytes:
+    """The notebook's bytes, also out of a zip file; JSON may be any UTF, with or without a mark."""
+    kind = path.suffix.lower()
+    if path.stat().st_size > LARGEST_BYTES:
+        raise _Unfit(f" has more than {LARGEST_BYTES // 2**20} MB: it is not read.")
+    if kind == ".ipynb":
+        return path.read_bytes()
+    if kind == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            return _only_notebook(archive)
+    raise _Unfit(" is not a notebook: hand in the .ipynb file, or a .zip with it.")
+
+
+def _only_notebook(archive: zipfile.ZipFile) -> bytes:
+    """The one notebook of a zip; of several, the one that is a lab."""
+    members = [
+        info
+        for info in archive.infolist()
+        if info.filename.lower().endswith(".ipynb")
+        and not any(part.startswith(".") or part == "__MACOSX" for part in info.filename.split("/"))
+    ]
+    read = [_member(archive, info) for info in members]
+    if len(read) > 1:
+        read = [content for content in read if b'"assignment_name"' in content]
+    if len(read) != 1:
+        raise _Unfit(f": the zip file holds {len(members)} notebooks; it must hold one.")
+    return read[0]
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.flag_bits & 1:
+        raise _Unfit(": the zip file has a password.")
+    if info.file_size > LARGEST_BYTES:
+        raise _Unfit(f": a notebook in it has more than {LARGEST_BYTES // 2**20} MB.")
+    try:
+        return archive.read(info)
+    except NotImplementedError as error:
+        raise _Unfit(f": the zip file is packed in a way that cannot be read ({error}).") from error
+    except Exception as error:
+        raise _Unfit(f": the zip file is damaged ({error}).") from error
 
 
 def _code_cells(notebook: dict[str, Any]) -> list[str]:
-    cells = []
+    return [_text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def _open_answers(notebook: dict[str, Any]) -> dict[str, str]:
+    """What stands where a person is to read, by question: the marked cell and new ones below it."""
+    answers: dict[str, str] = {}
+    name = ""
     for cell in notebook["cells"]:
-        source = cell.get("source", "")
-        if cell["cell_type"] == "code":
-            cells.append(source if isinstance(source, str) else "".join(source))
-    return cells
+        tags = cell.get("metadata", {}).get("tags", [])
+        if "open" in tags:
+            name = next((tag for tag in tags if tag != "open"), "")
+        elif cell["cell_type"] != "markdown" or _is_of_the_lab(cell):
+            name = ""
+        if name:
+            text = _text(cell).replace(OPEN_PROMPT, "")
+            answers[name] = "\n\n".join(filter(None, (answers.get(name, ""), text.strip())))
+    return answers
+
+
+def _is_of_the_lab(cell: dict[str, Any]) -> bool:
+    """Whether the cell was handed out so: a student's new ones have other ids."""
+    return bool(re.fullmatch(r"lab\d\d-\d{3}", str(cell.get("id", ""))))
+
+
+def _text(cell: dict[str, Any]) -> str:
+    source = cell.get("source", "")
+    return source if isinstance(source, str) else "".join(source)

@@ -29,7 +29,7 @@ def course_salt() -> str:
 
 @contextmanager
 def salted(salt: str) -> Iterator[None]:
-    """Mix `salt` into the seeds of `normal` and `integers` in the body; an empty one changes none."""
+    """Mix `salt` into the seeds of `normal` and `integers`; an empty one changes none."""
     global _salt
     before, _salt = _salt, salt
     try:

@@ -1,15 +1,17 @@
-"""Grade one notebook: run as `python -m labtools.worker FD`, a process of its own.
+"""Run one notebook and grade its questions, in a process of its own.
 
-The job comes as JSON on standard input. What was found goes as lines of JSON to the file
-descriptor FD, each as soon as it is known, so that a notebook that ends the process or the time
-keeps the points it had. Each line carries a signature; the key came with the job.
+What was found goes as lines of JSON to a file descriptor, each as soon as it is known, so that a
+notebook that ends the process or the time keeps the points it had.
 """
 
 import ast
 import json
+import linecache
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,77 +19,153 @@ from otter.test_files import TestCase
 from otter.test_files.exception_test import ExceptionTestFile
 from traitlets.config import Config
 
+import labtools
+from labtools.canary import canaries_are_caught
+from labtools.nothing import try_nothing
 from labtools.running import run_cases
-from labtools.signature import sign
-from labtools.tampering import canary_is_caught, replaced, snapshot
 from labtools.time_limit import TimeLimit, time_limit
-from labtools.words import explain
+from labtools.tools import Tools, own_tools, remember_tools
+from labtools.watch import Watch
+from labtools.words import explain_cell
+
+Report = Callable[..., None]
+
+SOLUTIONS = Path(labtools.__file__).resolve().parents[2] / "solutions"
 
 
 class Shell(InteractiveShell):
-    """IPython without a terminal: `exit()` in a notebook ends nothing."""
+    """IPython without a terminal and without a window: `exit()` in a notebook ends nothing."""
 
     def ask_exit(self) -> None:
         """Asked for by `exit` and `quit`."""
 
-
-def main(descriptor: int) -> None:
-    """Read the job, run the notebook's cells, grade its questions."""
-    job = json.loads(sys.stdin.read())
-    sys.stdin = open(os.devnull)  # noqa: SIM115 - input() in a notebook finds nothing to read
-    with os.fdopen(descriptor, "w", encoding="utf-8") as results:
-
-        def report(kind: str, **content: Any) -> None:
-            line = json.dumps({"kind": kind, **content})
-            results.write(json.dumps({"line": line, "signature": sign(line, job["key"])}) + "\n")
-            results.flush()
-
-        report("ready")
-        _grade(job, report)
-        report("done")
-    os._exit(0)  # threads that the notebook left behind must not keep the process
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Asked for by `%matplotlib`: there is no window to draw in."""
 
 
-def _grade(job: dict[str, Any], report: Any) -> None:
-    tests = {
-        name: ExceptionTestFile.from_string(source, path=name).test_cases
-        for name, source in job["tests"].items()
-    }
-    shell = _new_shell()
-    environment = shell.user_ns
-    shell.run_cell("import torch", silent=True)
-    before = snapshot()
+def work(job: dict[str, Any], descriptor: int) -> None:
+    """Run the notebook's cells and grade its questions; `process.run_notebook` made the job."""
+    results = os.fdopen(descriptor, "w", encoding="utf-8")
 
-    def grade(question: str) -> None:
-        results = run_cases(tests[question], environment, seconds=job["call_seconds"])
-        changed = replaced(before)
-        tampered = f"the notebook replaced {changed[0]}" if changed else ""
-        if not tampered and not canary_is_caught(run_cases):
-            tampered = "a test that must fail was reported as passed"
-        report(
+    def report(kind: str, **content: Any) -> None:
+        caller = sys._getframe(1).f_globals
+        if caller is not globals():
+            content = {"words": "the notebook called the grader's own report"}
+            kind = "suspicion"
+        results.write(json.dumps({"kind": kind, **content}) + "\n")
+        results.flush()
+
+    tools = remember_tools()
+    report("ready")
+    _Run(job, report, tools).grade()
+    report("done")
+    results.close()
+
+
+class _Run:
+    """One notebook in one shell."""
+
+    def __init__(self, job: dict[str, Any], report: Report, tools: Tools) -> None:
+        self.job = job
+        self.tests: dict[str, str] = job["tests"]
+        self.report = report
+        self.tools = tools
+        self.shell = _new_shell()
+        self.environment = self.shell.user_ns
+        self.watch = Watch(self.environment, SOLUTIONS, self._suspect)
+
+    def grade(self) -> None:
+        """Run every cell; grade a question where the notebook checks it, or at the end."""
+        self.shell.run_cell("import torch", silent=True)
+        self.watch.start()
+        graded = set()
+        seconds = self.job["cell_seconds"]
+        for index, source in enumerate(self.job["cells"]):
+            error = _run(self.shell, source, seconds)
+            if isinstance(error, TimeLimit):  # what does not end will not end elsewhere either
+                seconds = self.job["cell_seconds"] / 4
+            if error is not None and (words := explain_cell(error, self.environment)):
+                self.report("cell", index=index, words=words)
+            for question in _checked_in(self.shell.transform_cell(source)):
+                if question in self.tests:
+                    self._grade(question)
+                    graded.add(question)
+        for question in self.tests:
+            if question not in graded:
+                self._grade(question)
+        for salt in self.job["salts"]:
+            self._try_salt(salt)
+        for mutant in self.job["mutants"]:
+            self.report("mutant", **self._try_mutant(mutant))
+        for question, functions in self.job["functions"].items():
+            for name, results in try_nothing(
+                functions, lambda env, q=question: self._run_cases(q, env), self.environment
+            ):
+                self.report(
+                    "nothing", question=question, name=name, results=list(map(asdict, results))
+                )
+
+    def _grade(self, question: str) -> None:
+        self.report("begin", name=question)
+        with own_tools(self.tools) as replaced:
+            cases = _cases(question, self.tests[question])  # fresh: no cell could reach them
+            codes = [_code_of(case) for case in cases]
+            self.watch.testing = True
+            results = run_cases(
+                cases, self.environment, seconds=self.job["call_seconds"], salt=self.job["salt"]
+            )
+            self.watch.testing = False
+        with own_tools(self.tools) as again:
+            if [_code_of(case) for case in cases] != codes:
+                self._suspect("a test was changed while it ran")
+            if not canaries_are_caught(run_cases, cases, self.tests[question]):
+                self._suspect("a test that must fail was reported as passed")
+        if changed := [*replaced.grader, *again.grader]:
+            self._suspect(f"the notebook replaced {changed[0]}, which graded it all the same")
+        self.report(
             "question",
             name=question,
             results=[asdict(result) for result in results],
-            tampered=tampered,
+            replaced=replaced.others,
         )
 
-    graded = set()
-    cell_seconds = job["cell_seconds"]
-    for index, source in enumerate(job["cells"]):
-        error = _run(shell, source, cell_seconds)
-        if isinstance(error, TimeLimit):  # what does not end will not end elsewhere either
-            cell_seconds = job["cell_seconds"] / 4
-        if error is not None:
-            report("cell", index=index, words=explain(error, environment))
-        for question in _checked_in(shell.transform_cell(source)):
-            if question in tests:
-                grade(question)
-                graded.add(question)
-    for question in tests:
-        if question not in graded:
-            grade(question)
-    for mutant in job["mutants"]:
-        report("mutant", **_try_mutant(mutant, tests, environment, job["call_seconds"]))
+    def _suspect(self, words: str) -> None:
+        self.report("suspicion", words=words)
+
+    def _run_cases(self, question: str, environment: dict[str, Any], salt: str = "") -> list[Any]:
+        cases = _cases(question, self.tests[question])
+        return run_cases(cases, environment, seconds=self.job["call_seconds"], salt=salt)
+
+    def _try_salt(self, salt: str) -> None:
+        """Grade what the notebook holds at its end with other hidden values."""
+        for question in self.tests:
+            results = self._run_cases(question, self.environment, salt)
+            self.report(
+                "salted", salt=salt, name=question, results=[asdict(result) for result in results]
+            )
+
+    def _try_mutant(self, mutant: dict[str, str]) -> dict[str, Any]:
+        """Put a wrong solution in place of the right one and see which of its tests fail."""
+        mutated = dict(self.environment)
+        name = f"<mutant {mutant['question']} {mutant['name']}>"
+        lines = mutant["code"].splitlines(keepends=True)
+        linecache.cache[name] = (len(mutant["code"]), None, lines, name)
+        exec(compile(mutant["code"], name, "exec"), mutated)
+        results = self._run_cases(mutant["question"], mutated, self.job["salt"])
+        return {
+            "question": mutant["question"],
+            "name": mutant["name"],
+            "results": [asdict(result) for result in results],
+        }
+
+
+def _cases(question: str, source: str) -> list[TestCase]:
+    return ExceptionTestFile.from_string(source, path=question).test_cases
+
+
+def _code_of(case: TestCase) -> tuple[Any, ...]:
+    test = case.body.test_func
+    return test, test.__code__, case.points, case.hidden, case.success_message
 
 
 def _new_shell() -> Shell:
@@ -101,9 +179,9 @@ def _new_shell() -> Shell:
 def _run(shell: Shell, source: str, seconds: float) -> BaseException | None:
     """Run a cell as Jupyter would. An exception ends the cell, not the notebook."""
     try:
-        with time_limit(seconds):
+        with time_limit(seconds, on_the_clock=seconds):
             outcome = shell.run_cell(source, store_history=False)
-    except TimeLimit as error:  # struck between two statements of IPython itself
+    except (TimeLimit, KeyboardInterrupt) as error:  # struck between two statements of IPython
         return error
     return outcome.error_before_exec or outcome.error_in_exec
 
@@ -125,22 +203,14 @@ def _checked_in(source: str) -> list[str]:
     ]
 
 
-def _try_mutant(
-    mutant: dict[str, str],
-    tests: dict[str, list[TestCase]],
-    environment: dict[str, Any],
-    seconds: float,
-) -> dict[str, Any]:
-    """Put a wrong solution in place of the right one and see which tests of its question fail."""
-    mutated = dict(environment)
-    exec(compile(mutant["code"], f"<mutant {mutant['name']}>", "exec"), mutated)
-    results = run_cases(tests[mutant["question"]], mutated, seconds=seconds)
-    return {
-        "question": mutant["question"],
-        "name": mutant["name"],
-        "results": [asdict(result) for result in results],
-    }
+def main(path: str, descriptor: int) -> None:
+    """Do the job in a file, in a process that was started for it alone."""
+    job = json.loads(Path(path).read_bytes())
+    Path(path).unlink()
+    sys.path.insert(0, "")
+    work(job, descriptor)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1], int(sys.argv[2]))
