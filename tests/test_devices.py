@@ -45,12 +45,15 @@ from frugal.attention.kernels import naive as kernel_naive
 from frugal.attention.kernels import redrawing as kernel_redrawing
 from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.lsh import hash as lsh_hash
+from frugal.attention.lsh import naive as lsh_naive
 from frugal.attention.lsh import rounds as lsh_rounds
 from frugal.attention.patterns import blocks as block_sparse
 from frugal.attention.patterns import global_tokens
 from frugal.attention.patterns import masks as pattern_masks
+from frugal.attention.patterns import naive as patterns_naive
 from frugal.attention.patterns import rectangles as pattern_pieces
 from frugal.attention.sinkhorn import balance as sinkhorn_balance
+from frugal.attention.sinkhorn import naive as sinkhorn_naive
 from frugal.data.cabinets import CabinetBatch
 from frugal.data.retrieval import RetrievalBatch
 from frugal.decoding import distillation
@@ -535,6 +538,15 @@ NO_CASE = {
     pieces.hide_keys,
     pieces.attend_by_heads,
     pieces.attend_in_pieces,
+    # The definitions, for tests.
+    lsh_naive.lsh_attention,
+    lsh_naive.shown_keys,
+    patterns_naive.masked_attention,
+    patterns_naive.window_sees,
+    patterns_naive.strided_sees,
+    patterns_naive.fixed_sees,
+    sinkhorn_naive.sinkhorn_attention,
+    sinkhorn_naive.mixture,
     # Characters, no tensors.
     byte_pairs.visible_bytes,
     # A parameter's first values; every case with latents makes one.

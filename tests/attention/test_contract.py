@@ -33,6 +33,7 @@ from frugal.attention.kernels import (
 from frugal.attention.kernels import naive as kernels_naive
 from frugal.attention.linformer import LinformerAttention, LinformerSelfAttention
 from frugal.attention.lsh import LshAttention, lsh_attention
+from frugal.attention.lsh import naive as lsh_naive
 from frugal.attention.lsh import rounds as lsh_rounds
 from frugal.attention.patterns import (
     PatternAttention,
@@ -42,8 +43,10 @@ from frugal.attention.patterns import (
     sliding_window_attention,
     strided_attention,
 )
+from frugal.attention.patterns import naive as patterns_naive
 from frugal.attention.relative import RelativeAttention
 from frugal.attention.sinkhorn import SinkhornAttention
+from frugal.attention.sinkhorn import naive as sinkhorn_naive
 from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
 from frugal.attention.span import AdaptiveSpan
 from frugal.attention.swin import ShiftedWindowAttention
@@ -177,8 +180,11 @@ PARTS = {
     pieces.fused,
     pieces.fused_backward,
     lsh_rounds.attend_in_rounds,
-    # The definition, which is slow: an oracle.
+    # The definitions, which are slow: oracles.
     kernels_naive.linear_attention,
+    lsh_naive.lsh_attention,
+    patterns_naive.masked_attention,
+    sinkhorn_naive.sinkhorn_attention,
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frugal.attention.cache import KeyValueCache
-from frugal.attention.lsh import LshAttention, lsh_attention, lsh_visible
+from frugal.attention.lsh import LshAttention, lsh_attention, lsh_visible, naive
 from frugal.attention.lsh import rounds as lsh_rounds
 from frugal.attention.lsh.hash import (
     bucket_factors,
@@ -34,58 +34,6 @@ def seeded(seed=1):
     return torch.Generator().manual_seed(seed)
 
 
-def by_definition(qk, v, rotations, *, chunk, causal, padding=None, scale=1.0):
-    """The paper's equations for one token after the other.
-
-    Every round: P_i holds the keys of the token's chunk and of the one before it in the order by
-    bucket and position. Scores get -log N_ij, where N_ij counts the rounds that show the pair, and
-    -1e5 for the token itself. The rounds' outputs are joined by their normalisers.
-    """
-    batch, heads, length, _ = qk.shape
-    out = torch.zeros(batch, heads, length, v.shape[-1], dtype=v.dtype)
-    for b in range(batch):
-        real = list(range(length)) if padding is None else padding[b].nonzero().flatten().tolist()
-        for h in range(heads):
-            shown = []  # for each round, the keys of every token
-            for turn in range(rotations[0].shape[0]):
-                bucket = {}
-                for i in real:
-                    bucket[i] = 0
-                    for directions in rotations:
-                        turned = qk[b, h, i] @ directions[turn, h].to(qk.dtype)
-                        both = torch.cat([turned, -turned])
-                        bucket[i] = bucket[i] * len(both) + both.argmax().item()
-                order = sorted(real, key=lambda i: (bucket[i], i))
-                place = {i: s // chunk for s, i in enumerate(order)}
-                shown.append(
-                    {
-                        i: [
-                            j
-                            for j in real
-                            if place[i] - 1 <= place[j] <= place[i] and not (causal and j > i)
-                        ]
-                        for i in real
-                    }
-                )
-            for i in real:
-                count = {j: sum(j in keys[i] for keys in shown) for keys in shown for j in keys[i]}
-                outs, logs = [], []
-                for keys in shown:
-                    scores = torch.stack(
-                        [
-                            scale * qk[b, h, i] @ qk[b, h, j] / qk[b, h, j].norm()
-                            - math.log(count[j])
-                            - (1e5 if i == j else 0)
-                            for j in keys[i]
-                        ]
-                    )
-                    logs.append(scores.logsumexp(0))
-                    outs.append(scores.softmax(0) @ v[b, h, keys[i]])
-                shares = torch.stack(logs).softmax(0)
-                out[b, h, i] = sum(s * o for s, o in zip(shares, outs, strict=True))
-    return out
-
-
 @settings(deadline=None, max_examples=25)
 @given(
     length=st.integers(1, 29),
@@ -107,7 +55,7 @@ def test_equals_the_papers_definition(length, chunk, n_hashes, causal, padded, n
         head_dim=4,
         generator=seeded(),
     )
-    expected = by_definition(qk, v, rotations, chunk=min(chunk, length), **options)
+    expected = naive.lsh_attention(qk, v, rotations, chunk=min(chunk, length), **options)
     out = lsh_attention(
         qk,
         v,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from frugal.attention.patterns import (
     PatternAttention,
     fixed_attention,
+    naive,
     pattern_mask,
     sliding_window_attention,
     strided_attention,
@@ -40,6 +41,23 @@ def agree(fast, mask, tensors, generator, padding=None):
     theirs = torch.autograd.grad(expected, tensors, direction)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, **EXACT)
+
+
+SEEN = {
+    "window": (naive.window_sees, {"window": 3}),
+    "strided": (naive.strided_sees, {"stride": 4}),
+    "fixed": (naive.fixed_sees, {"stride": 4, "summary": 2}),
+}
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_equals_the_definition(generator, name):
+    sees, options = SEEN[name]
+    q, k, v = heads(generator, queries=19, keys=19)
+    pairs = [[sees(i, j, **options) for j in range(19)] for i in range(19)]
+    right = naive.masked_attention(q, k, v, torch.tensor(pairs).expand(2, 2, 19, 19))
+    torch.testing.assert_close(PatternAttention(name, **options)(q, k, v), right, **EXACT)
+    assert pattern_mask(name, 19, **options).tolist() == pairs
 
 
 @settings(deadline=None, max_examples=80)

@@ -11,7 +11,13 @@ from torch import nn
 
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.recording import recording
-from frugal.attention.sinkhorn import BlockScores, SinkhornAttention, gumbel_noise, sinkhorn
+from frugal.attention.sinkhorn import (
+    BlockScores,
+    SinkhornAttention,
+    gumbel_noise,
+    naive,
+    sinkhorn,
+)
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.training import train
@@ -104,38 +110,6 @@ def heads(generator, batch=2, n_heads=2, length=20, head_dim=4):
     return torch.randn(shape, generator=generator)
 
 
-def by_definition(attend, q, k, v, order, real, causal):
-    """One query after the other: keys of its own block, and of the mixture for its block."""
-    batch, n_heads, length, head_dim = q.shape
-    size = attend.block_size
-    out = torch.zeros_like(v)
-    for b, h, i in itertools.product(range(batch), range(n_heads), range(length)):
-        block = i // size
-        keys, values = [], []
-        own = range(block * size, min(length, (block + 1) * size))
-        mixtures = [block] if attend.sort_cut is None else range(attend.sort_cut)
-        for row in mixtures:
-            for t in range(size):
-                shares = {
-                    j * size + t: order[b, h, row, j]
-                    for j in range(order.shape[-1])
-                    if j * size + t < length and real[b, j * size + t]
-                }
-                total = sum(shares.values(), torch.tensor(0.0)) / order[b, h, row].sum()
-                if not total > 1e-6:
-                    continue
-                keys.append(sum(s * k[b, h, j] for j, s in shares.items()) / total)
-                values.append(sum(s * v[b, h, j] for j, s in shares.items()) / total)
-        for j in own if attend.sort_cut is None else ():
-            if real[b, j] and not (causal and j > i):
-                keys.append(k[b, h, j])
-                values.append(v[b, h, j])
-        if keys:
-            scores = torch.stack(keys) @ q[b, h, i] / math.sqrt(head_dim)
-            out[b, h, i] = scores.softmax(0) @ torch.stack(values)
-    return out
-
-
 @settings(deadline=None, max_examples=20)
 @given(
     length=st.integers(1, 21),
@@ -159,7 +133,9 @@ def test_equals_the_definition(length, causal, sort_cut, padded, seed):
     ]
     places = nn.functional.pad(real, (0, 4 * blocks - length)).unflatten(1, (-1, 4))
     order = attend.sorting(*cut, causal=causal, real=places)
-    expected = by_definition(attend, q, k, v, order, real, causal)
+    expected = naive.sinkhorn_attention(
+        *(q, k, v, order, real), block_size=4, sort_cut=attend.sort_cut, causal=causal
+    )
     out = attend(q, k, v, causal=causal, padding=padding)
     torch.testing.assert_close(out, expected, atol=2e-5, rtol=1e-4)
     weights = attend.weights(q, k, causal=causal, padding=padding)

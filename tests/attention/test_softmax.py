@@ -1,7 +1,5 @@
 """The baseline against torch's own: SDPA, nn.MultiheadAttention, and the paper's formula."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +9,7 @@ from torch import nn
 
 from frugal.attention import softmax
 from frugal.attention.cache import KeyValueCache
+from frugal.attention.patterns.naive import masked_attention
 from frugal.attention.recording import recording
 from frugal.attention.softmax import (
     MultiHeadAttention,
@@ -23,19 +22,6 @@ from frugal.attention.softmax import (
 def heads(generator, batch=2, n_heads=3, queries=5, keys=7, head_dim=4, value_dim=6):
     shapes = (queries, head_dim), (keys, head_dim), (keys, value_dim)
     return [torch.randn(batch, n_heads, *shape, generator=generator) for shape in shapes]
-
-
-def by_definition(q, k, v, seen):
-    """Equation 1, one query at a time, in float64; `seen` is (batch, heads, queries, keys)."""
-    q, k, v = q.double(), k.double(), v.double()
-    out = torch.zeros(*q.shape[:3], v.shape[-1], dtype=torch.float64)
-    for b, h, i in torch.cartesian_prod(*map(torch.arange, q.shape[:3])):
-        js = seen[b, h, i].nonzero().flatten()
-        if len(js):
-            weight = [math.exp(q[b, h, i] @ k[b, h, j] / math.sqrt(q.shape[-1])) for j in js]
-            out[b, h, i] = sum(w * v[b, h, j] for w, j in zip(weight, js, strict=True))
-            out[b, h, i] /= sum(weight)
-    return out.float()
 
 
 @settings(deadline=None, max_examples=40)
@@ -62,7 +48,7 @@ def test_matches_the_definition_under_any_masks(queries, keys, causal, padded, m
         place = torch.arange(queries)[:, None] + keys - queries
         seen = seen & (torch.arange(keys)[None, :] <= place)
     options = {"mask": mask, "padding": padding, "causal": causal}
-    expected = by_definition(q, k, v, seen)
+    expected = masked_attention(q, k, v, seen)
     torch.testing.assert_close(softmax_attention(q, k, v, **options), expected)
     weights = attention_weights(q, k, **options)
     torch.testing.assert_close(weights @ v, expected)

@@ -1,4 +1,7 @@
-"""Keep the attention weights of a model's layers while it runs."""
+"""Keep the attention weights of a model's layers while it runs.
+
+Chapter: the-vanilla-transformer.
+"""
 
 from __future__ import annotations
 

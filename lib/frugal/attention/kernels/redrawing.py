@@ -3,6 +3,8 @@
 A layer whose activations are not stored runs a second time in the backward pass: under
 `torch.utils.checkpoint`, in a reversible stack. Torch's generators are put back for that. Drawing
 anew must give the numbers of the first time then, and must not count as another pass.
+
+Chapter: kernels.
 """
 
 from __future__ import annotations

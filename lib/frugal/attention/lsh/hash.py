@@ -3,7 +3,7 @@
 A round draws a random matrix R and gives x the bucket argmax([xR; -xR]): which of the random
 directions, or of their opposites, lies nearest to x. Only the angle matters, not the length.
 
-Sources: kitaev2020reformer, section 2; andoni2015practical for the hash.
+Sources: kitaev2020reformer, section 2; andoni2015practical for the hash. Chapter: hashing.
 """
 
 from __future__ import annotations

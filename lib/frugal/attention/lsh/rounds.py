@@ -5,6 +5,8 @@ chunk before it. What an earlier round has shown already is hidden, so over all 
 counts once, and the rounds are parts of one softmax over the union of their keys. As in `pieces`,
 the fused kernel gives each part with the logarithm of its normaliser. Backward, every round is
 given the joint output and the joint normaliser, from which the kernel rebuilds its own share.
+
+Chapter: hashing.
 """
 
 from __future__ import annotations

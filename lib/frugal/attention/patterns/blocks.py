@@ -9,6 +9,8 @@ right, and only good to test with.
 Not yet: on CUDA under `torch.compile`, "window+global" and "window+global+random" raise an
 `InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). Outside
 `torch.compile` both run there, and the window alone runs in both ways.
+
+Chapter: fixed-patterns.
 """
 
 from __future__ import annotations

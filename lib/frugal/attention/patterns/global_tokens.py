@@ -1,6 +1,6 @@
 """Global tokens, which see every position and are seen by every position, beside another pattern.
 
-Source: beltagy2020longformer, section 3.1.
+Source: beltagy2020longformer, section 3.1. Chapter: fixed-patterns.
 """
 
 from __future__ import annotations

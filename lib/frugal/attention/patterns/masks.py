@@ -5,7 +5,7 @@ the block masks of the CUDA path in `patterns`; the pattern playground writes th
 JavaScript and is tested against them.
 
 Sources: child2019sparse (strided, fixed), beltagy2020longformer (window, dilated, global),
-zaheer2020bigbird (random, and the composition window + global + random).
+zaheer2020bigbird (random, and the composition window + global + random). Chapter: fixed-patterns.
 """
 
 from __future__ import annotations

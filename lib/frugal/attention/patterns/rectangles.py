@@ -1,4 +1,7 @@
-"""Patterns cut into rectangles of queries and keys, for `attend_in_pieces`."""
+"""Patterns cut into rectangles of queries and keys, for `attend_in_pieces`.
+
+Chapter: fixed-patterns.
+"""
 
 from __future__ import annotations
 

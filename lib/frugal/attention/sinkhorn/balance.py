@@ -4,7 +4,7 @@ Such a matrix is a mixture of permutations, a permutation that can be learned by
 lower the temperature, the closer it comes to a single one.
 
 Sources: sinkhorn1964relationship for the iteration, mena2018learning for the noise and the
-temperature, tay2020sinkhorn for its use in attention.
+temperature, tay2020sinkhorn for its use in attention. Chapter: sorting.
 """
 
 from __future__ import annotations
