@@ -42,7 +42,7 @@ live: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m booktools build
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 labs: $(STAMP)
 	$(BIN)/python -m labtools build

@@ -37,39 +37,50 @@ def fingerprint(chapter: Path, root: Path) -> str:
 def dependencies(chapter: Path, root: Path) -> set[Path]:
     """The files that `fingerprint` reads.
 
-    Imports are followed from module to module. A package that is imported by its own name counts
-    with all its modules. With a module count the files beside it whose names it says (a figure's
-    script and style, data), and what a script imports. A recorded result counts when the chapter
-    says its name.
+    Imports are followed from module to module. With a module count the files beside it whose names
+    it says (a figure's script and style, data), and what a script imports. A recorded result counts
+    when code that loads results says its name.
     """
     text = chapter.read_text(encoding="utf-8")
     code = "\n".join(
         _MAGIC.sub("", _OPTION.sub("", match[2])) for match in _CODE_CELL.finditer(text)
     )
     found = {root / "constraints.txt"} if (root / "constraints.txt").is_file() else set()
+    results = {path.stem: path for path in (root / "experiments" / "results").glob("*.json")}
     try:
         waiting = list(imported(code, root, package=None))
     except SyntaxError:  # a cell that Python alone cannot read: depend on everything
         waiting = [path for name in ROOTS for path in home_of(root, name).rglob("*.py")]
+        code = ""
+        found.update(results.values())
+    found.update(_recorded(code, results))
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found.add(path)
         code = path.read_text(encoding="utf-8")
-        found.update(_loaded(code, path.parent))
+        found.update(_loaded(code, path.parent), _recorded(code, results))
         waiting += imported(code, root, package=path.parent)
-    words = set(re.findall(r"[\w-]+", text))
-    results = (root / "experiments" / "results").glob("*.json")
-    return found | {path for path in results if path.stem in words}
+    return found
+
+
+def _strings(tree: ast.AST) -> set[str]:
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
 
 
 def _loaded(code: str, folder: Path) -> Iterator[Path]:
     """The files in `folder` that a module there names in a string: `module = "lever.js"`."""
-    for node in ast.walk(ast.parse(code)):
-        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            continue
-        if not _FILE_NAME.fullmatch(node.value) or not (folder / node.value).is_file():
-            continue
-        path = (folder / node.value).resolve()
-        yield from embedded(path) if path.suffix == ".js" else [path]
+    for name in filter(_FILE_NAME.fullmatch, _strings(ast.parse(code))):
+        path = (folder / name).resolve()
+        if path.is_file():
+            yield from embedded(path) if path.suffix == ".js" else [path]
+
+
+def _recorded(code: str, results: dict[str, Path]) -> Iterator[Path]:
+    """The results that code names, if it loads any: `results.load("copying")`."""
+    tree = ast.parse(code)
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    if any("load" in (getattr(one, "attr", ""), getattr(one, "id", "")) for one in calls):
+        yield from (results[name] for name in results.keys() & _strings(tree))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOTS = ("frugal", "experiments")
@@ -28,7 +28,11 @@ def home_of(root: Path, name: str) -> Path:
 
 
 def imported(code: str, root: Path, package: Path | None) -> Iterator[Path]:
-    """The files of the repository that `code` imports. package: the folder it stands in."""
+    """The files of the repository that `code` imports. package: the folder it stands in.
+
+    A package counts with its `__init__` alone, which is read in its turn; and with all its modules
+    when it is imported by its own name, or for a name that only running it can tell.
+    """
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -44,7 +48,7 @@ def imported(code: str, root: Path, package: Path | None) -> Iterator[Path]:
             yield from _files(parts, [alias.name for alias in node.names], root)
 
 
-def _files(parts: list[str], names: Iterable[str], root: Path) -> Iterator[Path]:
+def _files(parts: list[str], names: list[str], root: Path) -> Iterator[Path]:
     """The files behind `from a.b import names` (or `import a.b`, without names)."""
     if not parts or parts[0] not in ROOTS:
         return
@@ -60,8 +64,37 @@ def _files(parts: list[str], names: Iterable[str], root: Path) -> Iterator[Path]
         return
     if (place / "__init__.py").is_file():
         yield place / "__init__.py"
-    submodules = [place / f"{name}.py" for name in names]
-    if submodules and all(path.is_file() for path in submodules):
-        yield from submodules
-    else:
+    bound, table = _names_of(place / "__init__.py")
+    for name in names:
+        module = place / table.get(name, name)
+        if module.with_suffix(".py").is_file():
+            yield module.with_suffix(".py")
+        elif (module / "__init__.py").is_file():
+            yield module / "__init__.py"
+        elif name not in bound:
+            yield from place.rglob("*.py")
+    if not names:
         yield from place.rglob("*.py")
+
+
+def _names_of(init: Path) -> tuple[set[str], dict[str, str]]:
+    """What a package binds when it is imported, and where it finds names that are asked for later.
+
+    The second is a dictionary from names to modules that stands in it: `{"chart": "charts"}`.
+    """
+    bound: set[str] = set()
+    table: dict[str, str] = {}
+    if not init.is_file():
+        return bound, table
+    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Assign):
+            bound |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if isinstance(node.value, ast.Dict):
+                pairs = zip(node.value.keys, node.value.values, strict=True)
+                texts = [[getattr(one, "value", None) for one in pair] for pair in pairs]
+                table |= {k: v for k, v in texts if isinstance(k, str) and isinstance(v, str)}
+    return bound, table

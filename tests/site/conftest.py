@@ -7,6 +7,7 @@ folder with a book. The browser itself is in `tests/browsing.py`.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +21,14 @@ from booktools.build import up_to_date
 from booktools.serve import make_server
 
 ROOT = Path(os.environ.get("FRUGAL_BOOK", Path(__file__).parents[2]))
+SOURCES = ["index", *re.findall(r"file: (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))]
+# Every page by its path, known before the book is built, so that each is a test of its own.
+PAGES = [*(f"{name}.html" for name in SOURCES), "genindex.html", "search.html"]
+WITH_FIGURES = [
+    f"{name}.html"
+    for name in SOURCES
+    if re.search(r"^from frugal\.(figures|show)", (ROOT / f"{name}.md").read_text("utf-8"), re.M)
+]
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +42,6 @@ def html() -> Path:
                 said = f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
                 pytest.fail(f"The book does not build:\n{said}")
     return ROOT / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def pages(html: Path) -> list[str]:
-    """Every page of the site, by its path."""
-    found = sorted(path.relative_to(html).as_posix() for path in html.rglob("*.html"))
-    pages = [name for name in found if not name.startswith(("_static/", "_sources/", "reports/"))]
-    assert "index.html" in pages
-    return pages
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,12 @@ FILES = {
     "lib/frugal/attention/__init__.py": "",
     "lib/frugal/attention/softmax.py": "",
     "lib/frugal/attention/lsh.py": "",
-    "lib/frugal/show/__init__.py": "",
+    "lib/frugal/show/__init__.py": '_HOME = {"chart": "charts"}\n',
+    "lib/frugal/show/frames.py": "",
+    "lib/frugal/data/__init__.py": "from frugal.data.source import Source\nREAL = 1\n",
+    "lib/frugal/data/source.py": "",
+    "lib/frugal/data/text.py": "from frugal.data import Source, REAL\n",
+    "lib/frugal/data/dates.py": "",
     "lib/frugal/show/charts.py": 'import altair\nmodule = "charts.js"\n',
     "lib/frugal/show/charts.js": "",
     "lib/frugal/show/controls.js": "",
@@ -71,6 +76,19 @@ def found(book: Path, code: str, prose: str = "") -> set[str]:
         ),
         ("from frugal.attention.lsh import x", {"attention/__init__.py", "attention/lsh.py"}),
         ("from frugal.show import chart", {"show/__init__.py", "show/charts.py", "show/charts.js"}),
+        ("from frugal.data import Source", {"data/__init__.py", "data/source.py"}),
+        (
+            "from frugal.data import text",
+            {"data/__init__.py", "data/source.py", "data/text.py"},
+        ),
+        (
+            "from frugal.data import found_later",
+            {"data/__init__.py", "data/source.py", "data/text.py", "data/dates.py"},
+        ),
+        (
+            "import frugal.data",
+            {"data/__init__.py", "data/source.py", "data/text.py", "data/dates.py"},
+        ),
         (
             "from frugal.figures.levers import Lever",
             {
@@ -91,9 +109,13 @@ def test_imports_are_followed(book, code, expected) -> None:
     assert found(book, code) == expected
 
 
-def test_a_recorded_result_counts_when_it_is_named(book) -> None:
-    assert found(book, 'results("copying")') == {"experiments/results/copying.json"}
-    assert found(book, "x = 1", prose="read `dates` in") == {"experiments/results/dates.json"}
+def test_a_recorded_result_counts_when_code_that_loads_names_it(book) -> None:
+    copying, dates = (f"experiments/results/{name}.json" for name in ("copying", "dates"))
+    assert found(book, 'x = results.load("copying").seconds', prose="as `dates` is") == {copying}
+    assert found(book, 'NAMES = ["copying", "dates"]\nx = load(NAMES[1])') == {copying, dates}
+    assert found(book, 'x = "copying"') == set()
+    (book / "lib/frugal/loads.py").write_text('x = load("dates")\n')
+    assert found(book, "import frugal.loads") == {"loads.py", dates}
 
 
 def test_a_cell_that_is_no_python_depends_on_everything(book) -> None:

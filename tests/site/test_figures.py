@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page
+
+from tests.site.conftest import WITH_FIGURES
 
 # Controls stay usable and are not part of the picture: a moved thumb is not a changed picture.
 HIDE_CONTROLS = """
@@ -24,13 +25,6 @@ KEYS = {
     "button": ("Enter",),
     "number": ("ArrowUp", "ArrowDown"),
 }
-
-
-@pytest.fixture(scope="module")
-def pages_with_figures(html: Path, pages: list[str]) -> list[str]:
-    found = [name for name in pages if 'class="frugal-figure"' in (html / name).read_text("utf-8")]
-    assert found, "no page has a figure"
-    return found
 
 
 def kind_of(control: Locator) -> str:
@@ -110,69 +104,65 @@ def move_all(figure: Locator) -> tuple[list[int], list[str]]:
     return still, problems
 
 
-@pytest.mark.timeout(1800)  # every control of every page, one after the other
-def test_every_control_moves_its_picture(visit, address, pages_with_figures) -> None:
-    problems = []
-    for name in pages_with_figures:
-        figures = figures_of(visit.open(f"{address}/{name}"))
-        found = [move_all(figure) for figure in figures]
-        for at, (still, others) in enumerate(found):
-            problems += [f"{name}: figure {at + 1} {other}" for other in others]
-            for place in still:
-                # What was moved before may leave this control nothing to do: try it alone.
-                figure = figures_of(visit.open(f"{address}/{name}"))[at]
-                figure.scroll_into_view_if_needed()
-                control = list(controls_of(figure))[place]
-                if not moved(figure, control):
-                    problems.append(f"{name}: figure {at + 1}: '{label_of(control)}' moves nothing")
-    problems += visit.errors
-    assert not problems, "\n".join(problems)
-
-
-def test_figures_work_from_disk(visit, html, pages_with_figures) -> None:
-    problems = []
-    for name in pages_with_figures:
-        page = visit.open((html / name).as_uri())
-        still = page.locator(".frugal-figure:not([data-mounted])").count()
-        if still:
-            problems.append(f"{name}: {still} figures were not drawn")
-    figure = figures_of(page)[0]
-    control = next(controls_of(figure), None)
-    if control is not None and not moved(figure, control):
-        problems.append(f"{name}: '{label_of(control)}' moves nothing from disk")
-    problems += visit.errors + visit.foreign
-    assert not problems, "\n".join(problems)
-
-
-def test_figures_follow_the_theme_and_keep_their_state(visit, address, pages_with_figures) -> None:
-    problems = []
-    for name in pages_with_figures:
-        page = visit.open(f"{address}/{name}")
-        figures = page.locator(".frugal-figure")
-        for place in range(figures.count()):
-            figure = figures.nth(place)
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_every_control_moves_its_picture(visit, address, name) -> None:
+    url = f"{address}/{name}"
+    found = [move_all(figure) for figure in figures_of(visit.open(url))]
+    problems = [
+        f"figure {at + 1} {other}" for at, (_, others) in enumerate(found) for other in others
+    ]
+    for at, (still, _) in enumerate(found):
+        for place in still:
+            # What was moved before may leave this control nothing to do: try it alone.
+            figure = figures_of(visit.open(url))[at]
             figure.scroll_into_view_if_needed()
-            page.evaluate("document.documentElement.dataset.theme = 'light'")
-            ranges = figure.locator("input[type=range]:enabled")
-            if ranges.count():
-                ranges.first.press("ArrowRight")
-            values = ranges.evaluate_all("(all) => all.map((it) => it.value)")
-            before = figure.screenshot(animations="disabled")
-            page.evaluate("document.documentElement.dataset.theme = 'dark'")
-            if not seen_to_change(figure, before):
-                problems.append(f"{name}: figure {place + 1} looks the same in the dark")
-            page.wait_for_timeout(100)
-            if ranges.evaluate_all("(all) => all.map((it) => it.value)") != values:
-                problems.append(f"{name}: figure {place + 1} forgot its state in the dark")
-    assert not problems, "\n".join(problems)
+            control = list(controls_of(figure))[place]
+            if not moved(figure, control):
+                problems.append(f"figure {at + 1}: '{label_of(control)}' moves nothing")
+    assert found, "the page has no figure"
+    assert problems + visit.errors == []
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_figures_work_from_disk(visit, html, name) -> None:
+    page = visit.open((html / name).as_uri())
+    figures = figures_of(page)
+    assert [figure.get_attribute("data-mounted") for figure in figures] == ["true"] * len(figures)
+    for figure in figures:
+        control = next(controls_of(figure), None)
+        if control is not None:
+            assert moved(figure, control), f"'{label_of(control)}' moves nothing from disk"
+            break
+    assert visit.errors + visit.foreign == []
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_figures_follow_the_theme_and_keep_their_state(visit, address, name) -> None:
+    page = visit.open(f"{address}/{name}")
+    problems = []
+    for place, figure in enumerate(page.locator(".frugal-figure").all()):
+        figure.scroll_into_view_if_needed()
+        page.evaluate("document.documentElement.dataset.theme = 'light'")
+        ranges = figure.locator("input[type=range]:enabled")
+        if ranges.count():
+            ranges.first.press("ArrowRight")
+        values = ranges.evaluate_all("(all) => all.map((it) => it.value)")
+        before = figure.screenshot(animations="disabled")
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        if not seen_to_change(figure, before):
+            problems.append(f"figure {place + 1} looks the same in the dark")
+        page.wait_for_timeout(100)
+        if ranges.evaluate_all("(all) => all.map((it) => it.value)") != values:
+            problems.append(f"figure {place + 1} forgot its state in the dark")
+    assert problems == []
 
 
 @pytest.mark.parametrize("visit", [{"java_script_enabled": False}], indirect=True)
-def test_without_script_a_still_picture_stands_in(visit, address, pages_with_figures) -> None:
-    for name in pages_with_figures:
-        page = visit.page
-        page.goto(f"{address}/{name}")
-        stills = page.locator(".frugal-figure .frugal-still")
-        assert stills.count() == page.locator(".frugal-figure").count()
-        stills.first.scroll_into_view_if_needed()
-        assert stills.first.bounding_box()["height"] > 20
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_without_script_a_still_picture_stands_in(visit, address, name) -> None:
+    page = visit.page
+    page.goto(f"{address}/{name}")
+    stills = page.locator(".frugal-figure .frugal-still")
+    assert stills.count() == page.locator(".frugal-figure").count()
+    stills.first.scroll_into_view_if_needed()
+    assert stills.first.bounding_box()["height"] > 20

@@ -8,6 +8,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+from tests.site.conftest import PAGES, WITH_FIGURES
+
 MOST_BYTES = 1_500_000
 # Loaded once for the whole site: the theme, MathJax, Vega.
 SHARED = ("_static/",)
@@ -16,21 +18,31 @@ SHARED_BY_FIGURES = ("vega.js", "figure.css")
 
 
 @pytest.fixture(scope="module")
-def soups(html: Path, pages: list[str]) -> dict[str, BeautifulSoup]:
+def soups(html: Path) -> dict[str, BeautifulSoup]:
     return {
-        name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html5lib") for name in pages
+        name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html5lib") for name in PAGES
     }
 
 
-def test_pages_ask_no_other_host_and_report_no_error(visit, address, pages) -> None:
-    problems = []
-    for name in pages:
-        visit.foreign.clear()
-        visit.errors.clear()
-        visit.open(f"{address}/{name}")
-        problems += [f"{name}: asked {url}" for url in visit.foreign]
-        problems += [f"{name}: {error}" for error in visit.errors]
-    assert not problems, "\n".join(problems)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(
+    visit, address, name
+) -> None:
+    page = visit.open(f"{address}/{name}")
+    assert visit.foreign + visit.errors == []
+    wanted = page.locator(".math").count()
+    assert page.locator(".math:has(mjx-container)").count() == wanted
+    assert page.locator("mjx-merror, .math [data-mjx-error]").count() == 0
+
+
+def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
+    found = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
+    assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
+        *PAGES
+    }
+    assert any(soup.select(".math") for soup in soups.values()), "no page has an equation"
+    with_figures = {name for name, soup in soups.items() if soup.select(".frugal-figure")}
+    assert with_figures == {*WITH_FIGURES}
 
 
 def test_search_finds_a_chapter(visit, address) -> None:
@@ -38,20 +50,6 @@ def test_search_finds_a_chapter(visit, address) -> None:
     page.wait_for_selector("#search-results li a")
     assert not visit.foreign
     assert not visit.errors
-
-
-def test_equations_are_set(visit, address, soups) -> None:
-    with_math = [name for name, soup in soups.items() if soup.select(".math")]
-    assert with_math, "no page has an equation"
-    problems = []
-    for name in with_math:
-        page = visit.open(f"{address}/{name}")
-        wanted = page.locator(".math").count()
-        done = page.locator(".math:has(mjx-container)").count()
-        wrong = page.locator("mjx-merror, .math [data-mjx-error]").count()
-        if done != wanted or wrong:
-            problems.append(f"{name}: {done} of {wanted} equations set, {wrong} with an error")
-    assert not problems, "\n".join(problems)
 
 
 def _targets(soup: BeautifulSoup) -> list[tuple[str, str]]:
@@ -92,8 +90,8 @@ def test_pages_name_other_hosts_in_links_only(soups) -> None:
     assert not problems, "\n".join(problems)
 
 
-def test_no_output_needs_a_kernel(html: Path, pages) -> None:
-    found = [name for name in pages if "widget-view+json" in (html / name).read_text("utf-8")]
+def test_no_output_needs_a_kernel(html: Path) -> None:
+    found = [name for name in PAGES if "widget-view+json" in (html / name).read_text("utf-8")]
     assert not found, f"bare widgets, blank without a kernel, in {found}"
 
 

@@ -9,24 +9,9 @@ Functions named ``batches`` give what :func:`frugal.training.train` takes, a cal
 
 from __future__ import annotations
 
-import dataclasses
+from importlib import import_module
+from typing import Any
 
-import pandas as pd
-
-from frugal.data import (
-    cabinets,
-    copying,
-    dates,
-    digits,
-    journeys,
-    listops,
-    lost_in_the_middle,
-    numbers,
-    recall,
-    retrieval,
-    text,
-    tones,
-)
 from frugal.data.sequences import IGNORE, SequenceBatch, accuracy
 from frugal.data.source import MissingSource, Source
 from frugal.data.vocabulary import CharacterVocabulary, WordVocabulary
@@ -39,29 +24,12 @@ __all__ = [
     "Source",
     "WordVocabulary",
     "accuracy",
-    "cabinets",
-    "copying",
-    "dates",
-    "digits",
-    "journeys",
-    "listops",
-    "lost_in_the_middle",
-    "numbers",
-    "recall",
-    "retrieval",
     "sources",
-    "text",
-    "tones",
 ]
 
 
-def sources() -> pd.DataFrame:
-    """The card of every data set of the book, one a row: licence, origin, split, ..."""
-    modules = (
-        *(text, dates, numbers, digits),
-        *(copying, recall, retrieval, listops),
-        lost_in_the_middle,
-        *(cabinets, tones, journeys),
-    )
-    cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
-    return cards.drop(columns="module").set_index("name")
+def __getattr__(name: str) -> Any:
+    """A page that asks for one data set reads that one alone: `sources` reads them all."""
+    if name == "sources":
+        return import_module("frugal.data.cards").sources
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
