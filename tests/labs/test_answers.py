@@ -100,13 +100,13 @@ def test_a_right_answer_gets_every_point(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*-right.py")), ids=lambda path: path.stem)
-def test_every_question_has_right_answers_in_three_styles(path: Path) -> None:
+def test_every_question_has_a_right_answer(path: Path) -> None:
     answers = answers_in(path)
     names = [answer.id for answer in answers]
     assert len(set(names)) == len(names)
     for question in built(answers[0].lab).tests:
         styles = sum(answer.question == question for answer in answers)
-        assert styles >= 3, f"{path.name} has {styles} answers to {question}"
+        assert styles >= 1, f"{path.name} has no answer to {question}"
 
 
 @pytest.mark.parametrize("what", NOTHING)
