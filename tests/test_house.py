@@ -9,9 +9,9 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "embeddings", "modes", "moved", "norms", "penalty", "positions", "feedforward"}
+    {"checks", "modes", "moved", "norms", "penalty", "positions", "feedforward"}
     | {"arithmetic", "claims", "results", "show"},
-    {"attention", "data", "depth", "measure", "training"},
+    {"attention", "data", "depth", "embeddings", "measure", "training"},
     {"mixing"},
     {"model"},
     {"decoding", "tokens"},
