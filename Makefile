@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book serve live test labs grade experiments bench lint format constraints clean
+.PHONY: help install book serve live test labs grade experiments bench gpu lint format constraints clean
 
 help:
 	@echo "make book         install into $(VENV), execute and build the site, say where it is"
@@ -17,6 +17,7 @@ help:
 	@echo "make grade SUBMISSIONS=dir [LAB=lab01] [JOBS=2] [TIMEOUT=300]   grade a folder of notebooks"
 	@echo "make experiments  list the recorded experiments (run one: python -m experiments run NAME)"
 	@echo "make bench        time the library against its peers and print the table"
+	@echo "make gpu          measure the library on a CUDA device (about six minutes)"
 	@echo "make lint         check style; make format repairs it"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -55,6 +56,9 @@ experiments: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m experiments.bench
+
+gpu: $(STAMP)
+	$(BIN)/python -m experiments.gpu
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

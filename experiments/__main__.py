@@ -1,4 +1,4 @@
-"""The command line: python -m experiments list | run NAME | show NAME."""
+"""The command line: python -m experiments list | run NAME | check NAME | show NAME."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import joblib
 
-from experiments import runner
+from experiments import checking, runner
 from frugal import results
 
 
@@ -21,12 +21,26 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--seeds", type=int, help="seeds for each setting (5; 1 for a smoke run)")
     run.add_argument("--jobs", type=int, help="processes on this machine (one for each core)")
     run.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster instead")
+    run.add_argument(
+        "--patience",
+        type=float,
+        default=runner.PATIENCE,
+        metavar="SECONDS",
+        help="on a cluster: stop, and keep what is done, when nothing finishes for so long",
+    )
     run.add_argument("--smoke", action="store_true", help="at the size of a test, not recorded")
+    check = commands.add_parser("check", help="run a recorded seed again and compare")
+    check.add_argument("name")
+    check.add_argument("--seed", type=int, default=0)
+    check.add_argument(
+        "--setting", action="append", default=[], help="of those recorded; all if none"
+    )
     show = commands.add_parser("show", help="what is recorded: mean, std and where it came from")
     show.add_argument("name")
     options = parser.parse_args(arguments)
     try:
-        {"list": _list, "run": _run, "show": _show}[options.command](options)
+        commands = {"list": _list, "run": _run, "check": _check, "show": _show}
+        return commands[options.command](options) or 0
     except (runner.ExperimentError, results.MissingResult, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,6 +60,7 @@ def _list(options: argparse.Namespace) -> None:
             print(f"    {len(module.settings())} settings, not recorded yet")
         else:
             print(f"    {len(module.settings())} settings. {recorded.provenance}")
+            print(f"    {checking.state_of(name, recorded).sentence}")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -55,8 +70,20 @@ def _run(options: argparse.Namespace) -> None:
         smoke=options.smoke,
         jobs=joblib.cpu_count() if options.jobs is None else options.jobs,
         scheduler=options.scheduler,
+        patience=options.patience,
     )
     print(f"wrote {path}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    table = checking.check(options.name, seed=options.seed, settings=options.setting)
+    shown = table.drop(columns=["recorded", "now"]).to_string(
+        index=False, float_format="{:.3g}".format
+    )
+    print(shown)
+    missed = int((~table["held"]).sum())
+    print(f"{len(table) - missed} of {len(table)} numbers are what is recorded")
+    return 1 if missed else 0
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import datetime
-import hashlib
 import importlib
 import json
 import math
-import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,12 +17,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import joblib
 from tqdm import tqdm
+
+from experiments import provenance, sweeps
+from experiments.sweeps import SweepError
+from experiments.writing import as_json, write
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
-_NOT_EXPERIMENTS = {"__init__", "__main__", "runner"}
+PARTS = ("foundations", "interactions", "representations", "layers", "transfer", "beyond_text")
+"""The folders that hold experiments, named as the parts of the book."""
+PATIENCE = 3600.0
+"""Seconds on a cluster in which something must finish; the longest run takes a quarter of it."""
 
 Run = dict[str, Any]
 Job = tuple[str, int]
@@ -38,18 +41,22 @@ class ExperimentError(Exception):
 
 def names() -> list[str]:
     """The experiments there are, sorted."""
-    return sorted({path.stem for path in FOLDER.glob("*.py")} - _NOT_EXPERIMENTS)
+    return sorted(_files())
+
+
+def _files() -> dict[str, Path]:
+    found = [path for part in PARTS for path in (FOLDER / part).glob("*.py")]
+    return {path.stem: path for path in found if path.stem != "__init__"}
 
 
 def module_of(name: str) -> ModuleType:
     """The module of an experiment, checked for what the runner needs.
 
-    Raises:
-        ExperimentError: there is no such experiment, or it lacks something.
+    Raises ExperimentError when there is no such experiment, or it lacks something.
     """
     if name not in names():
         raise ExperimentError(f"there is no experiment '{name}'; there are: {', '.join(names())}")
-    module = importlib.import_module(f"experiments.{name}")
+    module = importlib.import_module(f"experiments.{_files()[name].parent.name}.{name}")
     for needed in ("settings", "run"):
         if not callable(getattr(module, needed, None)):
             raise ExperimentError(f"experiments/{name}.py has no function {needed}()")
@@ -70,30 +77,26 @@ def record(
     smoke: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
+    patience: float = PATIENCE,
     folder: Path | None = None,
     progress: bool = True,
 ) -> Path:
-    """Run what is not done yet, then write the result.
+    """Run what is not done yet, write the result and give its path.
 
-    Args:
-        name: of the experiment.
-        seeds: every setting is run with seeds 0 to seeds - 1.
-        smoke: run at the size of a test. The result goes to a new temporary folder, never beside
-            the recorded ones.
-        jobs: processes on this machine, one thread each.
-        scheduler: address of a Dask scheduler whose workers run the jobs instead.
-        folder: where to write; by default experiments/results.
-        progress: show a progress bar.
+    seeds: every setting is run with seeds 0 to seeds - 1. smoke: at the size of a test; the result
+    goes to a new temporary folder, never beside the recorded ones. jobs: processes on this machine,
+    one thread each. scheduler: address of a Dask scheduler whose workers run the jobs instead;
+    patience: seconds in which something must finish there. folder: experiments/results by default.
 
-    Returns:
-        the path of the result.
-
-    Raises:
-        ExperimentError: an argument is wrong, a job failed, or the cluster does not answer.
-            Finished jobs are kept, and the next call goes on from there.
+    Finished jobs are kept, whatever happens, and the next call goes on from there; jobs that other
+    code has finished are put aside, never mixed in. Raises ExperimentError when an argument is
+    wrong, a job failed, or the cluster does not answer or stands still.
     """
-    if seeds < 1 or jobs < 1:
-        raise ExperimentError(f"seeds is {seeds} and jobs {jobs}, but both must be 1 or more")
+    if seeds < 1 or jobs < 1 or patience <= 0:
+        raise ExperimentError(
+            f"seeds is {seeds}, jobs {jobs} and patience {patience}; they must be 1 or more, and "
+            "patience above 0."
+        )
     module = module_of(name)
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="experiments-smoke-")) if smoke else RESULTS
@@ -103,16 +106,20 @@ def record(
 
     settings = module.settings()
     wanted = [(setting, seed) for seed in range(seeds) for setting in settings]
-    partial = _Partial(folder / f"{name}.partial.jsonl", fingerprint=_fingerprint(module, smoke))
+    fingerprint = fingerprint_of(name)
+    partial = _Partial(folder / f"{name}.partial.jsonl", state=fingerprint + "-smoke" * smoke)
     done = {job: run for job, run in partial.read().items() if job in wanted}
-    todo = [job for job in wanted if job not in done]
-    commit = _commit()
+    todo = [(name, s, settings[s], seed, smoke) for s, seed in wanted if (s, seed) not in done]
+    origin = {"commit": provenance.commit(FOLDER.parent), "fingerprint": fingerprint}
     bar = tqdm(total=len(wanted), initial=len(done), desc=name, disable=not progress)
-    with bar, _cluster(scheduler):
-        for finished in _in_parallel(name, settings, todo, smoke, jobs, scheduler):
-            done[finished["setting"], finished["seed"]] = finished | {"commit": commit}
-            partial.write(done.values())
-            bar.update()
+    try:
+        with bar:
+            for finished in _in_parallel(todo, jobs, scheduler, patience):
+                done[finished["setting"], finished["seed"]] = finished | origin
+                partial.write(done.values())
+                bar.update()
+    except SweepError as error:
+        raise ExperimentError(f"experiment '{name}': {error}") from error
 
     result = {
         "name": name,
@@ -127,31 +134,25 @@ def record(
         },
         "runs": [done[job] for job in wanted],
     }
-    path = folder / f"{name}.json"
-    _write(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    path = write(folder / f"{name}.json", as_json(result))
     partial.path.unlink(missing_ok=True)
     return path
 
 
+def fingerprint_of(name: str) -> str:
+    """The state of the files that an experiment's numbers depend on, in this tree."""
+    return provenance.fingerprint(_files()[name], FOLDER.parent)
+
+
 def _in_parallel(
-    name: str,
-    settings: dict[str, dict[str, Any]],
-    todo: list[Job],
-    smoke: bool,
-    jobs: int,
-    scheduler: str | None,
+    todo: list[tuple], jobs: int, scheduler: str | None, patience: float
 ) -> Iterator[Run]:
-    calls = [joblib.delayed(_job)(name, s, settings[s], seed, smoke) for s, seed in todo]
-    if scheduler:
-        parallel = joblib.parallel_config("dask", wait_for_workers_timeout=60)
-    else:
-        parallel = joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1)
-    with parallel:
-        # in whatever order they finish, so that each is kept at once
-        yield from joblib.Parallel(return_as="generator_unordered")(calls)
+    if scheduler is None:
+        return sweeps.run_here(run_job, todo, processes=jobs)
+    return sweeps.run_on_cluster(run_job, todo, address=scheduler, patience=patience)
 
 
-def _job(name: str, setting_name: str, setting: dict[str, Any], seed: int, smoke: bool) -> Run:
+def run_job(name: str, setting_name: str, setting: dict[str, Any], seed: int, smoke: bool) -> Run:
     """One run, in whichever process and on whichever machine."""
     what = f"experiment '{name}', setting '{setting_name}', seed {seed}"
     began = time.perf_counter()
@@ -168,39 +169,58 @@ def _job(name: str, setting_name: str, setting: dict[str, Any], seed: int, smoke
         "setting": setting_name,
         "seed": seed,
         "seconds": round(time.perf_counter() - began, 3),
-        "processor": _processor(),
+        "processor": provenance.processor(),
         "values": {key: _plain(value, f"{what}: {key}") for key, value in values.items()},
     }
 
 
 def _plain(value: Any, what: str) -> Any:
-    """Numbers and lists as JSON holds them; what is not finite becomes null."""
+    """Numbers and lists as JSON holds them, null for what is not finite; weights as bytes."""
+    if isinstance(value, dict):
+        return {name: _bytes(tensor, f"{what}: {name}") for name, tensor in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(part, what) for part in value]
     if not isinstance(value, int | float):  # bool is an int
-        raise ExperimentError(f"{what} is {type(value).__name__}, but it must be a number or list")
+        raise ExperimentError(
+            f"{what} is {type(value).__name__}; it must be a number, a list or a state_dict."
+        )
     return value if math.isfinite(value) else None
 
 
-class _Partial:
-    """Finished jobs of a run that is not complete: a line each, after a line for what they are.
+def _bytes(tensor: Any, what: str) -> dict[str, Any]:
+    """A tensor in half precision: its shape and base64, as `Result.weights` reads it."""
+    if not hasattr(tensor, "detach"):
+        raise ExperimentError(f"{what} is {type(tensor).__name__}; it must be a tensor.")
+    half = tensor.detach().cpu().half().contiguous()
+    data = base64.b64encode(half.numpy().astype("<f2").tobytes()).decode("ascii")
+    return {"shape": list(half.shape), "float16": data}
 
-    They count only for the same code of the experiment. A line that cannot be read, after a full
-    disk for instance, costs its own job only.
+
+class _Partial:
+    """Finished jobs of a run that is not complete: a line each, after a line for what made them.
+
+    They count only for the same state of the files. A line that cannot be read, after a full disk
+    for instance, costs its own job only.
     """
 
-    def __init__(self, path: Path, *, fingerprint: str) -> None:
+    def __init__(self, path: Path, *, state: str) -> None:
         self.path = path
-        self.header = json.dumps({"fingerprint": fingerprint})
+        self.header = json.dumps({"fingerprint": state})
 
     def read(self) -> dict[Job, Run]:
         if not self.path.is_file():
             return {}
         header, *lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
         if header != self.header:
-            print(f"{self.path.name} is of other code or damaged: starting anew", file=sys.stderr)
+            aside = self.path.with_name(f"{self.path.name.partition('.')[0]}.old.partial.jsonl")
+            self.path.replace(aside)
+            print(
+                f"{self.path.name} is of other code or damaged: starting anew; it is kept as "
+                f"{aside.name}.",
+                file=sys.stderr,
+            )
             return {}
         done = {}
         for line in filter(None, lines):
@@ -212,63 +232,4 @@ class _Partial:
         return done
 
     def write(self, runs: Iterable[Run]) -> None:
-        _write(self.path, "\n".join([self.header, *map(json.dumps, runs)]) + "\n")
-
-
-def _fingerprint(module: ModuleType, smoke: bool) -> str:
-    source = Path(module.__file__).read_bytes()
-    return hashlib.sha256(source + bytes([smoke])).hexdigest()[:16]
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """A client of the cluster, for as long as the jobs run; nothing without an address."""
-    if address is None:
-        yield
-        return
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=20)
-    except (OSError, ValueError) as error:
-        raise ExperimentError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        client.wait_for_workers(1, timeout=60)
-        try:
-            client.run(exec, "import experiments.runner")
-        except ImportError as error:
-            raise ExperimentError(
-                f"the workers of {address} cannot import the experiments ({error}): "
-                "start them in the repository's root with PYTHONPATH=. dask worker ..."
-            ) from error
-        yield
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str:
-    """The commit of the code, with a word on changes since; "unknown" outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(FOLDER.parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "--short=10", "HEAD")
-        code = ("lib/frugal", "experiments", "constraints.txt", ":!experiments/results")
-        changed = git("status", "--porcelain", "--", *code)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit} with changes" if changed else commit
+        write(self.path, "\n".join([self.header, *map(json.dumps, runs)]) + "\n")

@@ -75,7 +75,7 @@ BAD = {
     "d_model is 5": lambda: sinusoidal_positions(3, 5),
     "head_dim is 3": lambda: RotaryPositions(3),
     "reaches position 11": lambda: LearnedPositions(8, 4)(torch.zeros(1, 4, 4), offset=8),
-    "q has 3 heads; these slopes are for 2": lambda: AlibiAttention(2)(*torch.zeros(3, 1, 3, 4, 8)),
+    "q has 3 heads; it must have 2": lambda: AlibiAttention(2)(*torch.zeros(3, 1, 3, 4, 8)),
 }
 
 

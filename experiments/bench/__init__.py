@@ -10,23 +10,23 @@ from __future__ import annotations
 import datetime
 import gc
 import importlib
-import json
-import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from experiments import runner
-from frugal.measure import peak_bytes
+from experiments import provenance, runner, writing
+from frugal.measure import forward_backward, peak_bytes
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def bench(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Run one bench: its table, and its result in the form that `frugal.results` reads.
 
-    In the result every round is a "seed" of its case.
+    In the result every round of the race stands where an experiment has a seed.
     """
     if name not in names():
         raise ValueError(f"name is {name!r}; it needs to be one of {', '.join(names())}.")
@@ -120,7 +120,8 @@ def bench(
     cases = module.cases(smoke)
     seconds = race(cases, rounds=rounds)
     frame = table(cases, seconds)
-    processor, commit = runner._processor(), runner._commit()
+    processor, commit = provenance.processor(), provenance.commit(runner.FOLDER.parent)
+    fingerprint = provenance.fingerprint(Path(module.__file__), runner.FOLDER.parent)
     runs = []
     for turn, taken in enumerate(seconds):
         for case in cases:
@@ -137,6 +138,7 @@ def bench(
                     "processor": processor,
                     "values": values,
                     "commit": commit,
+                    "fingerprint": fingerprint,
                 }
             )
     settings = {
@@ -150,14 +152,34 @@ def bench(
     }
     question = (module.__doc__ or name).strip().splitlines()[0]
     result = {"name": f"bench_{name}", "question": question, "settings": settings, "smoke": smoke}
-    return frame, result | {"made": made, "runs": runs}
+    return frame, result | {"unit": "round", "made": made, "runs": runs}
 
 
 def write(result: dict[str, Any], folder: Path = runner.RESULTS) -> Path:
     """Write a bench's result beside those of the experiments, and give its path."""
-    path = folder / f"{result['name']}.json"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return writing.write(folder / f"{result['name']}.json", writing.as_json(result))
+
+
+def call(
+    run: Callable[..., Tensor], *inputs: Tensor, training: bool = False
+) -> Callable[[], Tensor]:
+    """`run` on the inputs, forward without gradients or with its backward pass, to be timed."""
+    if training:
+        return partial(forward_backward(run), *inputs)
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return run(*inputs)
+
+    return forward
+
+
+class Encoded(nn.Module):
+    """An encoder called on vectors, as a module, so that training reaches its weights."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder.encode(x)

@@ -15,9 +15,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from experiments import elimination as experiment
 from experiments import runner
 from experiments.bench import Case
+from experiments.representations import elimination as experiment
 from frugal import results
 from frugal.data import journeys
 from frugal.model import Encoder, TransformerConfig

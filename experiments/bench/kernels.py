@@ -9,7 +9,6 @@ processors. Both are optional; a peer that is not installed is left out, which i
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -18,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.attention.kernels import FavorFeatures, KernelAttention, linear_attention
 from frugal.attention.kernels.gate import RandomFeatureAttention
-from frugal.measure import forward_backward, peak_bytes
+from frugal.measure import peak_bytes
 
 HEADS, HEAD_DIM, FEATURES = 4, 64, 64
 
@@ -33,14 +32,14 @@ def cases(smoke: bool) -> list[Case]:
     causal = partial(linear_attention, causal=True)
     found = []
     for n in (length // 32, length // 16, length // 8, length // 4, length):
-        found.append(Case(f"forward {n} full", call(full, n)))
+        found.append(Case(f"forward {n} full", call(full, *heads(n))))
         last = n == length
         outputs = HEADS * n * HEAD_DIM * 4
-        most = int(1.5 * peak_bytes(call(full, n))) + outputs
+        most = int(1.5 * peak_bytes(call(full, *heads(n)))) + outputs
         found.append(
             Case(
                 f"forward {n} linear",
-                call(causal, n),
+                call(causal, *heads(n)),
                 f"forward {n} full",
                 0.15 if last else None,
                 most if last else None,
@@ -48,25 +47,26 @@ def cases(smoke: bool) -> list[Case]:
         )
     found += [
         Case(
-            f"forward {length} full, both directions", call(F.scaled_dot_product_attention, length)
+            f"forward {length} full, both directions",
+            call(F.scaled_dot_product_attention, *heads(length)),
         ),
         Case(
             f"forward {length} linear, both directions",
-            call(linear_attention, length),
+            call(linear_attention, *heads(length)),
             f"forward {length} full, both directions",
         ),
         # Eight times the length: an exponent of 1.1 is 8 ** 1.1 = 9.85 times the time.
         Case(
             f"forward {4 * length} linear",
-            call(causal, 4 * length),
+            call(causal, *heads(4 * length)),
             f"forward {length // 2} linear",
             8**1.1,
         ),
-        Case(f"forward {length // 2} linear", call(causal, length // 2)),
-        Case(f"training {length} full", call(full, length, training=True)),
+        Case(f"forward {length // 2} linear", call(causal, *heads(length // 2))),
+        Case(f"training {length} full", call(full, *heads(length), training=True)),
         Case(
             f"training {length} linear",
-            call(causal, length, training=True),
+            call(causal, *heads(length), training=True),
             f"training {length} full",
         ),
     ]
@@ -77,22 +77,14 @@ def cases(smoke: bool) -> list[Case]:
         "RFA": RandomFeatureAttention(HEADS, HEAD_DIM, FEATURES // 2),
     }
     for name, attend in wholes.items():
-        case = call(partial(attend, causal=True), length, training=True)
+        case = call(partial(attend, causal=True), *heads(length), training=True)
         found.append(Case(f"training {length} {name}", case, f"training {length} full"))
     return found + idiap(2 * length) + lucidrains(length // 2)
 
 
-def call(attend: Callable[..., Tensor], length: int, *, training: bool = False) -> Callable:
-    """The attention on random positive heads, forward or with its backward pass."""
-    tensors = [torch.rand(1, HEADS, length, HEAD_DIM) for _ in range(3)]
-    if training:
-        return partial(forward_backward(attend), *tensors)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return attend(*tensors)
-
-    return forward
+def heads(length: int) -> list[Tensor]:
+    """Random positive queries, keys and values."""
+    return [torch.rand(1, HEADS, length, HEAD_DIM) for _ in range(3)]
 
 
 def peer(package: str, module: str) -> ModuleType | None:
@@ -115,9 +107,9 @@ def idiap(length: int) -> list[Case]:
         return module.causal_dot_product(phi_q, phi_k, v) / (total + 1e-6)
 
     name = f"training {length} fast-transformers"
-    ours = call(partial(linear_attention, causal=True), length, training=True)
+    ours = call(partial(linear_attention, causal=True), *heads(length), training=True)
     return [
-        Case(name, call(theirs, length, training=True)),
+        Case(name, call(theirs, *heads(length), training=True)),
         Case(f"training {length} linear", ours, name, 0.75),
     ]
 
@@ -128,6 +120,6 @@ def lucidrains(length: int) -> list[Case]:
     if module is None:
         return []
     name = f"training {length} performer-pytorch"
-    theirs = call(module.causal_linear_attention_noncuda, length, training=True)
-    ours = call(partial(linear_attention, causal=True), length, training=True)
+    theirs = call(module.causal_linear_attention_noncuda, *heads(length), training=True)
+    ours = call(partial(linear_attention, causal=True), *heads(length), training=True)
     return [Case(name, theirs), Case(f"training {length} linear", ours, name, 1 / 12)]

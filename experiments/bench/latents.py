@@ -6,14 +6,12 @@ Batch 1, width 64, 4 heads, 64 latents, 4 layers on them, one output query, floa
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from experiments.bench import Case
-from frugal.measure import forward_backward
+from experiments.bench import Case, Encoded, call
 from frugal.model import Encoder, TransformerConfig
 from frugal.tokens.latents import PerceiverIO
 
@@ -37,36 +35,25 @@ def cases(smoke: bool) -> list[Case]:
         baseline = f"{direction} {middle} full attention"
         training = direction == "training"
         found += [
-            Case(baseline, call(models["full attention"], middle, training=training)),
+            Case(baseline, call(models["full attention"], vectors(middle), training=training)),
             Case(
                 f"{direction} {middle} Perceiver",
-                call(models["Perceiver"], middle, training=training),
+                call(models["Perceiver"], vectors(middle), training=training),
                 against=baseline,
                 bar=0.15,
             ),
         ]
     found += [
-        Case(f"forward {short} Perceiver", call(models["Perceiver"], short)),
+        Case(f"forward {short} Perceiver", call(models["Perceiver"], vectors(short))),
         # Sixteen times the inputs: an exponent of 1.1 is 16 ** 1.1 = 21.1 times the time.
         Case(
             f"forward {long} Perceiver",
-            call(models["Perceiver"], long),
+            call(models["Perceiver"], vectors(long)),
             against=f"forward {short} Perceiver",
             bar=16**1.1,
         ),
     ]
     return found + peers(middle)
-
-
-class Encoded(nn.Module):
-    """An encoder called on vectors, as a module, so that training reaches its weights."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encoder.encode(x)
 
 
 class Asked(nn.Module):
@@ -81,17 +68,9 @@ class Asked(nn.Module):
         return self.perceiver(x, self.question)
 
 
-def call(model: Callable[[Tensor], Tensor], inputs: int, *, training: bool = False) -> Callable:
-    """The model on random inputs, forward or with its backward pass."""
-    x = torch.randn(1, inputs, WIDTH)
-    if training:
-        return partial(forward_backward(model), x)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return model(x)
-
-    return forward
+def vectors(length: int) -> Tensor:
+    """A random sequence of this bench's width."""
+    return torch.randn(1, length, WIDTH)
 
 
 def peers(inputs: int) -> list[Case]:
@@ -120,6 +99,11 @@ def peers(inputs: int) -> list[Case]:
     ours = PerceiverIO(WIDTH, WIDTH, LATENTS, n_layers=LAYERS, n_heads=HEADS)
     peer = f"forward {inputs} Perceiver of Hugging Face, encoder"
     return [
-        Case(peer, call(lambda x: theirs(x).last_hidden_state, inputs)),
-        Case(f"forward {inputs} Perceiver, encoder", call(ours.encode, inputs), peer, bar=1.0),
+        Case(peer, call(lambda x: theirs(x).last_hidden_state, vectors(inputs))),
+        Case(
+            f"forward {inputs} Perceiver, encoder",
+            call(ours.encode, vectors(inputs)),
+            peer,
+            bar=1.0,
+        ),
     ]

@@ -7,17 +7,13 @@ not installed, it is left out, which is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from experiments.bench.kernels import peer
 from frugal.attention.linformer import LinformerAttention, LinformerSelfAttention
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.measure import forward_backward
 
 WIDTH, HEADS, RANK = 256, 4, 256
 
@@ -51,15 +47,3 @@ def cases(smoke: bool) -> list[Case]:
                 run = call(layer, x, training=direction == "training")
                 found.append(Case(f"{direction} {length} {name}", run, against, bar))
     return found
-
-
-def call(layer: nn.Module, x: Tensor, *, training: bool) -> Callable:
-    """The layer on x, forward or with its backward pass."""
-    if training:
-        return partial(forward_backward(layer), x)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return layer(x)
-
-    return forward

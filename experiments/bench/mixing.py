@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from experiments.bench import Case
-from experiments.mixers import MIXERS, WIDTH, Place
+from experiments.interactions.mixers import MIXERS, WIDTH, Place
 from frugal.measure import forward_backward, peak_bytes
 from frugal.mixing.convolution import dynamic_conv, lightweight_conv
 from frugal.mixing.fourier import fourier_mix

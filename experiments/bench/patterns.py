@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.attention.patterns import fixed_attention, sliding_window_attention, strided_attention
-from frugal.measure import forward_backward
 
 HEADS, HEAD_DIM, WINDOW = 4, 64, 128
 
@@ -44,20 +43,20 @@ def cases(smoke: bool) -> list[Case]:
             found.append(
                 Case(
                     case,
-                    call(attend, short, training=direction == "training"),
+                    call(attend, *heads(short), training=direction == "training"),
                     against=None if name == "full" else f"{direction} {short} full",
                     bar=bar if plain else None,
                     memory_bar=30_000_000 if plain and direction == "forward" else None,
                 )
             )
     found += [
-        Case(f"forward {long} full", call(attends["full"], long)),
-        Case(f"forward {long} window", call(window, long), f"forward {long} full", 0.10),
-        Case(f"forward {short // 2} window", call(window, short // 2)),
+        Case(f"forward {long} full", call(attends["full"], *heads(long))),
+        Case(f"forward {long} window", call(window, *heads(long)), f"forward {long} full", 0.10),
+        Case(f"forward {short // 2} window", call(window, *heads(short // 2))),
         # Eight times the length: an exponent of 1.15 is 8 ** 1.15 = 10.93 times the time.
         Case(
             f"forward {4 * short} window",
-            call(window, 4 * short),
+            call(window, *heads(4 * short)),
             against=f"forward {short // 2} window",
             bar=8**1.15,
         ),
@@ -65,17 +64,9 @@ def cases(smoke: bool) -> list[Case]:
     return found + layers(short, 32 if smoke else WINDOW, padding, globals_)
 
 
-def call(attend: Callable[..., Tensor], length: int, *, training: bool = False) -> Callable:
-    """The attention on random heads, forward or with its backward pass."""
-    tensors = [torch.randn(1, HEADS, length, HEAD_DIM) for _ in range(3)]
-    if training:
-        return partial(forward_backward(attend), *tensors)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return attend(*tensors)
-
-    return forward
+def heads(length: int) -> list[Tensor]:
+    """Random queries, keys and values."""
+    return [torch.randn(1, HEADS, length, HEAD_DIM) for _ in range(3)]
 
 
 def layers(length: int, window: int, padding: Tensor, globals_: Tensor) -> list[Case]:

@@ -5,15 +5,12 @@ Batch 1, width 64, 4 heads, six layers in three blocks of two, float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from experiments.bench import Case
-from frugal.measure import forward_backward
+from experiments.bench import Case, Encoded, call
 from frugal.model import TransformerConfig
 from frugal.tokens.pooling import FunnelEncoder
 
@@ -35,23 +32,12 @@ def cases(smoke: bool) -> list[Case]:
                 found.append(
                     Case(
                         f"{direction} {length} {name}",
-                        call(Encoded(model), length, training=direction == "training"),
+                        call(Encoded(model), vectors(length), training=direction == "training"),
                         against=None if name == "plain" else plain,
                         bar=0.65 if name == "funnel" and length > 1000 else None,
                     )
                 )
     return found + peers(32 if smoke else 512)
-
-
-class Encoded(nn.Module):
-    """An encoder called on vectors, as a module, so that training reaches its weights."""
-
-    def __init__(self, encoder: FunnelEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.encoder.encode(x)
 
 
 def encoder(**options: Any) -> FunnelEncoder:
@@ -67,17 +53,9 @@ def encoder(**options: Any) -> FunnelEncoder:
     return FunnelEncoder(config, **({"blocks": BLOCKS} | options))
 
 
-def call(model: Callable[[Tensor], Tensor], length: int, *, training: bool = False) -> Callable:
-    """The model on random vectors, forward or with its backward pass."""
-    x = torch.randn(1, length, WIDTH)
-    if training:
-        return partial(forward_backward(model), x)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return model(x)
-
-    return forward
+def vectors(length: int) -> Tensor:
+    """A random sequence of this bench's width."""
+    return torch.randn(1, length, WIDTH)
 
 
 def peers(length: int) -> list[Case]:
@@ -103,11 +81,11 @@ def peers(length: int) -> list[Case]:
     return [
         Case(
             peer,
-            call(lambda x: theirs(x, attention_mask=real).last_hidden_state, length),
+            call(lambda x: theirs(x, attention_mask=real).last_hidden_state, vectors(length)),
         ),
         Case(
             f"forward {length} funnel, positions by distance",
-            call(encoder(relative=True).encode, length),
+            call(encoder(relative=True).encode, vectors(length)),
             against=peer,
             bar=0.9,
         ),

@@ -1,4 +1,4 @@
-"""`python -m booktools build | serve | vendor | constraints`."""
+"""`python -m booktools build | serve | claims | vendor | constraints`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     build.add_argument("--fresh", action="store_true", help="read and execute everything again")
     serve = commands.add_parser("serve", help="serve _build/html on this machine")
     serve.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+    commands.add_parser("claims", help="which claims of the last build can fail, and the verdicts")
     commands.add_parser("vendor", help="fetch the vendored scripts again, with checksums")
     commands.add_parser("constraints", help="write what is installed to constraints.txt")
     chosen = parser.parse_args(arguments)
@@ -29,6 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
             from booktools.serve import serve_site
 
             return serve_site(root / "_build" / "html", port=chosen.port)
+        if chosen.command == "claims":
+            from booktools.collected import report
+
+            text, whole = report(root)
+            print(text)
+            return 0 if whole else 1
         if chosen.command == "vendor":
             from booktools.vendor import refill
 

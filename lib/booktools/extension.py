@@ -8,6 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from booktools.address import add_card, show_files
 from booktools.assets import add_static_files, share
 from booktools.downloads import offer_notebook
 from booktools.execution import (
@@ -28,6 +29,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", changed_chapters)
     app.connect("source-read", choose_cache)
     app.connect("doctree-read", report_failures)
+    app.connect("doctree-read", add_card)
+    app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}

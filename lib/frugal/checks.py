@@ -6,16 +6,23 @@ argument's name, what it is and what it must be.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+from inspect import isclass, isfunction, ismethod, signature
+from numbers import Integral
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+PROTOCOL = ("mask", "padding", "causal", "bias")
+"""The options of the attention protocol: given as None or False they ask for nothing."""
 
 
 def at_least(minimum: int, **values: Any) -> None:
     """Each of the values is a whole number, `minimum` or more."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
             raise ValueError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 
 
@@ -39,20 +46,42 @@ def refuse(why: str, **options: Any) -> None:
 
 def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
     """One sentence when q, k and v do not fit together; nothing when they do."""
+    check_head_shapes(q, k, v)
+    check_dtypes(q=q, k=k, v=v)
+
+
+def check_dtypes(**tensors: Tensor) -> None:
+    """All tensors hold floating-point numbers, and of one dtype unless autocast sees to it."""
+    first, *others = tensors.values()
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise ValueError(f"{name} has dtype {tensor.dtype}; it must be floating point.")
+    if any(other.dtype != first.dtype for other in others):
+        if torch.is_autocast_enabled(first.device.type):
+            return
+        found = ", ".join(f"{name} {tensor.dtype}" for name, tensor in tensors.items())
+        raise ValueError(f"the dtypes are {found}; they must be one.")
+
+
+def check_head_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """`check_heads` without the dtypes, for features that are summed in another one than v."""
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.ndim != 4:
             raise ValueError(
-                f"{name} has shape {tuple(tensor.shape)}; attention needs four axes: "
+                f"{name} has shape {tuple(tensor.shape)}; it must have four axes: "
                 "(batch, heads, length, head_dim)."
             )
-        if tensor.shape[2] == 0:
-            raise ValueError(f"{name} has length 0; attention needs at least one position.")
+        for axis, size in zip(("length", "head_dim"), tensor.shape[2:], strict=True):
+            if size == 0:
+                raise ValueError(f"{name} has {axis} 0; it must be at least 1.")
     if q.shape[-1] != k.shape[-1]:
         raise ValueError(
-            f"q has head_dim {q.shape[-1]} and k has {k.shape[-1]}; their products need the same."
+            f"q has head_dim {q.shape[-1]} and k has {k.shape[-1]}; they must have the same."
         )
     if k.shape[2] != v.shape[2]:
-        raise ValueError(f"k has length {k.shape[2]} and v has {v.shape[2]}; each key has a value.")
+        raise ValueError(
+            f"k has length {k.shape[2]} and v has {v.shape[2]}; each key must have a value."
+        )
     if q.shape[:2] != k.shape[:2] or k.shape[:2] != v.shape[:2]:
         raise ValueError(
             "q, k and v have (batch, heads) "
@@ -68,28 +97,43 @@ def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"{name} has dtype {mask.dtype}; it must be torch.bool, where True means 'may attend'."
         )
-    try:
-        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} has shape {tuple(mask.shape)}, which does not fit {shape}.")
+    if not _broadcasts(mask, shape):
+        raise ValueError(f"{name} has shape {tuple(mask.shape)}; it must broadcast to {shape}.")
 
 
 def check_padding(padding: Tensor | None, shape: tuple[int, int]) -> None:
     """One sentence when `padding` is not boolean of `shape`, (batch, keys), or (1, keys)."""
     check_mask("padding", padding, shape)
     if padding is not None and padding.ndim != 2:
-        raise ValueError(f"padding has shape {tuple(padding.shape)}, which does not fit {shape}.")
+        raise ValueError(f"padding has shape {tuple(padding.shape)}; it must be {shape}.")
 
 
-def check_input(x: Tensor, padding: Tensor | None, *, d_model: int | None = None) -> None:
+def check_bias(bias: Tensor, shape: tuple[int, ...]) -> None:
+    """One sentence when `bias` holds no fractions or does not broadcast to the scores' `shape`."""
+    if not bias.is_floating_point():
+        raise ValueError(f"bias has dtype {bias.dtype}; it must be floating point, like scores.")
+    if not _broadcasts(bias, shape):
+        raise ValueError(f"bias has shape {tuple(bias.shape)}; it must broadcast to {shape}.")
+
+
+def _broadcasts(x: Tensor, shape: tuple[int, ...]) -> bool:
+    try:
+        return torch.broadcast_shapes(x.shape, shape) == torch.Size(shape)
+    except RuntimeError:
+        return False
+
+
+def check_input(
+    x: Tensor, padding: Tensor | None, *, d_model: int | None = None, name: str = "x"
+) -> None:
     """One sentence when x is not (batch, length, d_model), or padding not boolean of its shape."""
+    if not x.is_floating_point():
+        raise ValueError(f"{name} has dtype {x.dtype}; it must be floating point.")
     if x.ndim != 3 or 0 in x.shape[1:] or d_model not in (None, x.shape[-1]):
         width = "d_model" if d_model is None else d_model
         raise ValueError(
-            f"x has shape {tuple(x.shape)}; it must be (batch, length, {width}) with a length of "
-            "at least 1."
+            f"{name} has shape {tuple(x.shape)}; it must be (batch, length, {width}) with a length "
+            "of at least 1."
         )
     check_padding(padding, tuple(x.shape[:2]))
 
@@ -103,3 +147,87 @@ def check_divides(n_heads: int, d_model: int) -> None:
 def hide_padding(x: Tensor, padding: Tensor | None) -> Tensor:
     """x with zeros where `padding` says that there is no real token."""
     return x if padding is None else x.masked_fill(~padding[..., None], 0.0)
+
+
+def options_of(call: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of the options that a function or module takes, or None where it takes any.
+
+    A signature is read once for every function and type, not at every call.
+    """
+    asked = call
+    if isinstance(call, nn.Module):
+        asked = vars(call).get("forward") or type(call).forward
+    elif not (isfunction(call) or ismethod(call) or isinstance(call, partial)):
+        asked = type(call).__call__
+    if torch.compiler.is_compiling():  # traced once, and a cache would draw a warning
+        return _options_of(asked)
+    return _options_once(asked)
+
+
+def _options_of(call: Callable[..., Any]) -> frozenset[str] | None:
+    try:
+        takes = signature(call).parameters.values()
+    except (TypeError, ValueError):  # a function of torch's own may have no signature to read
+        return None
+    if any(one.kind is one.VAR_KEYWORD for one in takes):
+        return None
+    named = [one for one in takes if one.kind is one.KEYWORD_ONLY or one.default is not one.empty]
+    return frozenset([one.name for one in named])
+
+
+_options_once = lru_cache(maxsize=512)(_options_of)
+
+
+def check_options(call: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options to call with: one sentence for one that `call` does not take.
+
+    An option of the protocol that asks for nothing is left out where it is not taken. The sentence
+    quotes `call.refuses`, a dictionary from an option to the reason why it is not taken.
+    """
+    takes = options_of(call)
+    if takes is None or takes.issuperset(options):
+        return options
+    kept = {}
+    for name, value in options.items():
+        if name in takes:
+            kept[name] = value
+        elif name not in PROTOCOL or not (value is None or value is False):
+            raise ValueError(_refusal(call, name, value))
+    return kept
+
+
+def _refusal(call: Callable[..., Any], name: str, value: Any) -> str:
+    """The sentence for an option that is given to `call` in vain."""
+    found = f"{name} is {value}" if isinstance(value, bool) else f"{name} is given"
+    must = "be left out" if name not in PROTOCOL else f"be {False if name == 'causal' else None}"
+    return f"{found}; it must {must}: {getattr(call, 'refuses', {}).get(name) or takes_only(call)}."
+
+
+def takes_only(call: Callable[..., Any]) -> str:
+    """In words, what options a function or module takes."""
+    names = sorted(options_of(call) or ())
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{name_of(call)} takes {listed} alone" if names else f"{name_of(call)} takes no options"
+
+
+def name_of(call: Any) -> str:
+    """What to call a function, a partial function, a class or an object in a sentence."""
+    named = call.func if isinstance(call, partial) else call
+    return getattr(named, "__name__", None) or type(named).__name__
+
+
+def check_called(name: str, call: Any, arguments: tuple[str, ...]) -> None:
+    """`call` can be called with so many arguments, and is no class that waits to be made."""
+    how = f"it must be called as {name}({', '.join(arguments)})"
+    if isclass(call):
+        raise ValueError(f"{name} is the class {call.__name__}; {how}, as an instance of it can.")
+    if not callable(call):
+        raise ValueError(f"{name} is {call!r}; {how}.")
+    try:
+        asked = signature(call.forward if isinstance(call, nn.Module) else call)
+    except (TypeError, ValueError):  # a function of torch's own may have no signature to read
+        return
+    try:
+        asked.bind(*arguments)
+    except TypeError:
+        raise ValueError(f"{name} is {name_of(call)}; {how}.") from None

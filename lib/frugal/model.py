@@ -5,6 +5,7 @@ Everything the book changes plugs into `TransformerConfig`: `make_attend` change
 `make_stack` how the layers are run. A chapter passes the factory; the rest stays as it is.
 
 Source: vaswani2017attention; layers normalise first by default (xiong2020layer).
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from frugal import positions
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
-from frugal.checks import check_padding, refuse
+from frugal.checks import check_called, check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.mixing.mixer import check_mixer
@@ -79,6 +80,8 @@ class TransformerConfig:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
         if self.make_attend is not None and self.make_mixer is not None:
             raise ValueError("make_attend and make_mixer are both given; a layer takes one.")
+        if self.make_attend is not None:
+            check_called("make_attend", self.make_attend, ("index", "config"))
 
     @property
     def hidden_width(self) -> int:

@@ -28,6 +28,7 @@ MOVED = {
     "frugal.decoding_cost": "frugal.arithmetic.decoding",
     "frugal.distillation": "frugal.decoding.distillation",
     "frugal.drawer": "frugal.tasks.drawer",
+    "frugal.intervals": "frugal.results",
     "frugal.nonautoregressive": "frugal.decoding.parallel",
     "frugal.retriever": "frugal.tasks.retriever",
     "frugal.tokens.cost": "frugal.arithmetic.fewer_tokens",

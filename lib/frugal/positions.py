@@ -3,6 +3,7 @@
 Attention itself is blind to order. Sinusoidal and learned positions are added to the embeddings
 (vaswani2017attention); rotary positions turn queries and keys (su2024roformer); ALiBi lowers the
 scores of distant keys (press2022alibi); "none" leaves order to the causal mask.
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations

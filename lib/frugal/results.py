@@ -1,19 +1,25 @@
-"""Recorded results of experiments, as chapters read them.
+"""Recorded results of experiments, as chapters read them, and how sure a mean over seeds is.
 
-``python -m experiments run NAME`` writes ``experiments/results/NAME.json``; ``load(NAME)`` reads
-it, from any folder below the repository's root.
+`python -m experiments run NAME` writes `experiments/results/NAME.json`; `load(NAME)` reads it, from
+any folder below the repository's root.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MissingResult(FileNotFoundError):
@@ -24,14 +30,14 @@ class MissingResult(FileNotFoundError):
 class Result:
     """What one experiment gave, and where, when and with what.
 
-    Attributes:
-        name: the experiment, a module of ``experiments``.
-        question: the first line of its description.
-        settings: what was set, by the name of the setting.
-        runs: one dict for each setting and seed: ``setting``, ``seed``, ``seconds``, ``values``
-            (metric -> number or list), and the ``processor`` and ``commit`` it ran on.
-        made: what all runs have in common: ``command``, ``date``, ``torch``, ``python``.
-        smoke: True for a run at the size of a test; its numbers mean nothing.
+    name: the experiment, a module of `experiments`. question: the first line of its description.
+    settings: what was set, by the name of the setting. runs: one dict for each setting and seed
+    with `setting`, `seed`, `seconds`, `values` (metric -> number, list or weights), the `processor`
+    and `commit` it ran on and the `fingerprint` of the files that made it. made: what all runs have
+    in common: `command`, `date`, `torch`, `python`; for a GPU also `card` and `driver`. smoke: True
+    for a run at the size of a test; its numbers mean nothing. unit: what is repeated, a "seed" or
+    the "round" of a race. checked: when a seed was last run again, by which code, and what came of
+    it.
     """
 
     name: str
@@ -40,14 +46,16 @@ class Result:
     runs: list[dict[str, Any]]
     made: dict[str, str]
     smoke: bool = False
+    unit: str = "seed"
+    checked: dict[str, Any] | None = None
 
     def frame(self) -> pd.DataFrame:
-        """One row a number: setting, seed, metric, value. Lists are left to :meth:`values`."""
+        """One row a number: setting, seed, metric, value. Lists are left to `values`."""
         rows = [
             (run["setting"], run["seed"], metric, value)
             for run in self.runs
             for metric, value in run["values"].items()
-            if not isinstance(value, list)
+            if not isinstance(value, list | dict)
         ]
         frame = pd.DataFrame(rows, columns=["setting", "seed", "metric", "value"])
         return frame.astype({"value": float})  # a missing number becomes NaN
@@ -55,8 +63,7 @@ class Result:
     def mean_std(self, metric: str) -> pd.DataFrame:
         """For each setting, in the experiment's order: mean, std (over seeds, n - 1) and n.
 
-        Raises:
-            ValueError: no run has a number of that name.
+        Raises ValueError when no run has a number of that name.
         """
         frame = self.frame()
         rows = frame[frame["metric"] == metric]
@@ -70,8 +77,7 @@ class Result:
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
 
-        Raises:
-            ValueError: no run gave it.
+        Raises ValueError when no run gave it.
         """
         found: dict[str, list[Any]] = {name: [] for name in self.settings}
         for run in sorted(self.runs, key=lambda run: run["seed"]):
@@ -83,6 +89,27 @@ class Result:
             raise ValueError(f"metric is {metric!r}, but '{self.name}' has {known}")
         return found
 
+    def weights(self, setting: str, *, seed: int = 0, name: str = "weights") -> dict[str, Tensor]:
+        """The trained weights that a run recorded, in half precision, as a state_dict of float32.
+
+        Raises ValueError when that run recorded none.
+        """
+        import torch
+
+        for run in self.runs:
+            if (run["setting"], run["seed"]) == (setting, seed) and name in run["values"]:
+                return {
+                    part: torch.from_numpy(
+                        np.frombuffer(base64.b64decode(kept["float16"]), "<f2")
+                        .astype(np.float32)
+                        .reshape(kept["shape"])
+                    )
+                    for part, kept in run["values"][name].items()
+                }
+        raise ValueError(
+            f"setting is {setting!r} and seed {seed}; '{self.name}' recorded no {name} of that run."
+        )
+
     @property
     def provenance(self) -> str:
         """A sentence for a caption: seeds, machine, versions, commit, and how to make it again.
@@ -93,15 +120,26 @@ class Result:
         seconds = [run["seconds"] for run in self.runs]
         processors = " and ".join(sorted({run["processor"] for run in self.runs}))
         commits = " and ".join(sorted({run["commit"] for run in self.runs}))
-        kind = "round" if self.name.startswith("bench_") else "seed"
-        what = f"{turns} {kind}{'s' * (turns != 1)}"
-        if kind == "seed":
+        if "card" in self.made:
+            return self._provenance_of_card()
+        what = f"{turns} {self.unit}{'s' * (turns != 1)}"
+        if self.unit == "seed":
             what += f", {sum(seconds) / len(seconds):.0f} s a run"
         text = (
             f"Recorded on {self.made['date'][:10]}: {what} "
             f"on one core of {processors}, torch {self.made['torch']}, "
             f"Python {self.made['python']}, commit {commits}. "
             f"Make it again: {self.made['command']}"
+        )
+        return f"A smoke run, its numbers mean nothing. {text}" if self.smoke else text
+
+    def _provenance_of_card(self) -> str:
+        made = self.made
+        driver = f", driver {made['driver']}" if "driver" in made else ""
+        text = (
+            f"Recorded on {made['date'][:10]} on one {made['card']}{driver}, "
+            f"torch {made['torch']}, Python {made['python']}, code {made['fingerprint']}. "
+            f"Make it again: {made['command']}"
         )
         return f"A smoke run, its numbers mean nothing. {text}" if self.smoke else text
 
@@ -120,13 +158,9 @@ class Result:
 def load(name: str, *, folder: Path | str | None = None) -> Result:
     """The recorded result of an experiment.
 
-    Args:
-        name: of the experiment, as in ``python -m experiments list``.
-        folder: where to look; by default :func:`results_folder`.
-
-    Raises:
-        MissingResult: it is not recorded; the message names the command that records it.
-        ValueError: its file cannot be read.
+    name: as in `python -m experiments list`. folder: where to look, `results_folder()` by default.
+    Raises MissingResult when it is not recorded (the message names the command that records it) and
+    ValueError when its file cannot be read.
     """
     path = Path(folder or results_folder()) / f"{name}.json"
     if not path.is_file():
@@ -144,10 +178,9 @@ def load(name: str, *, folder: Path | str | None = None) -> Result:
 
 
 def results_folder() -> Path:
-    """``$FRUGAL_RESULTS``, or ``experiments/results`` here or in a folder above.
+    """`$FRUGAL_RESULTS`, or `experiments/results` here or in a folder above.
 
-    Raises:
-        MissingResult: there is none.
+    Raises MissingResult when there is none.
     """
     chosen = os.environ.get("FRUGAL_RESULTS")
     if chosen:
@@ -161,3 +194,31 @@ def results_folder() -> Path:
         f"there is no folder experiments/results in {here} or above it: "
         "work in the repository, or set FRUGAL_RESULTS to the folder of results"
     )
+
+
+class Interval(NamedTuple):
+    """A mean and its confidence interval; numbers, or arrays of one shape."""
+
+    mean: NDArray
+    low: NDArray
+    high: NDArray
+
+
+def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Mean over the first axis (seeds) with Student's t interval; needs SciPy.
+
+    values: (seeds, ...), two seeds or more. The interval is exact where the seeds' values are
+    normal, and wide where there are few: with 5 seeds it reaches 1.24 standard deviations to each
+    side.
+    """
+    values = np.asarray(values, dtype=float)
+    n = len(values) if values.ndim else 0
+    if n < 2:
+        raise ValueError(f"values has {n} seeds; an interval needs at least 2.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}; it must be between 0 and 1.")
+    from scipy.stats import t
+
+    mean = values.mean(axis=0)
+    reach = t.ppf((1 + confidence) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    return Interval(mean, mean - reach, mean + reach)

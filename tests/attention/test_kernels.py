@@ -21,6 +21,7 @@ from frugal.attention.kernels import (
     linear_attention,
     naive,
 )
+from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.kernels.features import (
     gaussian_projection,
     positive_features,
@@ -70,7 +71,12 @@ def test_equals_the_definition(keys, missing, causal, padded, fading, seed):
 
 @pytest.mark.parametrize("floor", [None, 0.4])
 @pytest.mark.parametrize("fading", [False, True])
-def test_gradients_over_many_segments(generator, fading, floor):
+@pytest.mark.parametrize("segment", [None, 1, 5, 256])
+def test_gradients_over_many_segments(generator, monkeypatch, fading, floor, segment):
+    """As on the CPU and, with a segment, as on a GPU, which joins chunks in another order."""
+    if segment is not None:
+        monkeypatch.setattr(kernel_scan, "_on_cpu", lambda device: False)
+        monkeypatch.setattr(kernel_scan, "GPU_SEGMENT", segment)
     length = 1100  # two whole segments, a part of one, and a short chunk
     shift = 0.0 if floor is None else 0.5  # with a floor features may be negative
     phi = [

@@ -166,7 +166,7 @@ BAD = {
         X, X, X, mask=torch.ones(20, 20, dtype=torch.bool)
     ),
     "q has 3 heads": lambda: LinformerAttention(2, 20, 2)(X, X, X),
-    "k has length 20; these projections reach 19": lambda: LinformerAttention(3, 19, 2)(X, X, X),
+    "k has length 20; it must be at most 19": lambda: LinformerAttention(3, 19, 2)(X, X, X),
     "k has length 20 and v has 19": lambda: LinformerAttention(3, 20, 2)(X, X, X[:, :, :19]),
     "padding has shape (2, 19)": lambda: LinformerAttention(3, 20, 2)(
         X, X, X, padding=torch.ones(2, 19, dtype=torch.bool)

@@ -368,8 +368,8 @@ def test_works_inside_a_model_and_records_its_weights(generator):
 
 
 BAD = {
-    "bucket_size=0": lambda q: lsh_attention(q, q, bucket_size=0, n_hashes=1),
-    "n_hashes=0": lambda q: lsh_attention(q, q, bucket_size=2, n_hashes=0),
+    "bucket_size is 0": lambda q: lsh_attention(q, q, bucket_size=0, n_hashes=1),
+    "n_hashes is 0": lambda q: lsh_attention(q, q, bucket_size=2, n_hashes=0),
     "n_buckets is 5": lambda q: lsh_attention(q, q, bucket_size=2, n_hashes=1, n_buckets=5),
     "n_buckets is (2, 3)": lambda q: lsh_visible(q, bucket_size=2, n_hashes=1, n_buckets=(2, 3)),
     "scale is 0": lambda q: lsh_attention(q, q, bucket_size=2, n_hashes=1, scale=0),
@@ -386,7 +386,7 @@ BAD = {
     "padding has dtype": lambda q: lsh_attention(
         q, q, bucket_size=2, n_hashes=1, padding=torch.ones(2, 5)
     ),
-    "n_hashes=-1": lambda q: LshAttention(2, -1),
+    "n_hashes is -1": lambda q: LshAttention(2, -1),
     "no cache": lambda q: MultiHeadAttention(8, 2, LshAttention(2, 1))(
         torch.ones(1, 1, 8), cache=_filled()
     ),

@@ -12,6 +12,8 @@ from frugal.attention.patterns import (
     sliding_window_attention,
     strided_attention,
 )
+from frugal.attention.patterns import attention as patterns
+from frugal.attention.patterns import blocks as block_sparse
 from frugal.attention.patterns.blocks import block_mask, block_sparse_attention
 from frugal.attention.patterns.masks import pattern_rule, receptive_field
 from frugal.attention.recording import recording
@@ -353,6 +355,76 @@ def test_block_masks_are_torch_s():
             assert torch.equal(getattr(ours, part), getattr(theirs, part)), part
 
 
+def test_a_rule_is_asked_once_whatever_the_padding(generator, monkeypatch):
+    """Padding and global tokens change which blocks are read; what the rule says is kept."""
+    asked = []
+
+    def rule(i, j):
+        asked.append(i)
+        return (i - j).abs() <= 20
+
+    q, k, v = heads(generator, queries=300, keys=300)
+    padding = torch.ones(2, 300, dtype=torch.bool)
+    padding[0, 100:] = False
+    flags = torch.zeros(2, 300, dtype=torch.bool)
+    flags[1, 290] = True
+    masks = []
+    monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(
+        block_sparse,
+        "flex_attention",
+        lambda q, k, v, block_mask, scale: masks.append(block_mask) or v,
+    )
+    for options in ({}, {"padding": padding}, {"padding": ~padding}, {"global_tokens": flags}):
+        block_sparse_attention(q, k, v, rule, key="once", **options)
+    assert len(asked) == 1
+    alone, padded, flipped, flagged = (mask.to_dense()[:, 0].tolist() for mask in masks)
+    assert alone == [[[1, 1, 0], [1, 1, 1], [0, 1, 1]]]
+    assert padded == [[[1, 0, 0], [1, 0, 0], [0, 0, 0]], alone[0]]
+    assert flipped == [alone[0], [[0, 0, 0]] * 3]
+    assert flagged == [alone[0], [[1, 1, 1], [1, 1, 1], [1, 1, 1]]]
+
+
+OF_WINDOWS = {
+    "window": {"window": 2},
+    "window+dilated": {"window": 2, "dilation": 2},
+    "window+random": {"window": 2, "n_random": 1},
+}
+
+
+@pytest.mark.parametrize("name", OF_WINDOWS)
+def test_patterns_without_global_tokens_name_their_rule(generator, monkeypatch, name):
+    given = []
+    monkeypatch.setattr(
+        patterns,
+        "block_sparse_attention",
+        lambda q, k, v, rule, **options: given.append(options) or v,
+    )
+    attend = PatternAttention(name, **OF_WINDOWS[name])
+    for _ in range(2):
+        attend(*(x.to("meta") for x in heads(generator)), causal=True)
+    assert given[0]["key"] == given[1]["key"] is not None
+    assert given[0].get("global_tokens") is None
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("padded", [False, True])
+def test_an_exported_pattern_is_the_pattern(generator, padded):
+    """While a graph is exported no kernel can be made; what is written down sees the same keys."""
+    padding = torch.rand(2, 70, generator=generator) < 0.7 if padded else None
+    rule = pattern_rule("window", 70, window=4, causal=True)
+
+    class Model(torch.nn.Module):
+        def forward(self, q, k, v):
+            options = {"key": ("window", 4, True), "causal": True, "padding": padding}
+            return block_sparse_attention(q, k, v, rule, **options)
+
+    given = tuple(heads(generator, queries=70, keys=70))
+    exported = torch.export.export(Model(), given, strict=False).module()
+    torch.testing.assert_close(exported(*given), Model()(*given), **EXACT)
+
+
 # --- bad input -------------------------------------------------------------------------------
 
 
@@ -395,3 +467,10 @@ def test_bad_input_gets_one_sentence(generator, sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         BAD[sentence](*heads(generator))
     assert sentence in str(caught.value)
+
+
+def test_random_keys_are_the_same_for_positions_in_32_bits():
+    """On a GPU the kernel asks about positions in int32, where the hash's products would wrap."""
+    rule = pattern_rule("random", 300, n_random=3, seed=5)
+    i, j = torch.arange(300)[:, None], torch.arange(300)
+    torch.testing.assert_close(rule(i.int(), j.int()), rule(i, j))

@@ -293,10 +293,12 @@ BAD = {
     "n_iterations is -1": lambda q: sinkhorn(q[0, 0, :4], n_iterations=-1),
     "noise has shape": lambda q: sinkhorn(q[0, 0, :4], noise=q[0]),
     "mask has dtype": lambda q: sinkhorn(q[0, 0, :4], mask=torch.ones(4, 4)),
-    "block_size=0": lambda q: SinkhornAttention(2, 4, block_size=0, max_blocks=5),
-    "sort_cut=0": lambda q: SinkhornAttention(2, 4, block_size=4, max_blocks=5, sort_cut=0),
-    "max_blocks=0": lambda q: BlockScores(2, 4, 0),
-    "the sequence has 5 blocks and max_blocks is 2": lambda q: built(max_blocks=2)(q, q, q),
+    "block_size is 0": lambda q: SinkhornAttention(2, 4, block_size=0, max_blocks=5),
+    "sort_cut is 0": lambda q: SinkhornAttention(2, 4, block_size=4, max_blocks=5, sort_cut=0),
+    "max_blocks is 0": lambda q: BlockScores(2, 4, 0),
+    "the sequence has 5 blocks; it must have at most max_blocks, 2": lambda q: built(max_blocks=2)(
+        q, q, q
+    ),
     "sort_cut is 2 and causal": lambda q: built(sort_cut=2)(q, q, q, causal=True),
     "q has length 1 and k has 4": lambda q: MultiHeadAttention(8, 2, built())(
         torch.ones(1, 1, 8), cache=_filled()
@@ -305,10 +307,8 @@ BAD = {
         q, q, q, padding=torch.ones(2, 4, dtype=torch.bool)
     ),
     "padding has shape (20,)": lambda q: built()(q, q, q, padding=torch.ones(20, dtype=torch.bool)),
-    "q has 2 heads of head_dim 4; this sorting network is for 1 of 4": lambda q: built(1)(q, q, q),
-    "q has 2 heads of head_dim 4; this sorting network is for 2 of 6": lambda q: built(head_dim=6)(
-        q, q, q
-    ),
+    "q has 2 heads of head_dim 4; it must have 1 of 4": lambda q: built(1)(q, q, q),
+    "q has 2 heads of head_dim 4; it must have 2 of 6": lambda q: built(head_dim=6)(q, q, q),
 }
 
 

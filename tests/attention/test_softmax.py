@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from frugal.attention import softmax
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.recording import recording
 from frugal.attention.softmax import (
@@ -185,3 +186,36 @@ def test_bad_input_gets_one_sentence(generator, sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         BAD[sentence](*heads(generator))
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_no_kernel_is_handed_a_row_with_nothing_to_see(generator, monkeypatch, with_bias):
+    """On a GPU in bfloat16 the gradient of such a row was NaN."""
+    handed = []
+    kernel = softmax.F.scaled_dot_product_attention
+
+    def spy(q, k, v, *, attn_mask):
+        handed.append(attn_mask if attn_mask.dtype == torch.bool else attn_mask > -torch.inf)
+        return kernel(q, k, v, attn_mask=attn_mask)
+
+    monkeypatch.setattr(softmax.F, "scaled_dot_product_attention", spy)
+    q, k, v = (torch.randn(2, 2, 5, 4, generator=generator, requires_grad=True) for _ in "qkv")
+    padding = torch.tensor([[False] * 5, [True] * 5])
+    bias = torch.zeros(1, 2, 5, 5, requires_grad=True) if with_bias else None
+    out = softmax_attention(q, k, v, padding=padding, bias=bias)
+    out.square().sum().backward()
+    assert handed[0].any(-1).all()
+    assert (out[0] == 0).all()
+    for tensor in (q, k, v):
+        assert tensor.grad.isfinite().all()
+        assert (tensor.grad[0] == 0).all()
+        assert (tensor.grad[1] != 0).any()
+
+
+def test_weights_of_a_row_with_nothing_to_see_have_a_finite_gradient(generator):
+    q, k = (torch.randn(1, 1, 3, 4, generator=generator, requires_grad=True) for _ in "qk")
+    weights = attention_weights(q, k, padding=torch.zeros(1, 3, dtype=torch.bool))
+    assert (weights == 0).all()
+    weights.square().sum().backward()
+    assert (q.grad == 0).all()
+    assert (k.grad == 0).all()

@@ -12,9 +12,10 @@ from torch import nn
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.recording import recording
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.attention.span import AdaptiveSpan, span_penalty
+from frugal.attention.span import AdaptiveSpan
 from frugal.measure import forward_backward, peak_bytes
 from frugal.model import Decoder, TransformerConfig
+from frugal.penalty import penalty
 
 
 def heads(generator, batch=2, n_heads=3, length=150, head_dim=4):
@@ -125,7 +126,7 @@ def test_penalty_is_the_mean_span_of_each_layer_summed():
     attend.penalty().backward()
     torch.testing.assert_close(attend.share.grad, torch.tensor([20.0, 20.0]))  # S / M a share
     both = nn.ModuleList([attend, with_spans([4.0, 4.0], 40, 4)])
-    assert span_penalty(both).item() == pytest.approx(24)
+    assert penalty(both).item() == pytest.approx(24)
 
 
 def lag_gradient(start, lag, ramp):
@@ -244,8 +245,8 @@ def test_memory_follows_the_span_and_not_the_square_of_the_length(training):
 
 
 BAD = {
-    "n_heads=0": lambda q: AdaptiveSpan(0, 8),
-    "max_span=0": lambda q: AdaptiveSpan(2, 0),
+    "n_heads is 0": lambda q: AdaptiveSpan(0, 8),
+    "max_span is 0": lambda q: AdaptiveSpan(2, 0),
     "ramp is 0": lambda q: AdaptiveSpan(2, 8, 0),
     "start is 9": lambda q: AdaptiveSpan(2, 8, start=9),
     "start is -1": lambda q: AdaptiveSpan(2, 8, start=-1),
@@ -256,7 +257,7 @@ BAD = {
         q, q, q, padding=torch.ones(2, 4, dtype=torch.bool)
     ),
     "k has length 0": lambda q: AdaptiveSpan(3, 8)(q, q[:, :, :0], q[:, :, :0], causal=True),
-    "no AdaptiveSpan": lambda q: span_penalty(nn.Linear(2, 2)),
+    "such as AdaptiveSpan": lambda q: penalty(nn.Linear(2, 2)),
 }
 
 

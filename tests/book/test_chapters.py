@@ -101,3 +101,15 @@ def test_recorded_results_are_there_and_whole(file):
     for name in re.findall(r"results\.load\(\"(\w+)\"", source(file)):
         recorded = results.load(name)
         assert recorded.provenance
+
+
+def test_a_page_that_shows_a_gpu_is_made_again_with_its_numbers():
+    """The build looks for the names of recorded results in a page's text."""
+    from booktools.dependencies import dependencies
+
+    for file in LISTED:
+        shown = {"gpu_speed"} if "GpuSpeed(" in source(file) else set()
+        if "GpuAnswers(" in source(file):
+            shown |= {"gpu_correctness", "gpu_speed", "gpu_compile", "gpu_training"}
+        found = {path.stem for path in dependencies(ROOT / f"{file}.md", ROOT)}
+        assert shown <= found, file

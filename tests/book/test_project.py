@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
@@ -56,6 +57,15 @@ def test_the_installed_versions_are_the_pinned_ones():
     wanted = {name: pins()[name] for name in direct()}
     found = {name: metadata.version(name).partition("+")[0] for name in wanted}
     assert found == wanted
+
+
+@pytest.mark.parametrize("package", ["frugal", "booktools", "labtools"])
+def test_an_installed_package_has_its_files(package):
+    folder = ROOT / "lib" / package
+    patterns = SETTINGS["tool"]["setuptools"]["package-data"][package]
+    packed = {path for pattern in patterns for path in folder.glob(pattern)}
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    assert {it for it in files - packed if it.suffix not in {".py", ".pyc", ".md"}} == set()
 
 
 def test_ci_runs_the_readmes_test_command():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from booktools.dependencies import dependencies, fingerprint
 
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "lib" / "frugal"
+CHAPTERS = [ROOT / "index.md", *sorted((ROOT / "chapters").rglob("*.md"))]
 FILES = {
     "constraints.txt": "torch==1\n",
     "experiments/__init__.py": "",
@@ -20,8 +24,20 @@ FILES = {
     "lib/frugal/attention/softmax.py": "",
     "lib/frugal/attention/lsh.py": "",
     "lib/frugal/show/__init__.py": "",
-    "lib/frugal/show/charts.py": "import altair\n",
+    "lib/frugal/show/charts.py": 'import altair\nmodule = "charts.js"\n',
     "lib/frugal/show/charts.js": "",
+    "lib/frugal/show/controls.js": "",
+    "lib/frugal/show/unused.css": "",
+    "lib/frugal/figures/__init__.py": "",
+    "lib/frugal/figures/levers/__init__.py": "from frugal.figures.levers.lever import Lever\n",
+    "lib/frugal/figures/levers/lever.py": 'module, style = "lever.js", "lever.css"\n',
+    "lib/frugal/figures/levers/lever.css": "",
+    "lib/frugal/figures/levers/other.css": "",
+    "lib/frugal/figures/levers/lever.js": """\
+import { arm } from "../arms/arm.js";
+""",
+    "lib/frugal/figures/arms/arm.js": 'import { slider } from "../../show/controls.js";\n',
+    "lib/frugal/figures/arms/arm.css": "",
 }
 
 
@@ -55,6 +71,18 @@ def found(book: Path, code: str, prose: str = "") -> set[str]:
         ),
         ("from frugal.attention.lsh import x", {"attention/__init__.py", "attention/lsh.py"}),
         ("from frugal.show import chart", {"show/__init__.py", "show/charts.py", "show/charts.js"}),
+        (
+            "from frugal.figures.levers import Lever",
+            {
+                "figures/__init__.py",
+                "figures/levers/__init__.py",
+                "figures/levers/lever.py",
+                "figures/levers/lever.css",
+                "figures/levers/lever.js",
+                "figures/arms/arm.js",
+                "show/controls.js",
+            },
+        ),
         ("%matplotlib inline\nfrom frugal.norms import Norm", {"norms.py"}),
         ("if True:\n    from frugal.norms import Norm", {"norms.py"}),
     ],
@@ -80,3 +108,44 @@ def test_fingerprint_changes_with_what_is_imported_and_with_nothing_else(book) -
     assert fingerprint(book / "chapter.md", book) == before
     (book / "lib/frugal/norms.py").write_text("changed = 1\n")
     assert fingerprint(book / "chapter.md", book) != before
+
+
+# The book as it stands
+
+
+@pytest.fixture(scope="module")
+def depends() -> dict[Path, set[Path]]:
+    return {chapter: dependencies(chapter, ROOT) for chapter in CHAPTERS}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_depends_on_few_files(depends, chapter) -> None:
+    files = depends[chapter]
+    assert len(files) <= 80
+    assert len([path for path in files if path.suffix in {".js", ".css"}]) <= 12
+
+
+@pytest.mark.parametrize("style", sorted(LIBRARY.glob("figures/*/*.css")), ids=lambda it: it.stem)
+def test_a_style_sheet_touches_its_figures_chapters_alone(depends, style) -> None:
+    touched = {chapter for chapter in CHAPTERS if style in depends[chapter]}
+    using = f"from frugal.figures.{style.parent.name}"
+    assert touched == {it for it in CHAPTERS if using in it.read_text(encoding="utf-8")}
+    assert len(touched) == 1
+
+
+def test_no_file_of_the_library_goes_unnoticed(depends) -> None:
+    """A file whose name is put together at run time would be no dependency: spell it out."""
+    files = {path for path in LIBRARY.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    loaded = {path for path in files if path.suffix != ".py"} - {LIBRARY / "py.typed"}
+    assert loaded - set().union(*depends.values()) == set()
+
+
+def test_fingerprints_of_the_book_follow_one_style_sheet(tmp_path) -> None:
+    for name in ("lib/frugal", "chapters", "experiments"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc"))
+    chapters = [next(tmp_path.rglob(f"chapters/*/{name}.md")) for name in ("acting", "bytes")]
+    before = {chapter.stem: fingerprint(chapter, tmp_path) for chapter in chapters}
+    with (tmp_path / "lib/frugal/figures/acting/voxel_cabinet.css").open("a") as style:
+        style.write("/* a line more */\n")
+    after = {chapter.stem: fingerprint(chapter, tmp_path) for chapter in chapters}
+    assert [name for name in before if before[name] != after[name]] == ["acting"]

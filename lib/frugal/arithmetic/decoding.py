@@ -8,6 +8,7 @@ times, one after the other; a non-autoregressive one T times.
 
 Conventions are those of `frugal.arithmetic.transformer`: one multiply-add is two FLOPs, matrix
 products only.
+Chapter: decoding-in-parallel.
 """
 
 from __future__ import annotations

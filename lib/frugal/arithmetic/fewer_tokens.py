@@ -2,7 +2,7 @@
 
 A multiplication and an addition are two FLOPs; only matrix products are counted, as in
 `frugal.arithmetic.transformer`. The figures compute the same formulas in the browser; a test
-compares the two.
+compares the two. Chapters: dropping-tokens, pooling-tokens, latents.
 """
 
 from __future__ import annotations

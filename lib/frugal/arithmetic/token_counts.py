@@ -2,6 +2,7 @@
 
 The token calculator computes the same formulas in the browser; a test compares the two.
 Sources: dosovitskiy2021vit (pictures), hsu2021hubert (sound), shridhar2022peract (voxels).
+Chapter: pictures-and-sound.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ Conventions, used everywhere in the book:
 - Bytes moved are the least possible: each operand is read once, each result written once.
 - ``length`` is N, ``d_model`` is d. The interactive cost explorer computes the same formulas in
   the browser; a test compares the two.
+
+Chapter: where-the-cost-is.
 """
 
 from __future__ import annotations

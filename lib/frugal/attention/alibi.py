@@ -1,6 +1,6 @@
 """ALiBi: scores fall with distance, at a slope of its own for each head.
 
-Source: press2022alibi.
+Source: press2022alibi. Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from frugal.attention.softmax import Attend, attention_weights, softmax_attention
+from frugal.attention.contract import Attend, Attention, check_attend
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import at_least, check_bias, check_heads, check_options
 
 
 def alibi_slopes(n_heads: int, *, device=None) -> Float[Tensor, " n_heads"]:
@@ -30,22 +32,31 @@ def alibi_bias(n_heads: int, queries: int, keys: int, *, device=None) -> Tensor:
     return -alibi_slopes(n_heads, device=device)[None, :, None, None] * distance
 
 
-class AlibiAttention(nn.Module):
+class AlibiAttention(Attention):
     """Any attention that takes a `bias`, with ALiBi's penalty on distance added to its scores.
 
-    n_heads: heads of q. attend: the attention underneath, `softmax_attention` by default.
-    Source: press2022alibi.
+    n_heads: heads of q. attend: the attention underneath, `softmax_attention` by default; its
+    options are those of this one. A bias that is given comes on top of the penalty. Raises
+    ValueError, when it is made, for an attention that takes no bias. Source: press2022alibi.
     """
 
     def __init__(self, n_heads: int, attend: Attend = softmax_attention) -> None:
         super().__init__()
+        at_least(1, n_heads=n_heads)
+        check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
 
     def options(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> dict[str, Any]:
+        """The options with the penalty as a bias, beside the bias that they may hold."""
+        check_heads(q, k, k)
         if q.shape[1] != self.n_heads:
-            raise ValueError(f"q has {q.shape[1]} heads; these slopes are for {self.n_heads}.")
-        bias = alibi_bias(self.n_heads, q.shape[2], k.shape[2], device=q.device)
-        return options | {"bias": bias.to(q.dtype)}
+            raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a slope.")
+        options = check_options(self.attend, options)
+        penalty = alibi_bias(self.n_heads, q.shape[2], k.shape[2], device=q.device).to(q.dtype)
+        given = options.get("bias")
+        if given is not None:
+            check_bias(given, (*q.shape[:3], k.shape[2]))
+        return options | {"bias": penalty if given is None else penalty + given}
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
         return self.attend(q, k, v, **self.options(q, k, options))

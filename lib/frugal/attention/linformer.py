@@ -7,26 +7,35 @@ A matrix E of k x N numbers, learned, turns N keys into k, and F does so for val
 Each of the k is a mixture of all positions, so nothing can be hidden from a query: there is no
 causal form, and the longest sequence is fixed beforehand.
 
-Source: wang2020linformer. Cost for N tokens: 4·N·k·head_dim FLOPs a head to mix and as many to
-attend; k·N parameters a matrix.
+Source: wang2020linformer. Chapter: low-rank. Cost for N tokens: 4·N·k·head_dim FLOPs a head to mix
+and as many to attend; k·N parameters a matrix.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.contract import Attention
 from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
-from frugal.checks import check_heads, check_input, check_padding
+from frugal.checks import (
+    at_least,
+    check_heads,
+    check_input,
+    check_options,
+    check_padding,
+    hide_padding,
+)
 
 SHARING = ("none", "heads", "kv", "layers")
 
 
-class LinformerAttention(nn.Module):
+class LinformerAttention(Attention):
     """An attention callable with learned length projections, for `MultiHeadAttention(attend=...)`.
 
     n_heads: heads of q. length: the longest sequence, N; a shorter one uses the first columns.
@@ -34,6 +43,13 @@ class LinformerAttention(nn.Module):
     all heads; "kv", one E that is F too; "layers", one E for all layers, which takes `like`, the
     first layer's attention, in all others.
     """
+
+    refuses: ClassVar = {
+        "causal": "Linformer mixes all positions into each key before a query sees any, and so it "
+        "cannot hide the future",
+        "mask": "Linformer mixes the keys before a mask could hide one; use padding",
+        "bias": "Linformer mixes the keys, and a bias has a number for each before that",
+    }
 
     def __init__(
         self,
@@ -45,8 +61,7 @@ class LinformerAttention(nn.Module):
         like: LinformerAttention | None = None,
     ) -> None:
         super().__init__()
-        if n_heads < 1:
-            raise ValueError(f"n_heads is {n_heads}; it must be at least 1.")
+        at_least(1, n_heads=n_heads)
         if not 1 <= rank <= length:
             raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
         if sharing not in SHARING:
@@ -79,49 +94,40 @@ class LinformerAttention(nn.Module):
         k: Float[Tensor, "batch heads keys head_dim"],
         v: Float[Tensor, "batch heads keys value_dim"],
         *,
-        mask: Tensor | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
-        causal: bool = False,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """padding: True = real key; the others are left out before they are mixed.
 
-        Raises ValueError for causal=True, for a mask, for more than `length` keys, and for shapes
-        that do not fit.
+        Raises ValueError for any other option, for more than `length` keys, and for shapes that do
+        not fit.
         """
         check_heads(q, k, v)
-        self.check(q, k, mask, causal)
+        self.check(q, k)
         k, v = (hidden(x, padding) for x in (k, v))
         keys = k.shape[2]
         return softmax_attention(q, self.to_keys[..., :keys] @ k, self.to_values[..., :keys] @ v)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self, q: Tensor, k: Tensor, *, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each *position* through the values' mixture: P F, not a
         distribution; entries may be negative."""
         check_heads(q, k, k)
-        self.check(q, k, None, causal)
+        self.check(q, k)
         mixed = self.to_keys[..., : k.shape[2]] @ hidden(k, padding)
         weights = attention_weights(q, mixed) @ self.to_values[..., : k.shape[2]]
         return weights if padding is None else weights * padding[:, None, None, :]
 
-    def check(self, q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> None:
-        """One sentence for what this attention cannot do."""
-        if causal:
-            raise ValueError(
-                "causal is True, but Linformer mixes all positions into each key before a query "
-                "sees any; it cannot hide the future."
-            )
-        if mask is not None:
-            raise ValueError(
-                "mask is given, but Linformer mixes the keys before a mask could hide one; "
-                "use padding."
-            )
+    def check(self, q: Tensor, k: Tensor) -> None:
+        """One sentence for heads or a length that the projections were not made for."""
         if q.shape[1] != self.n_heads:
-            raise ValueError(f"q has {q.shape[1]} heads; these projections are for {self.n_heads}.")
+            raise ValueError(
+                f"q has {q.shape[1]} heads; it must have {self.n_heads}, as these projections have."
+            )
         if k.shape[2] > self.length:
             raise ValueError(
-                f"k has length {k.shape[2]}; these projections reach {self.length} positions."
+                f"k has length {k.shape[2]}; it must be at most {self.length}, which these "
+                "projections reach."
             )
 
 
@@ -130,7 +136,8 @@ class LinformerSelfAttention(MultiHeadAttention):
 
     E (x Wᵀ) is (E x) Wᵀ: with one E for all heads, the length is shortened first, and keys and
     values are projected for k positions instead of N. The weights are those of
-    `MultiHeadAttention(d_model, n_heads, LinformerAttention(...))`, and so is the output.
+    `MultiHeadAttention(d_model, n_heads, LinformerAttention(...))`, and so is the output. What
+    stands in place of `to_k` and `to_v` must be affine, as a linear layer is.
 
     Shapes: x (batch, length, d_model). Cost for N tokens: 4·N·d_model² FLOPs for queries and
     output, 4·N·k·d_model to mix, 4·N·k·d_model to attend.
@@ -160,27 +167,27 @@ class LinformerSelfAttention(MultiHeadAttention):
         self,
         x: Float[Tensor, "batch length d_model"],
         *,
-        mask: Tensor | None = None,
         padding: Bool[Tensor, "batch length"] | None = None,
-        causal: bool = False,
+        **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
         """Raises ValueError as `LinformerAttention` does."""
         check_input(x, padding, d_model=self.to_q.in_features)
         attend, length = self.attend, x.shape[1]
+        check_options(attend, options)
         q = self.split(self.to_q(x))  # (batch, heads, length, head_dim)
-        attend.check(q, q, mask, causal)
+        attend.check(q, q)
         self.record(lambda: attend.weights(q, self.split(self.to_k(x)), padding=padding))
         real = x.new_ones(length, 1) if padding is None else padding[..., None].to(x.dtype)
-        source = x if padding is None else x * real
+        source = hide_padding(x, padding)
         one = attend.to_values is attend.to_keys
         mixers = attend.to_keys[0] if one else torch.cat([attend.to_keys[0], attend.to_values[0]])
         mixed = mixers[:, :length] @ source  # (batch, k or 2 k, d_model)
-        shares = mixers[:, :length] @ real  # what a bias at every real position adds up to
+        shares = mixers[:, :length] @ real  # what the mixtures sum to: (batch or none, k or 2 k, 1)
         parts = [(mixed, shares)] * 2
         if not one:
             parts = list(zip(mixed.chunk(2, 1), shares.chunk(2, -2), strict=True))
         k, v = (
-            self.split(_mixed_linear(layer, *part))
+            self.split(_of_mixtures(layer, *part))
             for layer, part in zip((self.to_k, self.to_v), parts, strict=True)
         )
         out = softmax_attention(q, k, v)
@@ -195,7 +202,12 @@ def hidden(x: Tensor, padding: Tensor | None) -> Tensor:
     return x.masked_fill(~padding[:, None, :, None], 0.0)
 
 
-def _mixed_linear(layer: nn.Linear, mixed: Tensor, shares: Tensor) -> Tensor:
-    """E applied to what `layer` gives at every position."""
-    out = F.linear(mixed, layer.weight)
-    return out if layer.bias is None else out + shares * layer.bias
+def _of_mixtures(
+    layer: nn.Module, mixed: Float[Tensor, "batch rank d_model"], shares: Tensor
+) -> Float[Tensor, "batch rank d_model"]:
+    """E applied to what an affine `layer` gives at every position.
+
+    It gives Ax + b there, so Σ E (Ax + b) = A(Σ E x) + (Σ E) b; b is what it gives for zeros.
+    """
+    out = layer(F.pad(mixed, (0, 0, 0, 1)))  # (batch, rank + 1, d_model), zeros in the last row
+    return out[:, :-1] + (shares - 1) * out[:, -1:]

@@ -8,6 +8,9 @@ whose keys were split: with zₚ = Σⱼ exp(sⱼ) over the keys of piece p, the
 which the kernel rebuilds exactly its own columns of the joint softmax. No scores are stored.
 
 Blocks of keys are joined the same way inside the kernel itself: dao2022flashattention.
+
+This is the one room that knows the kernel, which torch keeps private: `fused` and `fused_backward`.
+Chapters: fixed-patterns, hashing, adaptive-spans.
 """
 
 from __future__ import annotations
@@ -44,13 +47,53 @@ class Piece:
     joins: bool = False
 
 
+def fused(
+    q: Float[Tensor, "sequences groups queries width"],
+    k: Float[Tensor, "sequences groups keys width"],
+    v: Float[Tensor, "sequences groups keys width"],
+    *,
+    scale: float,
+    causal: bool = False,
+    bias: Float[Tensor, "..."] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """softmax(scale·q kᵀ + bias) v on the CPU, and the logarithm of each row's normaliser.
+
+    bias: four axes, broadcast to the scores. The logarithms are (sequences, groups, queries).
+    """
+    q, k, v = (_in_rows(x) for x in (q, k, v))
+    return _forward(q, k, v, 0.0, causal, attn_mask=bias, scale=scale)
+
+
+def fused_backward(
+    grad: Float[Tensor, "sequences groups queries width"],
+    q: Float[Tensor, "sequences groups queries width"],
+    k: Float[Tensor, "sequences groups keys width"],
+    v: Float[Tensor, "sequences groups keys width"],
+    out: Float[Tensor, "sequences groups queries width"],
+    logs: Float[Tensor, "sequences groups queries"],
+    *,
+    scale: float,
+    causal: bool = False,
+    bias: Float[Tensor, "..."] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v. out and logs may be those of a softmax over more keys than k."""
+    grad, q, k, v, out = (_in_rows(x) for x in (grad, q, k, v, out))
+    return _backward(grad, q, k, v, out, logs, 0.0, causal, attn_mask=bias, scale=scale)
+
+
+def _in_rows(x: Tensor) -> Tensor:
+    """x, or a copy where a row is not a run of memory of its own: the kernel reads it as one."""
+    return x if x.stride(-1) == 1 and x.stride(-2) >= x.shape[-1] else x.contiguous()
+
+
 def hidden(dtype: torch.dtype) -> float:
     """The score of a key that may not be seen: exp gives 0 beside any real score.
 
     Not -inf, so that a row without a key weighs nothing and is not NaN; half of the least number,
-    so that adding to it is safe.
+    so that adding to it is safe. Sums of products of float16 go beyond the least float16: there it
+    is a number that only a product, or a float32, can hold.
     """
-    return torch.finfo(dtype).min / 2
+    return -(2.0**30) if dtype == torch.float16 else torch.finfo(dtype).min / 2
 
 
 def hide_keys(
@@ -62,12 +105,14 @@ def hide_keys(
 
     It says in one number a key what a mask would say in one for every query and key.
     """
+    asks = 2.0**15 if k.dtype == torch.float16 else 1.0
     channel = torch.zeros(seen.shape, dtype=k.dtype, device=k.device)
-    channel = channel.masked_fill(~seen, hidden(k.dtype))
+    channel = channel.masked_fill(~seen, hidden(k.dtype) / asks)  # (batch, keys)
     channel = channel[:, None, :, None].expand(*k.shape[:3], 1)
-    return F.pad(q, (0, 1), value=1.0), torch.cat([k, channel], dim=-1)
+    return F.pad(q, (0, 1), value=asks), torch.cat([k, channel], dim=-1)  # width + 1
 
 
+@torch.compiler.disable
 def attend_by_heads(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -78,22 +123,37 @@ def attend_by_heads(
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """`attend_in_pieces` for heads: `pieces` cuts k and v, as (sequences, keys, width), to pieces.
 
-    seen: False hides a key from every query.
+    seen: False hides a key from every query. A compiled graph ends here: there is one kernel to
+    call for each piece and nothing to fuse, and the pieces change with every length.
     """
     shape, scale, value_dim = q.shape[:2], q.shape[-1] ** -0.5, v.shape[-1]
-    q, k, v = _one_dtype(q, k, v)
+    given = autocast_dtype(q)
+    q, k, v = one_dtype(q, k, v)
     if seen is not None:
         q, k = hide_keys(q, k, seen)
-    q, k, v = (x.flatten(0, 1) for x in _one_width(q, k, v))
-    out = attend_in_pieces(q, pieces(k, v), scale=scale)
-    return out[..., :value_dim].unflatten(0, shape)
+    # (batch·heads, length, width), copied here once and not again for every piece
+    q, k, v = (_in_rows(x.flatten(0, 1)) for x in _one_width(q, k, v))
+    out = attend_in_pieces(q, pieces(k, v), scale=scale)  # (batch·heads, queries, width)
+    return out[..., :value_dim].unflatten(0, shape).to(given)
 
 
-def _one_dtype(*tensors: Tensor) -> list[Tensor]:
-    """The tensors as autocast would hand them to an operation that it knows."""
-    if not torch.is_autocast_enabled("cpu"):
-        return list(tensors)
-    return [tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors]
+def autocast_dtype(x: Tensor) -> torch.dtype:
+    """The dtype in which autocast would hand x to an operation that it knows."""
+    kind = x.device.type
+    if x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
+        return x.dtype
+    return torch.get_autocast_dtype(kind)
+
+
+def one_dtype(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in the dtype of `autocast_dtype`, but float32 for float16 on the CPU.
+
+    There float16 is slower, and float32 hides a key beside whatever products of float16 reach.
+    """
+    dtype = autocast_dtype(tensors[0])
+    if dtype == torch.float16 and tensors[0].device.type == "cpu":
+        dtype = torch.float32
+    return [tensor.to(dtype) for tensor in tensors]
 
 
 def _one_width(*tensors: Tensor) -> list[Tensor]:
@@ -124,14 +184,9 @@ class _InPieces(torch.autograd.Function):
             device=q.device,
         )
         for piece, k, v in zip(pieces, kv[::2], kv[1::2], strict=True):
-            part, part_logs = _forward(
-                piece.rows(q),
-                k,
-                v,
-                0.0,
-                piece.causal,
-                attn_mask=_bias(piece.mask, q.dtype),
-                scale=scale,
+            bias = None if piece.mask is None else as_bias(~piece.mask, q.dtype)
+            part, part_logs = fused(
+                piece.rows(q), k, v, scale=scale, causal=piece.causal, bias=bias
             )
             _join(piece.rows(out), piece.rows(logs), part, part_logs, fresh=not piece.joins)
         empty = logs < scale * hidden(q.dtype) / 2
@@ -155,29 +210,22 @@ class _InPieces(torch.autograd.Function):
         grad_q = torch.zeros(q.shape, dtype=q.dtype, device=q.device)
         grads = []
         for (rows, causal, masked), k, v in zip(ctx.pieces, kv[::2], kv[1::2], strict=True):
-            part, grad_k, grad_v = _backward(
-                rows(grad),
-                rows(q),
-                k,
-                v,
-                rows(out),
-                rows(logs),
-                0.0,
-                causal,
-                attn_mask=_bias(next(masks), q.dtype) if masked else None,
+            part, grad_k, grad_v = fused_backward(
+                *(rows(grad), rows(q), k, v, rows(out), rows(logs)),
                 scale=ctx.scale,
+                causal=causal,
+                bias=as_bias(~next(masks), q.dtype) if masked else None,
             )
             rows(grad_q).add_(part)
             grads += [grad_k, grad_v]
         return grad_q, None, None, *grads
 
 
-def _bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """The mask as numbers to add to the scores, with four axes."""
-    if mask is None:
-        return None
-    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
-    return bias.masked_fill_(~mask, hidden(dtype))[(None,) * (4 - mask.ndim)]
+def as_bias(hides: Bool[Tensor, "..."], dtype: torch.dtype) -> Float[Tensor, "..."]:
+    """What hides keys from queries as numbers to add to the scores, with four axes."""
+    kept = torch.float32 if dtype == torch.float16 else dtype
+    bias = torch.zeros(hides.shape, dtype=kept, device=hides.device)
+    return bias.masked_fill_(hides, hidden(dtype))[(None,) * (4 - hides.ndim)]
 
 
 def _join(out: Tensor, logs: Tensor, part: Tensor, part_logs: Tensor, *, fresh: bool) -> None:

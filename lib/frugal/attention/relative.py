@@ -10,8 +10,9 @@ single ones. The sine of a difference is made of sines and cosines of both place
 is stored for a pair.
 
 Sources: dai2019transformerxl; for pooled queries, and this factorised form, dai2020funnel, appendix
-A.2. Cost for N queries and M keys of h heads: 2·N·M·d_model FLOPs a head beside those of
-`softmax_attention`, h times as many as a product of queries and keys, and N·M stored scores a head.
+A.2. Chapter: pooling-tokens. Cost for N queries and M keys of h heads: 2·N·M·d_model FLOPs a head
+beside those of `softmax_attention`, h times as many as a product of queries and keys, and N·M
+stored scores a head.
 """
 
 from __future__ import annotations
@@ -23,24 +24,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.checks import check_bias, check_divides, check_heads, check_options
 
 
-class RelativeAttention(nn.Module):
+class RelativeAttention(Attention):
     """An attention callable with Transformer-XL's positions, for `MultiHeadAttention(attend=...)`.
 
     n_heads, d_model: of the heads together. first_apart: the first query and the first key have no
     distance to anything, which suits a [CLS] token. Options of a call beside those of
-    `softmax_attention`: query_places (queries,) and key_places (keys,), integers, 0, 1, ... where
-    they are not given.
+    `softmax_attention`: query_places (queries,) and key_places (keys,), integers. Where they are
+    not given, keys stand at 0, 1, ... and the last query at the last key's place, as with a cache.
+    A bias comes on top of the scores of the distance.
     """
 
     def __init__(self, n_heads: int, d_model: int, *, first_apart: bool = False) -> None:
         super().__init__()
-        if n_heads < 1 or d_model % n_heads:
-            raise ValueError(f"n_heads is {n_heads}; it must be at least 1 and divide {d_model=}.")
+        check_divides(n_heads, d_model)
         if d_model % 2:
-            raise ValueError(f"d_model is {d_model}; sines and cosines need an even width.")
+            raise ValueError(f"d_model is {d_model}; it must be even, for a sine with each cosine.")
         self.first_apart = first_apart
         head_dim = d_model // n_heads
         self.content_bias = nn.Parameter(torch.zeros(n_heads, head_dim))  # u
@@ -53,8 +56,10 @@ class RelativeAttention(nn.Module):
         q: Float[Tensor, "batch heads queries head_dim"],
         query_places: Int[Tensor, " queries"],
         key_places: Int[Tensor, " keys"],
+        *,
+        offset: int = 0,
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """(q + w)·r(distance) / √head_dim for every query and key."""
+        """(q + w)·r(distance) / √head_dim for every query and key; `offset` queries came before."""
         d_model = self.to_distance.shape[0]
         asked = torch.einsum(  # how much each head of each query wants of each sine and cosine
             "bhqc,dhc->bhqd",
@@ -71,9 +76,9 @@ class RelativeAttention(nn.Module):
         keys = torch.cat([key_cosine, key_sine], dim=-1)  # (keys, d_model)
         scores = (turned / math.sqrt(q.shape[-1])) @ keys.mT  # (batch, heads, queries, keys)
         if self.first_apart:
-            apart = torch.arange(len(query_places), device=q.device)[:, None] > 0
-            apart = apart & (torch.arange(len(key_places), device=q.device) > 0)
-            scores = scores.masked_fill(~apart, 0.0)
+            later = torch.arange(offset, offset + len(query_places), device=q.device)[:, None] != 0
+            later = later & (torch.arange(len(key_places), device=q.device) > 0)
+            scores = scores.masked_fill(~later, 0.0)  # (batch, heads, queries, keys)
         return scores
 
     def waves(self, places: Int[Tensor, " length"], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -92,22 +97,28 @@ class RelativeAttention(nn.Module):
         options: dict[str, Any],
     ) -> tuple[Tensor, dict[str, Any]]:
         """The query of the first product, and the options with the second one as a bias."""
+        check_heads(q, k, k)
         n_heads, head_dim = self.content_bias.shape
         if q.shape[1] != n_heads or q.shape[-1] != head_dim:
             raise ValueError(
-                f"q has {q.shape[1]} heads of {q.shape[-1]}; "
-                f"this attention has {n_heads} of {head_dim}."
+                f"q has {q.shape[1]} heads of {q.shape[-1]}; it must have {n_heads} of {head_dim}."
             )
+        options = check_options(softmax_attention, options)
+        offset = 0
         if query_places is None:
-            query_places = torch.arange(q.shape[2], device=q.device)
+            offset = k.shape[2] - q.shape[2]
+            query_places = torch.arange(offset, k.shape[2], device=q.device)
         if key_places is None:
             key_places = torch.arange(k.shape[2], device=k.device)
         if len(query_places) != q.shape[2] or len(key_places) != k.shape[2]:
             raise ValueError(
                 f"query_places has {len(query_places)} places and key_places {len(key_places)}; "
-                f"there are {q.shape[2]} queries and {k.shape[2]} keys."
+                f"they must have {q.shape[2]}, one a query, and {k.shape[2]}, one a key."
             )
-        bias = self.distance_scores(q, query_places, key_places)
+        bias = self.distance_scores(q, query_places, key_places, offset=offset)
+        if (given := options.get("bias")) is not None:
+            check_bias(given, tuple(bias.shape))
+            bias = bias + given
         return q + self.content_bias[:, None].to(q.dtype), options | {"bias": bias}
 
     def forward(

@@ -1,8 +1,7 @@
 """Scaled dot-product attention: the baseline that every other file here changes.
 
-An *attention* is a callable ``(q, k, v, *, mask=None, padding=None, causal=False) -> out`` on
-``(batch, heads, length, head_dim)``. `MultiHeadAttention` owns the projections and the heads and
-takes any such callable, so a variant never has to repeat them.
+`MultiHeadAttention` owns the projections and the heads and takes any attention (`contract`), so a
+variant never has to repeat them. Chapter: the-vanilla-transformer.
 
 Source: vaswani2017attention. Cost for N queries and keys of width d: 4·N²·d FLOPs forward, and
 N² numbers a head where the scores are stored (torch's fused kernel does not store them).
@@ -20,8 +19,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.cache import KeyValueCache
+from frugal.attention.contract import Attend, check_attend
 from frugal.attention.recording import Recorded, recording
-from frugal.checks import check_divides, check_heads, check_mask, check_padding
+from frugal.checks import (
+    check_bias,
+    check_divides,
+    check_heads,
+    check_input,
+    check_mask,
+    check_options,
+    check_padding,
+)
 
 __all__ = [
     "Attend",
@@ -34,7 +42,6 @@ __all__ = [
     "visible",
 ]
 
-Attend = Callable[..., Tensor]
 Rotate = Callable[[Tensor, int], Tensor]
 
 
@@ -59,6 +66,7 @@ def visible(
     """Join mask, padding and causality into one mask, or None when everything may be seen."""
     batch, heads, queries, keys = *q.shape[:3], k.shape[2]
     check_mask("mask", mask, (batch, heads, queries, keys))
+    mask = _four_axes(mask)
     if padding is not None:
         check_padding(padding, (batch, keys))
         padding = padding.expand(batch, keys)[:, None, None, :]  # (batch, 1, 1, keys)
@@ -96,16 +104,30 @@ def softmax_attention(
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None and bias is None:
         return F.scaled_dot_product_attention(q, k, v)
+    shown, empty = (None, None) if seen is None else _never_empty(seen)
     if bias is None:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        scores = shown
     else:
-        bias = bias.to(q.dtype)
-        scores = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
-    if seen is None:
-        return out
-    # torch's kernels do not agree about rows with nothing to see; here they are zeros.
-    return out.masked_fill(~seen.any(-1, keepdim=True), 0.0)
+        check_bias(bias, (*q.shape[:3], k.shape[2]))
+        scores = _four_axes(bias).to(q.dtype)
+        scores = scores if shown is None else scores.masked_fill(~shown, -torch.inf)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
+    return out if empty is None else out.masked_fill(empty, 0.0)
+
+
+def _never_empty(seen: Bool[Tensor, "..."]) -> tuple[Tensor, Tensor]:
+    """`seen`, but a query with nothing to see sees all; and which queries these are.
+
+    What they find is thrown away. No kernel may be handed a row of -inf: they do not agree about
+    its output, and its gradient is NaN in some, on a GPU in bfloat16 for one.
+    """
+    empty = ~seen.any(-1, keepdim=True)
+    return seen | empty, empty
+
+
+def _four_axes(x: Tensor | None) -> Tensor | None:
+    """What is broadcast to the scores, with axes of 1 in front: torch's kernel asks for them."""
+    return x if x is None or x.ndim >= 4 else x[(None,) * (4 - x.ndim)]
 
 
 def attention_weights(
@@ -124,12 +146,13 @@ def attention_weights(
     check_heads(q, k, k)
     scores = q @ k.mT / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
     if bias is not None:
+        check_bias(bias, tuple(scores.shape))
         scores = scores + bias.to(scores.dtype)
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None:
         return scores.softmax(-1)
-    scores = scores.masked_fill(~seen, -torch.inf)
-    return scores.softmax(-1).masked_fill(~seen, 0.0)  # a row of -inf gives NaN, then zeros
+    shown, _ = _never_empty(seen)
+    return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
 
 class MultiHeadAttention(Recorded):
@@ -156,6 +179,7 @@ class MultiHeadAttention(Recorded):
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
+        check_attend(attend)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
         self.attend, self.rotate = attend, rotate
         self.to_q = nn.Linear(d_model, d_model, bias=bias)
@@ -184,13 +208,12 @@ class MultiHeadAttention(Recorded):
 
         cache: for self-attention, x holds only the new positions and the cache the earlier ones;
         for attention to a context, the cache keeps its keys and values from the first call.
-        options: passed on to `attend` (mask, padding, causal, ...).
+        options: passed on to `attend` (mask, padding, causal, ...). Raises ValueError for one that
+        `attend` does not take, and for an x or a context of another width than d_model.
         """
-        if x.ndim != 3 or x.shape[-1] != self.to_q.in_features:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; "
-                f"it must be (batch, length, {self.to_q.in_features})."
-            )
+        check_input(x, None, d_model=self.to_q.in_features)
+        if context is not None:
+            check_input(context, None, d_model=self.to_k.in_features, name="context")
         q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
         if context is not None and cache is not None and cache.length:
             k, v = cache.k[:, :, : cache.length], cache.v[:, :, : cache.length]
@@ -212,6 +235,7 @@ class MultiHeadAttention(Recorded):
         options: dict[str, Any],
     ) -> Float[Tensor, "batch queries width"]:
         """Attend, record if asked to, and project what the heads found."""
+        options = check_options(self.attend, options)
         out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))

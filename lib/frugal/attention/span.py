@@ -8,8 +8,8 @@ which is 1 up to the span, falls to 0 over the R tokens of the ramp, and is the 
 gets a gradient. The masked softmax m·exp(s) / Σ m·exp(s) is a softmax of s + log m. Keys beyond the
 longest span of the layer have m = 0 for all its heads; they are not read at all.
 
-Source: sukhbaatar2019adaptive. Cost for N tokens and a longest span z: 4·N·(z + R)·head_dim FLOPs a
-head, rounded up to blocks.
+Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a longest span z:
+4·N·(z + R)·head_dim FLOPs a head, rounded up to blocks.
 """
 
 from __future__ import annotations
@@ -22,16 +22,20 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
-from frugal.attention.pieces import hide_keys
+from frugal.attention.contract import Attention
+from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_heads, check_mask, check_padding
+from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.penalty import penalty
+
+span_penalty = penalty  # what it was called while spans alone had one
 
 BLOCK = 64
 """Queries that share one stretch of keys: a longer block reads keys that some of its queries do not
 need, a shorter one makes matrices too small to be fast."""
 
 
-class AdaptiveSpan(nn.Module):
+class AdaptiveSpan(Attention):
     """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
 
     n_heads: heads of q. max_span: S, the most keys a query sees, itself included. ramp: R.
@@ -39,8 +43,8 @@ class AdaptiveSpan(nn.Module):
     learn to reach a key beyond the ramp: m_z is 0 there, and so is its gradient. Start above the
     distances that may matter and let the penalty shorten what is not needed.
 
-    The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 at the
-    next forward pass when an update took them outside.
+    The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 when they
+    are next used in training after an update took them outside.
     """
 
     def __init__(
@@ -53,12 +57,11 @@ class AdaptiveSpan(nn.Module):
     ) -> None:
         super().__init__()
         start = max_span / 2 if start is None else start
-        if n_heads < 1 or max_span < 1:
-            raise ValueError(f"{n_heads=} and {max_span=}; both must be at least 1.")
+        at_least(1, n_heads=n_heads, max_span=max_span)
         if not ramp > 0:
             raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
         if not 0 <= start <= max_span:
-            raise ValueError(f"start is {start}; it must lie in 0 ... {max_span=}.")
+            raise ValueError(f"start is {start}; it must be in 0 ... {max_span=}.")
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
 
@@ -70,6 +73,8 @@ class AdaptiveSpan(nn.Module):
 
     def penalty(self) -> Float[Tensor, ""]:
         """The mean span in tokens: the paper's Σ zᵢ / M for this layer, to be scaled by λ."""
+        if self.training:  # here too: which of the two is asked first must not matter
+            self._project()
         return self.spans.mean()
 
     def soft_mask(self, distance: Num[Tensor, "..."]) -> Float[Tensor, "n_heads ..."]:
@@ -78,7 +83,13 @@ class AdaptiveSpan(nn.Module):
         return ((self.ramp + spans - distance) / self.ramp).clamp(0, 1)
 
     def reach(self) -> int:
-        """How many distances 0, 1, ... the longest head sees: the keys that are read."""
+        """How many distances 0, 1, ... the longest head sees: the keys that are read.
+
+        A GPU is waited for here. A compiled graph has no number to ask for: there it is `max_span`,
+        with which the output is the same.
+        """
+        if torch.compiler.is_compiling():
+            return self.max_span
         return min(self.max_span, int((self.spans.detach().max() + self.ramp).ceil()))
 
     def forward(
@@ -101,13 +112,13 @@ class AdaptiveSpan(nn.Module):
         check_heads(q, k, v)
         self._check(q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
-        if padding is not None:
-            check_padding(padding, (q.shape[0], k.shape[2]))
+        check_padding(padding, (q.shape[0], k.shape[2]))
+        if bias is not None:
+            check_bias(bias, (*q.shape[:3], k.shape[2]))
         if self.training:
             self._project()
-        reach = self.reach()
-        sides = 1 if causal else 2
         if mask is None and bias is None:
+            reach, sides = self.reach(), 1 if causal else 2
             if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
                 return self._banded(q, k, v, padding, causal, reach)
             if causal:  # when decoding with a cache, the oldest keys are out of reach
@@ -125,18 +136,17 @@ class AdaptiveSpan(nn.Module):
 
     def _check(self, q: Tensor, k: Tensor, causal: bool) -> None:
         if q.shape[1] != self.n_heads:
-            raise ValueError(f"q has {q.shape[1]} heads; these spans are for {self.n_heads}.")
+            raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a span.")
         if not causal and q.shape[2] != k.shape[2]:
             raise ValueError(
-                f"q has length {q.shape[2]} and k has {k.shape[2]}; "
-                "distances between them need equal lengths, or causal=True."
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be equal, or causal "
+                "must be True, to give distances between them."
             )
 
-    @torch.no_grad()
     def _project(self) -> None:
-        # Only when needed: an untouched parameter may be used again before the backward pass.
-        if ((self.share < 0) | (self.share > 1)).any():
-            self.share.clamp_(0, 1)
+        # Past autograd's eyes: the same module may be called twice before the backward pass, and
+        # the second time this changes nothing. To look first would make a GPU wait.
+        self.share.data.clamp_(0, 1)
 
     def _log_mask(self, offset: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
         """log m_z where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.
@@ -162,7 +172,8 @@ class AdaptiveSpan(nn.Module):
         """The options that make `softmax_attention` an attention with these spans."""
         queries, keys = q.shape[2], k.shape[2]
         place = torch.arange(keys, device=q.device)
-        logs, seen = self._log_mask(place[keys - queries :, None] - place[None, :], causal)
+        asked = torch.arange(keys - queries, keys, device=q.device)  # the last at the last key
+        logs, seen = self._log_mask(asked[:, None] - place, causal)  # (heads, queries, keys)
         return {
             "mask": seen if mask is None else seen & mask,
             "padding": padding,
@@ -181,6 +192,8 @@ class AdaptiveSpan(nn.Module):
         real = padding
         if real is None:
             real = torch.ones(batch, length, dtype=torch.bool, device=q.device)
+        given = autocast_dtype(q)
+        q, k, v = one_dtype(q, k, v)
         k, v = F.pad(k, (0, 0, left, right)), F.pad(v, (0, 1, left, right))
         q, k = hide_keys(F.pad(q, (0, 0, 0, rest)), k, F.pad(real, (left, right)))
 
@@ -191,10 +204,12 @@ class AdaptiveSpan(nn.Module):
         place = torch.arange(max(BLOCK, width), device=q.device)
         logs, seen = self._log_mask(place[:BLOCK, None] + left - place[None, :width], causal)
         scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
-        )
-        out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1]
+        with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
+            )
+        # (batch·heads, blocks, BLOCK, width + 1) to (batch, heads, length, width)
+        out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1].to(given)
         if padding is None:
             return out
         return out.masked_fill(~self._any_real(padding, causal)[..., None], 0.0)
@@ -208,14 +223,3 @@ class AdaptiveSpan(nn.Module):
         first = (place - far + 1).clamp(min=0)  # (heads, length)
         end = place + 1 if causal else (place + far).clamp(max=length)
         return before[:, end] > before[:, first]
-
-
-def span_penalty(model: nn.Module) -> Tensor:
-    """The sum of `penalty()` over the adaptive spans in `model`, in tokens: the L1 term before λ.
-
-    Raises ValueError when there are none.
-    """
-    penalties = [m.penalty() for m in model.modules() if isinstance(m, AdaptiveSpan)]
-    if not penalties:
-        raise ValueError("model has no AdaptiveSpan; there is no span to penalise.")
-    return torch.stack(penalties).sum()

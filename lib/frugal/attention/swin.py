@@ -5,8 +5,8 @@ its window only. Every second layer moves the windows by half their side, so tha
 is now inside. The move is a cyclic roll: the number of windows stays the same, and a mask keeps
 apart the tokens that the roll brought together from opposite edges.
 
-Source: liu2021swin. Cost for N = height·width tokens of width d: 4·N·window²·d FLOPs beside the
-projections, so linear in N; full attention takes 4·N²·d.
+Source: liu2021swin. Chapter: windows-in-two-dimensions. Cost for N = height·width tokens of width
+d: 4·N·window²·d FLOPs beside the projections, so linear in N; full attention takes 4·N²·d.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
+from frugal.checks import at_least, check_dtypes
 from frugal.feedforward.dense import DenseFeedForward
 
 
@@ -33,6 +34,7 @@ def split_windows(
         raise ValueError(
             f"x is {x.shape[1]} x {x.shape[2]}; both sides must be multiples of {window=}."
         )
+    # (batch, rows, window, columns, window, d_model), then windows and places of their own
     parts = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))
     return parts.transpose(2, 3).flatten(0, 2).flatten(1, 2)
 
@@ -41,8 +43,9 @@ def join_windows(
     windows: Float[Tensor, "windows tokens d_model"], window: int, height: int, width: int
 ) -> Float[Tensor, "batch height width d_model"]:
     """The inverse of `split_windows` for a picture of height × width."""
+    rows, columns = height // window, width // window
     parts = windows.unflatten(1, (window, window))
-    parts = parts.unflatten(0, (-1, height // window, width // window))
+    parts = parts.unflatten(0, (len(windows) // (rows * columns), rows, columns))
     return parts.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
@@ -82,6 +85,16 @@ def shifted_window_mask(
     return (region[:, :, None] == region[:, None, :]) & (region < 4)[:, None, :]
 
 
+def check_picture(x: Tensor, d_model: int) -> None:
+    """One sentence when x is not (batch, height, width, d_model) with at least one token."""
+    if x.ndim != 4 or x.shape[-1] != d_model or 0 in x.shape[1:]:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; it must be (batch, height, width, {d_model}) with at "
+            "least one token, and the channels last."
+        )
+    check_dtypes(x=x)
+
+
 class ShiftedWindowAttention(nn.Module):
     """Multi-head attention inside shifted windows, with a learned bias for each relative place.
 
@@ -99,8 +112,7 @@ class ShiftedWindowAttention(nn.Module):
         self, d_model: int, n_heads: int, window: int, shift: int = 0, *, bias: bool = True
     ) -> None:
         super().__init__()
-        if window < 1:
-            raise ValueError(f"window is {window}; it must be at least 1.")
+        at_least(1, window=window)
         if not 0 <= shift < window:
             raise ValueError(f"shift is {shift}; it must be at least 0 and below {window=}.")
         self.window, self.shift = window, shift
@@ -117,11 +129,7 @@ class ShiftedWindowAttention(nn.Module):
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch height width d_model"]:
         d_model = self.attention.to_q.in_features
-        if x.ndim != 4 or x.shape[-1] != d_model or 0 in x.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; it must be (batch, height, width, {d_model}) "
-                "with at least one token."
-            )
+        check_picture(x, d_model)
         height, width = x.shape[1:3]
         tall, wide = (size + -size % self.window for size in (height, width))
         shift = tuple(self.shift if size > self.window else 0 for size in (tall, wide))
@@ -154,6 +162,7 @@ class PatchMerging(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch half_height half_width double"]:
+        check_picture(x, self.reduction.out_features // 2)
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.reduction(self.norm(torch.cat(corners, dim=-1)))
@@ -178,6 +187,7 @@ class SwinBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch height width d_model"]:
+        check_picture(x, self.attention.attention.to_q.in_features)
         x = x + self.attention(self.attention_norm(x))
         return x + self.feed_forward(self.feed_forward_norm(x))
 
@@ -203,7 +213,7 @@ class SwinEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if not depths or min(depths) < 1:
-            raise ValueError(f"depths is {tuple(depths)}; each stage needs at least one block.")
+            raise ValueError(f"depths is {tuple(depths)}; each must be a block or more.")
         shift = window // 2 if shift is None else shift
         parts: list[nn.Module] = []
         for stage, depth in enumerate(depths):

@@ -2,6 +2,7 @@
 
 Without a cache, step t runs the model on all t tokens and the whole text costs O(t²) attention a
 step; with it, a step attends from one query to t keys. Both give the same tokens.
+Chapter: the-vanilla-transformer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Replace the targets of a training set by what a trained model writes.
 
 Where the data have several right targets for a source, the teacher's output is one of them: the
-student has fewer ways to be right to learn, and no way to mix two.
+student has fewer ways to be right to learn, and no way to mix two. Chapter: decoding-in-parallel.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 An autoregressive decoder needs one step a token. Here the length is predicted first; then every
 position starts as a mask and is filled in parallel, once (gu2018nat) or in T passes
 (ghazvininejad2019mask). The price is that positions filled in one pass do not know of each other.
+Chapter: decoding-in-parallel.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,9 +25,14 @@ EVERYONE = "all"
 
 
 def draw(
-    frame: pd.DataFrame, *, width: int = 250, height: int = 150, fit_from: int = 0
+    frame: pd.DataFrame,
+    *,
+    width: int = 250,
+    height: int = 150,
+    fit_from: int = 0,
+    panels: Iterable[str] = tuple(PANELS),
 ) -> altair.VConcatChart:
-    """Three panels over length; each legend gives the fitted exponent k of length ** k.
+    """Panels over length, one below the other; each legend gives the fitted k of length ** k.
 
     A menu brings one competitor forward in all panels. Lines differ by dash and point shape as
     well as by color. The chart's ``description`` says in words what it shows.
@@ -35,43 +41,48 @@ def draw(
         frame: what :func:`compare` gave.
         width, height: of one panel, in pixels; 250 wide fits a telephone.
         fit_from: fit exponents to lengths from here on, where fixed costs no longer show.
+        panels: which of "seconds", "peak_bytes" and "flops" to draw.
 
     Raises:
         ValueError: the frame lacks a column, or has nothing to draw.
     """
     import altair as alt
 
-    names = _names(frame)
+    names, panels = _names(frame), tuple(panels)
     chosen = alt.param(
         name="competitor",
         value=EVERYONE,
         bind=alt.binding_select(options=[EVERYONE, *names], name="Bring forward "),
     )
-    panels = [
+    drawn = [
         _panel(frame, column, names, fit_from).properties(width=width, height=height)
-        for column in PANELS
+        for column in panels
     ]
     return (
-        alt.vconcat(*panels)
+        alt.vconcat(*drawn)
         .add_params(chosen)
         .resolve_scale(color="independent", shape="independent", strokeDash="independent")
-        .properties(description=describe(frame, fit_from=fit_from))
+        .properties(description=describe(frame, fit_from=fit_from, panels=panels))
     )
 
 
-def describe(frame: pd.DataFrame, *, fit_from: int = 0) -> str:
+def describe(
+    frame: pd.DataFrame, *, fit_from: int = 0, panels: Iterable[str] = tuple(PANELS)
+) -> str:
     """The picture in words, for those who do not see it.
 
     Raises:
         ValueError: the frame lacks a column, or has nothing to draw.
     """
-    names = _names(frame)
+    names, panels = _names(frame), tuple(panels)
     measured = frame.dropna(subset=["seconds"])
+    what = "Time, peak memory and FLOPs" if panels == tuple(PANELS) else _listed(panels)
     sentences = [
-        f"Time, peak memory and FLOPs of {', '.join(names)} "
+        f"{what} of {', '.join(names)} "
         f"over lengths {measured['length'].min()} to {measured['length'].max()}, on log axes."
     ]
-    for column, (quantity, _, _) in PANELS.items():
+    for column in panels:
+        quantity = PANELS[column][0]
         growth = [
             f"{exponent:.2f} for {name}"
             for name in names
@@ -80,6 +91,11 @@ def describe(frame: pd.DataFrame, *, fit_from: int = 0) -> str:
         if growth:
             sentences.append(f"Exponent of length in {quantity}: {', '.join(growth)}.")
     return " ".join(sentences)
+
+
+def _listed(panels: tuple[str, ...]) -> str:
+    words = " and ".join(PANELS[column][0] for column in panels)
+    return words[0].upper() + words[1:]
 
 
 def _names(frame: pd.DataFrame) -> list[str]:

@@ -2,7 +2,13 @@
 // interactive.py. Each control is bound to one name of the model's state, in both directions.
 
 const SVG = "http://www.w3.org/2000/svg";
+const copy = Math.random().toString(36).slice(2, 8); // other figures of the page have their own
 let serial = 0;
+
+// An id that no other element of the page has.
+export function uniqueId(name) {
+  return `frugal-${name}-${copy}-${++serial}`;
+}
 
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -32,7 +38,7 @@ export function store(model, name, value) {
 
 // A range with its value shown. `format` turns the value into words for eyes and screen readers.
 export function slider(model, name, { label, min, max, step = 1, format = String }) {
-  const id = `frugal-${name}-${++serial}`;
+  const id = uniqueId(name);
   const input = element("input", { type: "range", id, min, max, step });
   const shown = element("output", { for: id });
   const show = () => {
@@ -54,7 +60,7 @@ function pairs(options) {
 }
 
 export function select(model, name, { label, options }) {
-  const id = `frugal-${name}-${++serial}`;
+  const id = uniqueId(name);
   const choices = pairs(options);
   const items = choices.map(([, text], index) => element("option", { value: index }, text));
   const input = element("select", { id }, ...items);
@@ -69,7 +75,7 @@ export function select(model, name, { label, options }) {
 
 // A few options side by side: radio buttons in a group, so arrow keys move between them.
 export function segmented(model, name, { label, options }) {
-  const group = `frugal-${name}-${++serial}`;
+  const group = uniqueId(name);
   const inputs = pairs(options).map(([value, text]) => {
     const input = element("input", {
       type: "radio",
@@ -105,6 +111,16 @@ export function button(label, onclick) {
 // Controls in a row that wraps.
 export function toolbar(...controls) {
   return element("div", { class: "frugal-toolbar" }, ...controls);
+}
+
+// What keys do to `node` while it has the focus: `moves` holds what each key stands for, and
+// `act` is called with that. With Ctrl, Alt or Meta a key stays the browser's.
+export function onKeys(node, moves, act) {
+  node.addEventListener("keydown", (event) => {
+    if (!Object.hasOwn(moves, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act(moves[event.key]);
+  });
 }
 
 // A line of text that screen readers say when it changes: the figure's finding in words.

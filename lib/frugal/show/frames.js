@@ -1,5 +1,6 @@
 // Results computed beforehand: controls that choose which one is shown.
 import { checkbox, element, select, slider, toolbar } from "./controls.js";
+import { follow } from "./drawing.js";
 
 // The place of a combination in the list, the last control changing fastest.
 export function frameIndex(choices, counts) {
@@ -20,15 +21,12 @@ export default {
     const counts = controls.map(({ values }) => values.length);
     const names = controls.map((_, index) => `choice_${index}`);
     const frame = element("div", { class: "frugal-frame", "aria-live": "polite" });
-    const draw = () => {
+    const made = controls.map((control, at) => makers[control.kind](model, names[at], control));
+    el.append(toolbar(...made), frame);
+    return follow(model, names, () => {
       // A checkbox stores false and true: the places 0 and 1 of its two values.
       const choices = names.map((name) => Number(model.get(name)));
       frame.innerHTML = model.get("frames")[frameIndex(choices, counts)];
-    };
-    const made = controls.map((control, at) => makers[control.kind](model, names[at], control));
-    el.append(toolbar(...made), frame);
-    for (const name of names) model.on(`change:${name}`, draw);
-    draw();
-    return () => names.forEach((name) => model.off(`change:${name}`, draw));
+    });
   },
 };

@@ -14,15 +14,15 @@ The picture is one small ES module after anywidget's contract, beside the Python
     Lever(turn=3, alt="A lever turned three notches.")
 
     // lever.js
-    import { slider, toolbar, element } from "./controls.js";
+    import { slider, toolbar, element } from "../../show/controls.js";
+    import { follow } from "../../show/drawing.js";
     export default {
       render({ model, el }) {
         const answer = element("output");
-        const draw = () => { answer.textContent = model.get("turn") ** 2; };
         el.append(toolbar(slider(model, "turn", { label: "Turn", min: 0, max: 9 })), answer);
-        model.on("change:turn", draw);
-        draw();
-        return () => model.off("change:turn", draw);   // cleanup, optional
+        return follow(model, "turn", () => {  // draws now and at each change; gives the cleanup
+          answer.textContent = model.get("turn") ** 2;
+        });
       },
     };
 
@@ -39,11 +39,14 @@ property `model` is the model: `el.closest(".frugal-figure").model`.
 
 What a module may rely on:
 
-- **Imports** between files in this folder are embedded (`modules.py` lists the forms), so a module
-  can share code with others, and Node can import the same file in a test.
-- **Controls** come from `controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
+- **Imports** by a relative path are embedded (`modules.py` lists the forms), so a module can share
+  code with others, and Node can import the same file in a test.
+- **Controls** come from `show/controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
-  state in both directions, has a label and works from the keyboard.
+  state in both directions, has a label and works from the keyboard. `onKeys` is for other parts.
+- **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which
+  draws whenever the state changes. What is drawn is computed by a pure function of the state, which
+  a test can call alone; a view only sets attributes.
 - **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the
   site and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
   `onThemeChange(el, draw)`; SVG and HTML follow by themselves.

@@ -7,7 +7,7 @@ exports.
 
 Understood, each statement starting its line:
 
-    import { a, b as c } from "./other.js";
+    import { a, b as c } from "./other.js";    … from "../../show/controls.js";
     export function …    export async function …    export class …    export const …
     export { a, b };
     export default …
@@ -34,13 +34,33 @@ _LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 def bundle(path: Path) -> str:
     """The module at `path` as an expression whose value is an object of its exports.
 
-    Raises ValueError when the file is missing or uses a form of import or export that is not in
+    A module that several others import is in it once. Raises ValueError when a file is missing,
+    when modules import each other in a circle, and for a form of import or export that is not in
     the list above.
     """
-    return _expression(path.resolve(), ())
+    functions: dict[Path, str] = {}  # in the order in which they have to be called
+    name = _add(path.resolve(), (), functions)
+    body = "\n".join(functions.values())
+    return f'(() => {{\n"use strict";\n{body}\nreturn {name};\n}})()'
 
 
-def _expression(path: Path, importers: tuple[Path, ...]) -> str:
+def embedded(path: Path) -> set[Path]:
+    """The files that `bundle` reads: the module at `path`, and what it imports, near and far."""
+    found: set[Path] = set()
+    waiting = [path.resolve()]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            imports = _IMPORT.finditer(module.read_text(encoding="utf-8"))
+            waiting += [(module.parent / match["path"]).resolve() for match in imports]
+    return found
+
+
+def _add(path: Path, importers: tuple[Path, ...], functions: dict[Path, str]) -> str:
+    """Put a module into `functions`, after what it imports; the name of its exports there."""
+    if path in functions:
+        return f"module{list(functions).index(path)}"
     if not path.is_file():
         raise ValueError(f"module is {path}, which is not a file; it needs an ES module's path.")
     if path in importers:
@@ -49,8 +69,8 @@ def _expression(path: Path, importers: tuple[Path, ...]) -> str:
 
     def imported(match: re.Match[str]) -> str:
         names = re.sub(r"\s+as\s+", ": ", " ".join(match["names"].split()))
-        other = _expression((path.parent / match["path"]).resolve(), (*importers, path))
-        return f"const {{ {names} }} = {other};"
+        other = (path.parent / match["path"]).resolve()
+        return f"const {{ {names} }} = {_add(other, (*importers, path), functions)};"
 
     def declared(match: re.Match[str]) -> str:
         exports.append(match["name"])
@@ -75,4 +95,7 @@ def _expression(path: Path, importers: tuple[Path, ...]) -> str:
             "frugal.show.modules does not embed; its docstring lists those it does."
         )
     source = _IMPORT.sub(imported, source)
-    return f'(() => {{\n"use strict";\n{source.strip()}\nreturn {{ {", ".join(exports)} }};\n}})()'
+    name = f"module{len(functions)}"
+    body = f"{source.strip()}\nreturn {{ {', '.join(exports)} }};"
+    functions[path] = f"const {name} = (() => {{\n{body}\n}})();"
+    return name

@@ -4,7 +4,7 @@ Patches of voxels and the words of the instruction are one sequence; a few laten
 and are asked by each patch what its voxels are worth. The patch itself is part of the question, so
 that details finer than the latents can hold are not lost.
 
-Source: shridhar2022peract (translation only: no rotation, gripper or collision).
+Source: shridhar2022peract (translation only: no rotation, gripper or collision). Chapter: acting.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 What "lost in the middle" (liu2024lost) measures on large models, on one that trains in seconds:
 :class:`Retriever` answers the questions of :mod:`frugal.data.retrieval`,
 :func:`accuracy_by_position` asks for every place in turn, and :func:`dip` is the depth of the U.
+Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations

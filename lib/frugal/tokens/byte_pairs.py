@@ -4,7 +4,7 @@ The work is done by the `tokenizers` library, which is imported when it is first
 alphabet is all 256 bytes, so that no text is unknown: what was never seen falls apart into bytes.
 Text is cut into words, with the space before them, before anything is merged.
 
-Sources: sennrich2016bpe; bytes as the alphabet: radford2019gpt2, section 2.2.
+Sources: sennrich2016bpe; bytes as the alphabet: radford2019gpt2, section 2.2. Chapter: bytes.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ the file is decoded, and nothing of its format is known.
 
 Source: horton2023bytes, section 3. There windows are shifted from layer to layer as in Swin; here
 each token sees the window around itself, and layers need no shift. Padding never enters: a file
-gives the same scores alone and beside a longer one.
+gives the same scores alone and beside a longer one. Chapter: bytes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ write bytes that are not UTF-8; `decode` then does what its `invalid` says, and 
 such byte becomes one lone surrogate (U+DC80 to U+DCFF, as in Python's file names), which `encode`
 turns back into that byte.
 
-Source: xue2022byt5, section 3.1.
+Source: xue2022byt5, section 3.1. Chapter: bytes.
 """
 
 from __future__ import annotations

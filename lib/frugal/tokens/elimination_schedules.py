@@ -4,6 +4,7 @@ A schedule is a tuple with a number for each layer: the tokens that leave it, at
 grows, since what was dropped does not come back.
 
 Source: goyal2020powerbert, who learn it softly; the search for an accuracy is ours.
+Chapter: dropping-tokens.
 """
 
 from __future__ import annotations

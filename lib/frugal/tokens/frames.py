@@ -9,7 +9,7 @@ Frames and complex spectra can be turned back into sound; log-mel energies canno
 have forgotten the phase and most of the frequencies.
 
 Source: hsu2021hubert, section III for the rate. Cost for S samples: S·window / hop numbers, and
-5·window·log2(window) FLOPs a frame for the spectrum.
+5·window·log2(window) FLOPs a frame for the spectrum. Chapter: pictures-and-sound.
 """
 
 from __future__ import annotations

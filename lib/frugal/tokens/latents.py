@@ -6,7 +6,7 @@ of its own, so that there may be as many outputs as one likes, of any kind.
 
 Source: jaegle2022perceiverio; the latents without the output queries: jaegle2021perceiver. Cost for
 M inputs, N latents, L layers and O queries of width d: 4·d·(M·N + L·N² + N·O) FLOPs beside the
-projections, where full attention takes 4·d·L·M².
+projections, where full attention takes 4·d·L·M². Chapter: latents.
 """
 
 from __future__ import annotations

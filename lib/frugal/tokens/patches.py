@@ -6,6 +6,7 @@ of H x W gives H·W / p² tokens, so halving the side of a patch takes four time
 sixteen times the pairs; for voxels it is eight times and sixty-four times.
 
 Source: dosovitskiy2021vit, section 3.1; shridhar2022peract for voxels. Cost: one copy.
+Chapter: pictures-and-sound.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ full length, had to say about every token.
 
 Source: dai2020funnel. Cost: a layer of block m takes 2^-(m-1) of a full layer's projections and
 feed-forward network, and 4^-(m-1) of its scores; the layer at a border still projects all the keys.
+Chapter: pooling-tokens.
 """
 
 from __future__ import annotations

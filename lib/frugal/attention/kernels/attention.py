@@ -31,7 +31,7 @@ from frugal.attention.kernels.features import (
 )
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.checks import check_heads, check_padding
+from frugal.checks import check_head_shapes, check_heads, check_padding
 
 __all__ = [
     "FavorFeatures",
@@ -66,7 +66,7 @@ def linear_attention(
 
     Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
     """
-    check_heads(phi_q, phi_k, v)
+    check_head_shapes(phi_q, phi_k, v)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     if padding is not None:
         phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
@@ -95,7 +95,7 @@ def kernel_weights(
     floor: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries keys"]:
     """The matrix that `linear_attention` never makes, with the same arguments: for looking at."""
-    check_heads(phi_q, phi_k, phi_k)
+    check_head_shapes(phi_q, phi_k, phi_k)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     products = phi_q @ phi_k.mT
     queries, keys = products.shape[-2:]

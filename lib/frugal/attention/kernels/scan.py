@@ -24,6 +24,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -34,6 +35,8 @@ makes matrices too small to be fast."""
 SEGMENT = 8
 """Chunks that are worked on at once: enough for one call to be worth its overhead, and few enough
 for what it makes to stay in a processor's cache."""
+GPU_SEGMENT = 256
+"""The same for a GPU, which wants much work a call and has the memory for it."""
 
 
 class Piece(NamedTuple):
@@ -55,12 +58,16 @@ class Piece(NamedTuple):
         place.copy_(part.reshape(place.shape))
 
 
-def pieces_of(length: int) -> list[Piece]:
+def pieces_of(length: int, device: torch.device) -> list[Piece]:
     """Segments of whole chunks, then the rest as one short chunk."""
     whole = length // CHUNK * CHUNK
-    step = CHUNK * SEGMENT
+    step = CHUNK * (SEGMENT if _on_cpu(device) else GPU_SEGMENT)
     pieces = [Piece(start, min(start + step, whole), CHUNK) for start in range(0, whole, step)]
     return [*pieces, Piece(whole, length, length - whole)] if whole < length else pieces
+
+
+def _on_cpu(device: torch.device) -> bool:
+    return device.type == "cpu"
 
 
 def sum_dtype(x: Tensor) -> torch.dtype:
@@ -116,12 +123,35 @@ class _Fading:
         state: (rows, m, d + 1). added: what each chunk adds, (chunks, m, d + 1).
         """
         added = added.unflatten(0, (state.shape[0], -1))  # (rows, chunks, m, d + 1)
+        if not _on_cpu(added.device):
+            return self.carry_at_once(state, added, back=back)
         before = torch.empty_like(added)
         chunks = range(added.shape[1])
         for c in reversed(chunks) if back else chunks:
             before[:, c] = state
             state = added[:, c] + (state * self.whole[:, c] if self.given else state)
         return before.flatten(0, 1), state
+
+    def carry_at_once(self, state: Tensor, added: Tensor, *, back: bool) -> tuple[Tensor, Tensor]:
+        """The same for a GPU, which would spend its time on starting a step for each chunk.
+
+        Every turn joins sums over runs of chunks to sums over runs twice as long, so there are
+        about log2(chunks) of them.
+        """
+        total = torch.cat([state[:, None], added.flip(1) if back else added], dim=1)
+        if not self.given:
+            total = total.cumsum(1)
+        else:
+            fade = self.whole.flip(1) if back else self.whole
+            fade = F.pad(fade, (0, 0, 0, 0, 1, 0), value=1.0)  # (rows, chunks + 1, 1, 1)
+            step = 1
+            while step < total.shape[1]:
+                joined = total[:, step:] + fade[:, step:] * total[:, :-step]
+                total = torch.cat([total[:, :step], joined], dim=1)
+                fade = torch.cat([fade[:, :step], fade[:, step:] * fade[:, :-step]], dim=1)
+                step *= 2
+        before, state = total[:, :-1], total[:, -1]
+        return (before.flip(1) if back else before).flatten(0, 1), state
 
 
 class CausalScan(torch.autograd.Function):
@@ -141,7 +171,7 @@ class CausalScan(torch.autograd.Function):
         log_decay: Float[Tensor, "batch heads length"] | None,
         floor: float | None,
     ) -> Float[Tensor, "batch heads length value_dim"]:
-        rows, pieces = phi_q.shape[0] * phi_q.shape[1], pieces_of(phi_q.shape[2])
+        rows, pieces = phi_q.shape[0] * phi_q.shape[1], pieces_of(phi_q.shape[2], v.device)
         sums = {"dtype": sum_dtype(v), "device": v.device}
         state = torch.zeros(rows, phi_q.shape[-1], v.shape[-1] + 1, **sums)
         starts = torch.empty(len(pieces), *state.shape, **sums)
@@ -171,7 +201,7 @@ class CausalScan(torch.autograd.Function):
         slopes = torch.empty_like(totals) if log_decay is not None else None
         state_grad = torch.zeros_like(starts[0])
         with torch.autocast(v.device.type, enabled=False):
-            for index, piece in reversed(list(enumerate(pieces_of(phi_q.shape[2])))):
+            for index, piece in reversed(list(enumerate(pieces_of(phi_q.shape[2], v.device)))):
                 q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
                 fading = _Fading(log_decay, piece, rows)
                 entering, leaving = fading.enter(q), fading.leave(k)

@@ -5,21 +5,31 @@ pairs: tokens are sorted by bucket, cut into chunks, and a chunk attends to itse
 before it. Several rounds with other random directions find what one has missed. Queries and keys
 are the same vectors, up to the length of the keys, so that a query lies where its keys lie.
 
-Source: kitaev2020reformer, section 2.
+Source: kitaev2020reformer, section 2. Chapter: hashing.
 """
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from frugal.attention.lsh.hash import Buckets, default_buckets, hash_buckets, random_rotations
+from frugal.attention.contract import Attention
+from frugal.attention.lsh.hash import (
+    LAST,
+    Buckets,
+    default_buckets,
+    hash_buckets,
+    random_rotations,
+)
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
-from frugal.checks import check_heads, check_padding
+from frugal.attention.pieces import autocast_dtype, one_dtype
+from frugal.attention.softmax import softmax_attention
+from frugal.checks import at_least, check_heads, check_padding
 
 
 def lsh_attention(
@@ -55,6 +65,8 @@ def lsh_attention(
     _check(qk, v, bucket_size, n_hashes, scale)
     check_padding(padding, (qk.shape[0], qk.shape[2]))
     batch, heads, length, head_dim = qk.shape
+    if batch * heads == 0:  # nothing to sort; any attention has its shape
+        return softmax_attention(qk, qk, v)
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
@@ -71,13 +83,14 @@ def lsh_attention(
         causal=causal,
         real=None if real is None else real.repeat_interleave(heads, 0),
     )
-    qk, v = _one_dtype(qk, v)
+    given = autocast_dtype(qk)
+    qk, v = one_dtype(qk, v)
     k = F.normalize(qk, dim=-1)
     width = max(head_dim, value_dim)
     q, k, v = (F.pad(x, (0, width - x.shape[-1], 0, missing)) for x in (qk, k, v))
     q, k, v = (x.reshape(-1, width) for x in (q, k, v))
     out = attend_in_rounds(q, k, v, layout, scale=float(scale))
-    out = out.view(batch, heads, length + missing, width)[:, :, :length, :value_dim]
+    out = out.view(batch, heads, length + missing, width)[:, :, :length, :value_dim].to(given)
     return out if padding is None else out.masked_fill(~padding[:, None, :, None], 0.0)
 
 
@@ -101,7 +114,7 @@ def lsh_visible(
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
     if padding is not None:
-        buckets = buckets.masked_fill(~padding[:, None, None], int(buckets.max()) + 1)
+        buckets = buckets.masked_fill(~padding[:, None, None], LAST)
     place = buckets.argsort(dim=-1, stable=True).argsort(-1)
     own = place // chunk  # (batch, heads, n_hashes, length)
     ahead = own[..., :, None] - own[..., None, :]
@@ -116,7 +129,7 @@ def lsh_visible(
     return seen if padding is None else seen & padding[:, None, :, None]
 
 
-class LshAttention(nn.Module):
+class LshAttention(Attention):
     """`lsh_attention` as an attention callable, for `MultiHeadAttention(attend=...)`.
 
     Queries are the keys too: `k` is not read, and its projection learns nothing. seed: draw the
@@ -124,6 +137,11 @@ class LshAttention(nn.Module):
     Causal, it reads no later key, but later tokens decide which earlier keys share a chunk.
     The other arguments are those of `lsh_attention`.
     """
+
+    refuses: ClassVar = {
+        "mask": "the hash decides which keys a query is compared with",
+        "bias": "only the pairs that share a bucket are computed, not all that a bias has",
+    }
 
     def __init__(
         self,
@@ -159,6 +177,7 @@ class LshAttention(nn.Module):
         padding: Bool[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend among q. Raises ValueError when there are not as many queries as keys."""
+        check_heads(q, k, v)
         self._check_square(q, k)
         given = {"causal": causal, "padding": padding, "scale": self.scale}
         return lsh_attention(q, v, **self.options(), **given)
@@ -175,8 +194,8 @@ class LshAttention(nn.Module):
     def _check_square(self, q: Tensor, k: Tensor) -> None:
         if q.shape != k.shape:
             raise ValueError(
-                f"q has shape {tuple(q.shape)} and k {tuple(k.shape)}; hashing sorts all tokens "
-                "together, so every token needs its query (no cache, no other sequence)."
+                f"q has shape {tuple(q.shape)} and k {tuple(k.shape)}; they must be the same, since"
+                " hashing sorts all tokens together (no cache, no other sequence)."
             )
 
 
@@ -199,25 +218,17 @@ def _buckets(
     return hash_buckets(qk, rotations)
 
 
-def _one_dtype(*tensors: Tensor) -> list[Tensor]:
-    """The tensors as autocast would hand them to an operation that it knows."""
-    kind = tensors[0].device.type
-    if not torch.is_autocast_enabled(kind):
-        return list(tensors)
-    return [tensor.to(torch.get_autocast_dtype(kind)) for tensor in tensors]
-
-
 def _check(qk: Tensor, v: Tensor, bucket_size: int, n_hashes: int, scale: float) -> None:
     if qk.ndim != 4:
         raise ValueError(
-            f"qk has shape {tuple(qk.shape)}; it needs four axes: (batch, heads, length, head_dim)."
+            f"qk has shape {tuple(qk.shape)}; it must have four axes: (batch, heads, length, "
+            "head_dim)."
         )
     check_heads(qk, qk, v)
     _check_sizes(bucket_size, n_hashes, scale)
 
 
 def _check_sizes(bucket_size: int, n_hashes: int, scale: float) -> None:
-    if bucket_size < 1 or n_hashes < 1:
-        raise ValueError(f"{bucket_size=} and {n_hashes=}; both must be at least 1.")
+    at_least(1, bucket_size=bucket_size, n_hashes=n_hashes)
     if not (scale > 0 and math.isfinite(scale)):
         raise ValueError(f"scale is {scale}; it must be a number above 0.")

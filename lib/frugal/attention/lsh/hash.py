@@ -18,6 +18,9 @@ from torch import Tensor
 Buckets = int | Sequence[int]
 """How many buckets: an even number, or several whose product it is."""
 
+LAST = 2**31
+"""A bucket behind all others: to ask for the largest in use would make a GPU wait."""
+
 
 def bucket_factors(n_buckets: Buckets) -> tuple[int, ...]:
     """The even numbers that the hash is made of. Raises ValueError for any that is not."""
@@ -63,9 +66,11 @@ def random_rotations(
     Raises ValueError for an odd number of buckets.
     """
     halves = [factor // 2 for factor in bucket_factors(n_buckets)]
-    where = device if generator is None else generator.device
     shape = (n_hashes, n_heads, head_dim, sum(halves))
-    drawn = torch.randn(shape, generator=generator, device=where).to(device)
+    if generator is None:  # a graph compiled for any length takes none, not even None
+        drawn = torch.randn(shape, device=device)
+    else:
+        drawn = torch.randn(shape, generator=generator, device=generator.device).to(device)
     return list(drawn.split(halves, dim=-1))
 
 

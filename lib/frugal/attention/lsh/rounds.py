@@ -16,10 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from frugal.attention.pieces import hidden
-
-_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+from frugal.attention.lsh.hash import LAST
+from frugal.attention.pieces import as_bias, fused, fused_backward, hidden
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def layout_of(
     device = buckets.device
     position = torch.arange(length, device=device)
     if real is not None:
-        buckets = buckets.masked_fill(~real[:, None], int(buckets.max()) + 1)
+        buckets = buckets.masked_fill(~real[:, None], LAST)
     order = (buckets * length + position).argsort(-1)  # (sequences, rounds, length)
     place = torch.empty_like(order).scatter_(-1, order, position.expand_as(order))
     first = length * torch.arange(sequences, device=device)[:, None, None]
@@ -136,7 +134,7 @@ def attend_in_rounds(
     store rows x rounds x 2 chunk of them.
     """
     if _on_cpu(q):
-        return _InRounds.apply(q, k, v, layout, scale)
+        return _in_fused_rounds(q, k, v, layout, scale)
     outs, logs = [], []
     for turn, hides in enumerate(layout.hides):
         scores = scale * layout.chunks(q, turn) @ layout.windows(k, turn).mT
@@ -148,6 +146,11 @@ def attend_in_rounds(
     joint = torch.stack(logs)  # (rounds, rows, 1)
     out = (joint.softmax(0).to(v.dtype) * torch.stack(outs)).sum(0)
     return torch.where(_empty(joint.logsumexp(0), torch.float32), v, out)
+
+
+@torch.compiler.disable  # one kernel a round and nothing to fuse, as in `pieces`
+def _in_fused_rounds(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+    return _InRounds.apply(q, k, v, layout, scale)
 
 
 def _on_cpu(tensor: Tensor) -> bool:
@@ -164,14 +167,12 @@ class _InRounds(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
         out = logs = None
         for turn, hides in enumerate(layout.hides):
-            part, part_logs = _forward(
+            part, part_logs = fused(  # (chunks, 1, chunk, width), (chunks, 1, chunk)
                 layout.chunks(q, turn)[:, None],
                 layout.windows(k, turn)[:, None],
                 layout.windows(v, turn)[:, None],
-                0.0,
-                False,
-                attn_mask=_bias(hides, q.dtype),
                 scale=scale,
+                bias=as_bias(hides[:, None], q.dtype),
             )
             part = layout.restore(part[:, 0], turn)
             part_logs = layout.restore(part_logs.reshape(*hides.shape[:2], 1), turn)
@@ -196,17 +197,15 @@ class _InRounds(torch.autograd.Function):
         attended = grad.index_fill(0, empty, 0.0)
         grad_q, grad_k, grad_v = None, None, None
         for turn in range(len(layout)):
-            parts = _backward(
+            parts = fused_backward(
                 layout.chunks(attended, turn)[:, None],
                 layout.chunks(q, turn)[:, None],
                 layout.windows(k, turn)[:, None],
                 layout.windows(v, turn)[:, None],
                 layout.chunks(out, turn)[:, None],
                 layout.chunks(logs, turn)[:, None, :, 0],
-                0.0,
-                False,
-                attn_mask=_bias(layout.hides[turn], q.dtype),
                 scale=ctx.scale,
+                bias=as_bias(layout.hides[turn][:, None], q.dtype),
             )
             part_q, part_k, part_v = (part[:, 0] for part in parts)
             grad_q = _add(grad_q, layout.restore(part_q, turn))
@@ -214,12 +213,6 @@ class _InRounds(torch.autograd.Function):
             grad_v = _add(grad_v, layout.restore(_fold(part_v, layout.chunk), turn))
         grad_v.index_add_(0, empty, grad.index_select(0, empty))
         return grad_q, grad_k, grad_v, None, None
-
-
-def _bias(hides: Tensor, dtype: torch.dtype) -> Tensor:
-    """The mask as numbers to add to the scores, (chunks, 1, chunk, 2 chunk)."""
-    bias = torch.zeros(hides.shape, dtype=dtype, device=hides.device)
-    return bias.masked_fill_(hides, hidden(dtype))[:, None]
 
 
 def _fold(x: Float[Tensor, "chunks keys width"], chunk: int) -> Tensor:

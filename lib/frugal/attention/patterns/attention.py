@@ -6,18 +6,20 @@ of queries and the keys within its reach, read through a view that copies nothin
 `flex_attention` skips the blocks that the pattern leaves empty (`blocks`).
 
 Sources: beltagy2020longformer (window and global tokens), child2019sparse (strided and fixed).
+Chapter: fixed-patterns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from frugal.attention.contract import Attention
 from frugal.attention.patterns.blocks import block_sparse_attention
 from frugal.attention.patterns.global_tokens import attend_with_global_tokens
 from frugal.attention.patterns.masks import Rule, pattern_mask, pattern_rule
@@ -55,8 +57,8 @@ def sliding_window_attention(
     Raises ValueError for a negative window, and for shapes and dtypes that do not fit.
     Source: beltagy2020longformer, section 3.1.
     """
-    rule = pattern_rule("window", k.shape[-2], window=window, causal=causal)
     _check(q, k, v, padding)
+    rule = pattern_rule("window", k.shape[2], window=window, causal=causal)
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
     if q.device.type != "cpu":
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
@@ -87,7 +89,8 @@ def strided_attention(
     Raises ValueError for a stride below 1, and for shapes and dtypes that do not fit.
     Source: child2019sparse, section 4.3.
     """
-    rule = pattern_rule("strided", k.shape[-2], stride=stride)
+    _check(q, k, v, padding)
+    rule = pattern_rule("strided", k.shape[2], stride=stride)
 
     def cut(k: Tensor, v: Tensor) -> list[Piece]:
         return strided_pieces(k, v, stride=stride)
@@ -113,7 +116,8 @@ def fixed_attention(
     Raises ValueError for a stride below 1, a summary outside 1 … stride, and for shapes and dtypes
     that do not fit. Source: child2019sparse, section 4.3.
     """
-    rule = pattern_rule("fixed", k.shape[-2], stride=stride, summary=summary)
+    _check(q, k, v, padding)
+    rule = pattern_rule("fixed", k.shape[2], stride=stride, summary=summary)
 
     def cut(k: Tensor, v: Tensor) -> list[Piece]:
         return fixed_pieces(k, v, stride=stride, summary=summary)
@@ -122,16 +126,22 @@ def fixed_attention(
     return _in_strides(q, k, v, cut, rule, stride=stride, key=key, padding=padding)
 
 
-class PatternAttention:
+class PatternAttention(Attention):
     """A pattern as an attention callable: `PatternAttention("window+global", window=16, ...)`.
 
     name and options: those of `pattern_mask`. Windows, with or without global tokens, "strided"
     and "fixed" take the fast forms above; any other pattern is a block mask on CUDA and a dense
     mask, which saves nothing, on the CPU. `weights` gives the attention matrix, for `recording`.
-    Raises ValueError when called, if the options do not fit the pattern.
+    Raises ValueError, when it is made, if the options do not fit the pattern.
     """
 
+    refuses: ClassVar = {
+        "mask": "the pattern is the mask, and pairs outside it are never computed",
+        "bias": "only the pairs of the pattern are computed, not all that a bias has",
+    }
+
     def __init__(self, name: str, **options: Any) -> None:
+        super().__init__()
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
 
@@ -140,7 +150,10 @@ class PatternAttention:
         rule = pattern_rule(self.name, keys, causal=causal, **self.options)
         return _matrix(rule, queries, keys, device)
 
-    def __call__(
+    def extra_repr(self) -> str:
+        return ", ".join([repr(self.name), *(f"{n}={v!r}" for n, v in self.options.items())])
+
+    def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
         k: Float[Tensor, "batch heads keys head_dim"],
@@ -149,11 +162,14 @@ class PatternAttention:
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
+        _check(q, k, v, padding)
         keys, options = k.shape[2], dict(self.options)
         if set(self.name.split("+")) in ({"window"}, {"window", "global"}):
-            flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
-            for place in options.pop("global_tokens", ()):
-                flags[:, place : place + 1] = True  # nothing where the sequence is shorter
+            flags = None
+            if places := options.pop("global_tokens", ()):
+                flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
+                for place in places:
+                    flags[:, place : place + 1] = True  # nothing where the sequence is shorter
             return sliding_window_attention(
                 q, k, v, causal=causal, global_tokens=flags, padding=padding, **options
             )
@@ -161,9 +177,9 @@ class PatternAttention:
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)
         if q.device.type != "cpu":
-            _check(q, k, v, padding)
             rule = pattern_rule(self.name, keys, causal=causal, **options)
-            return block_sparse_attention(q, k, v, rule, padding=padding)
+            key = (self.name, causal, *sorted((n, repr(o)) for n, o in options.items()))
+            return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
         mask = self.mask(q.shape[2], keys, causal=causal, device=q.device)
         return softmax_attention(q, k, v, mask=mask, padding=padding)
 
@@ -171,6 +187,7 @@ class PatternAttention:
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key: zero outside the pattern."""
+        _check(q, k, k, padding)
         mask = self.mask(q.shape[2], k.shape[2], causal=causal, device=q.device)
         return attention_weights(q, k, mask=mask, padding=padding)
 
@@ -187,7 +204,6 @@ def _in_strides(
     padding: Tensor | None,
 ) -> Tensor:
     """Causal attention in pieces that `cut` makes of a length that is a multiple of `stride`."""
-    _check(q, k, v, padding)
     queries, keys = q.shape[2], k.shape[2]
     if q.device.type != "cpu":
         return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
@@ -212,8 +228,8 @@ def _check(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None) -> None:
     check_heads(q, k, v)
     if q.shape[2] > k.shape[2]:
         raise ValueError(
-            f"q has length {q.shape[2]} and k has {k.shape[2]}; in a pattern every query has a "
-            "place among the keys."
+            f"q has length {q.shape[2]} and k has {k.shape[2]}; in a pattern every query must have "
+            "a place among the keys."
         )
     _check_flags("padding", padding, (k.shape[0], k.shape[2]))
 

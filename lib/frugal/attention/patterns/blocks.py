@@ -1,16 +1,21 @@
 """Attention under a rule on CUDA: `flex_attention` computes only the blocks that a rule touches.
 
 A block mask says which tiles of 128 queries x 128 keys the rule fills, leaves empty, or fills in
-part; only in the last kind the rule is asked pair by pair, inside the kernel. Block masks of rules
-that do not depend on the data are kept. On other devices the same call runs unfused, in O(N²): it
-is right, and only good to test with.
+part; only in the last kind the rule is asked pair by pair, inside the kernel. What a rule does to
+each block is worked out once and kept; padding and global tokens, which come with the data, change
+whole rows and columns of blocks. On other devices the same call runs unfused, in O(N²): it is
+right, and only good to test with.
+
+Not yet: on CUDA under `torch.compile`, "window+global" and "window+global+random" raise an
+`InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). Outside
+`torch.compile` both run there, and the window alone runs in both ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import cache
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import torch
 import torch.nn.functional as F
@@ -25,8 +30,22 @@ from frugal.attention.softmax import softmax_attention
 BLOCK = 128
 LEAST_WIDTH = 16  # the fused kernel takes no narrower heads
 KEPT = 64
+"""Rules and lengths whose block masks are kept, and for which kernels are."""
+PAIRS = 2**24
+"""Pairs of a query and a key that a rule is asked about at once, to see which blocks it touches."""
 
-_kept: dict[Hashable, BlockMask] = {}
+Sees = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class _Kept(NamedTuple):
+    """What a rule does to each block, (rows, columns), and the block mask of the rule alone."""
+
+    some: Tensor
+    every: Tensor
+    mask: BlockMask
+
+
+_kept: dict[Hashable, _Kept] = {}
 
 
 def block_sparse_attention(
@@ -47,9 +66,15 @@ def block_sparse_attention(
     `padding` is False. A query without keys gets zeros. key: names the rule, so that its block mask
     can be kept for the next call.
     """
-    offset = k.shape[2] - q.shape[2]
+    queries, keys = q.shape[2], k.shape[2]
+    # the number 0, not a difference of symbols, where a graph is made for any length
+    offset = 0 if queries == keys else keys - queries
 
     @no_type_check  # traced into the kernel, see Rule
+    def alone(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return rule(i + offset, j)
+
+    @no_type_check
     def sees(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
         i = i + offset
         seen = rule(i, j)
@@ -58,49 +83,120 @@ def block_sparse_attention(
             seen = seen | (joined & (j <= i) if causal else joined)
         return seen if padding is None else seen & padding[batch, j]
 
-    depends = global_tokens is not None or padding is not None
-    batches = q.shape[0] if depends else 1
-    place = (key, q.shape[2], k.shape[2], q.device)
-    mask = None if depends or key is None else _kept.get(place)
-    if mask is None:
-        mask = block_mask(sees, batches, q.shape[2], k.shape[2], q.device)
-        if not depends and key is not None and not isinstance(q, FakeTensor):
-            if len(_kept) >= KEPT:
-                _kept.pop(next(iter(_kept)))  # the oldest
-            _kept[place] = mask
-    if isinstance(q, FakeTensor):  # shapes without numbers: no kernel can be compiled for them
-        return softmax_attention(q, k, v)
+    if isinstance(q, FakeTensor):  # being exported, or shapes alone: no kernel can be compiled
+        b = torch.arange(q.shape[0], device=q.device)[:, None, None]
+        i, j = (torch.arange(n, device=q.device) for n in (queries, keys))
+        mask = sees(b, b, i[:, None], j)
+        return softmax_attention(q, k, v, mask=mask.expand(q.shape[0], queries, keys)[:, None])
+
+    if global_tokens is not None and _inside_a_graph():
+        options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
+        return _outside(q, k, v, rule, key=key, **options)
+    kept = _blocks_of(alone, key, queries, keys, q.device)
+    if global_tokens is None and padding is None:
+        mask = kept.mask
+    else:
+        some, every = kept.some[None], kept.every[None]
+        if global_tokens is not None:
+            some = some | _touched(global_tokens, queries, causal)
+        if padding is not None:
+            real = _in_blocks(padding)  # (batch, columns, BLOCK)
+            some = some & real.any(-1)[:, None]
+            every = every & real.all(-1)[:, None]
+        batch = q.shape[0]
+        shape = (batch, *kept.some.shape)
+        mask = _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
     scale, value_dim = q.shape[-1] ** -0.5, v.shape[-1]
     q, k, v = (F.pad(x, (0, max(0, LEAST_WIDTH - x.shape[-1]))) for x in (q, k, v))
-    kernel = _compiled() if q.device.type == "cuda" else flex_attention
+    apart = q.device.type == "cuda" and not torch.compiler.is_compiling()
+    kernel = _fused if apart else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
 
 
-def block_mask(
-    sees: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
-    batch: int,
-    queries: int,
-    keys: int,
-    device: torch.device,
-) -> BlockMask:
-    """The block mask of `sees(batch, head, query, key)`, a row of blocks at a time.
+def _inside_a_graph() -> bool:
+    """Whether `torch.compile` is at work. It cannot write down a rule that reads global tokens."""
+    return torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting()
 
-    Memory while it is made: batch x 128 x keys booleans.
+
+_outside = torch.compiler.disable(block_sparse_attention)
+"""One break in the graph; the kernel itself is compiled as ever."""
+
+
+def block_mask(sees: Sees, batch: int, queries: int, keys: int, device: torch.device) -> BlockMask:
+    """The block mask of `sees(batch, head, query, key)`.
+
+    Memory while it is made: some numbers for every pair of a row of blocks, or of `PAIRS` pairs.
     """
-    columns = -(-keys // BLOCK)
+    some, every = _blocks(sees, batch, queries, keys, device)
+    return _block_mask(some, every, queries, keys, sees)
+
+
+def _blocks_of(
+    alone: Sees, key: Hashable | None, queries: int, keys: int, device: torch.device
+) -> _Kept:
+    """What a rule does to each block, from the last call with this key or worked out now."""
+    place = (key, queries, keys, device)
+    keep = key is not None and not torch.compiler.is_compiling()
+    if keep and place in _kept:
+        return _kept[place]
+    some, every = _blocks(alone, 1, queries, keys, device)
+    made = _Kept(some[0], every[0], _block_mask(some, every, queries, keys, alone))
+    if keep:
+        if len(_kept) >= KEPT:
+            _kept.pop(next(iter(_kept)))  # the oldest
+        _kept[place] = made
+    return made
+
+
+def _blocks(
+    sees: Sees, batch: int, queries: int, keys: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Of which blocks some pairs are seen, and of which all: (batch, rows, columns) each."""
+    rows = -(-queries // BLOCK)
+    at_once = max(1, PAIRS // (batch * BLOCK * keys))
+    if torch.compiler.is_compiling():
+        at_once = rows  # fused, and never stored
     b = torch.arange(batch, device=device)[:, None, None]
     j = torch.arange(keys, device=device)
     some, every = [], []
-    for start in range(0, queries, BLOCK):
-        i = torch.arange(start, min(start + BLOCK, queries), device=device)[:, None]
+    for start in range(0, rows, at_once):
+        stop = min(start + at_once, rows)
+        i = torch.arange(start * BLOCK, min(stop * BLOCK, queries), device=device)[:, None]
         seen = sees(b, torch.zeros_like(b), i, j).expand(batch, len(i), keys)
         # What lies outside the sequence is not seen: a block that sticks out is never full.
-        seen = F.pad(seen, (0, columns * BLOCK - keys, 0, BLOCK - len(i)))
-        blocks = seen.unflatten(-1, (columns, BLOCK))
-        some.append(blocks.any(-1).any(1))  # (batch, columns)
-        every.append(blocks.all(-1).all(1))
-    full = torch.stack(every, 1)[:, None]  # (batch, 1, rows, columns)
-    partial = torch.stack(some, 1)[:, None] & ~full
+        seen = F.pad(seen, (0, -keys % BLOCK, 0, (stop - start) * BLOCK - len(i)))
+        seen = seen.unflatten(-1, (-1, BLOCK)).unflatten(1, (-1, BLOCK))
+        some.append(seen.any(-1).any(2))  # (batch, rows, columns)
+        every.append(seen.all(-1).all(2))
+    return torch.cat(some, 1), torch.cat(every, 1)
+
+
+def _in_blocks(flags: Bool[Tensor, "batch length"]) -> Bool[Tensor, "batch blocks size"]:
+    """A flag for each position, and False after the end."""
+    return F.pad(flags, (0, -flags.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+
+
+def _touched(global_tokens: Tensor, queries: int, causal: bool) -> Tensor:
+    """Blocks that have a global query or a global key: (batch, rows, columns)."""
+    offset = global_tokens.shape[1] - queries
+    asking = _in_blocks(global_tokens[:, offset:]).any(-1)  # (batch, rows)
+    asked = _in_blocks(global_tokens).any(-1)  # (batch, columns)
+    touched = asking[:, :, None] | asked[:, None]
+    if not causal:
+        return touched
+    last = BLOCK * torch.arange(1, asking.shape[1] + 1, device=touched.device) + offset - 1
+    first = BLOCK * torch.arange(asked.shape[1], device=touched.device)
+    return touched & (first <= last[:, None])
+
+
+def _block_mask(
+    some: Bool[Tensor, "batch rows columns"],
+    every: Bool[Tensor, "batch rows columns"],
+    queries: int,
+    keys: int,
+    sees: Sees,
+) -> BlockMask:
+    full, partial = every[:, None], (some & ~every)[:, None]  # (batch, 1, rows, columns)
     return BlockMask(
         (queries, keys),
         *_ordered(partial),
@@ -122,3 +218,12 @@ def _ordered(blocks: Bool[Tensor, "batch 1 rows columns"]) -> tuple[Tensor, Tens
 @cache
 def _compiled() -> Callable[..., Tensor]:
     return torch.compile(flex_attention, dynamic=False)
+
+
+def _fused(*args: Tensor, **options: Any) -> Tensor:
+    """The kernel, which is compiled anew for every rule, length and dtype.
+
+    Beyond torch's limit, 8 such variants by default, the unfused form would run instead.
+    """
+    with torch._dynamo.config.patch(recompile_limit=4 * KEPT):
+        return _compiled()(*args, **options)

@@ -15,6 +15,7 @@ from frugal.attention.pieces import Piece, attend_by_heads
 from frugal.attention.softmax import softmax_attention
 
 
+@torch.compiler.disable  # how many there are is in the data, and the pieces are not compiled
 def attend_with_global_tokens(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],

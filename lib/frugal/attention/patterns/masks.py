@@ -181,7 +181,11 @@ def receptive_field(
 
 @no_type_check
 def _hash(query: Tensor, draw: int, seed: int) -> Tensor:
-    """32 mixed bits in an int64: multiply and fold, twice (the low 32 bits, as Math.imul has)."""
+    """32 mixed bits in an int64: multiply and fold, twice (the low 32 bits, as Math.imul has).
+
+    A kernel on a GPU counts positions in 32 bits, where the products would wrap.
+    """
+    query = query.to(torch.int64)
     start = (0x85EBCA77 * draw + 0xC2B2AE3D * seed) & 0xFFFFFFFF
     x = (query * 0x9E3779B1 + start) & 0xFFFFFFFF
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF

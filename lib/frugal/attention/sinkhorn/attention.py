@@ -5,19 +5,22 @@ normalisation makes these scores a soft permutation S, in which every block is w
 The keys of block i are then its own and those of Σⱼ S[i, j]·block j, so a query reads
 2·block_size keys, wherever they come from.
 
-Source: tay2020sinkhorn.
+Source: tay2020sinkhorn. Chapter: sorting.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.contract import Attention
 from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_heads, check_padding
+from frugal.checks import at_least, check_heads, check_padding
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
 
@@ -34,8 +37,7 @@ class BlockScores(nn.Module):
 
     def __init__(self, n_heads: int, width: int, max_blocks: int) -> None:
         super().__init__()
-        if min(n_heads, width, max_blocks) < 1:
-            raise ValueError(f"{n_heads=}, {width=} and {max_blocks=}; all must be at least 1.")
+        at_least(1, n_heads=n_heads, width=width, max_blocks=max_blocks)
         self.max_blocks = max_blocks
         reach = width**-0.5
         self.hidden = nn.Parameter(torch.empty(n_heads, width, width).uniform_(-reach, reach))
@@ -50,14 +52,14 @@ class BlockScores(nn.Module):
         blocks = pooled.shape[2]
         if blocks > self.max_blocks:
             raise ValueError(
-                f"the sequence has {blocks} blocks and max_blocks is {self.max_blocks}; "
-                "use larger blocks, or a larger max_blocks from the start."
+                f"the sequence has {blocks} blocks; it must have at most max_blocks, "
+                f"{self.max_blocks}."
             )
         hidden = (pooled @ self.hidden + self.hidden_bias).relu()
         return hidden @ self.out[..., :blocks] + self.out_bias[..., :blocks]
 
 
-class SinkhornAttention(nn.Module):
+class SinkhornAttention(Attention):
     """An attention callable that sorts blocks, for `MultiHeadAttention(attend=...)`.
 
     n_heads, head_dim: of q and k. block_size: tokens in a block. max_blocks: the most blocks of a
@@ -73,6 +75,11 @@ class SinkhornAttention(nn.Module):
     to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut with c blocks: 4·N·c·b·head_dim.
     """
 
+    refuses: ClassVar = {
+        "mask": "a sorted block is a mixture of blocks, and a mask could not hide a part of it",
+        "bias": "a sorted block is a mixture of blocks, and a bias has a number for every key",
+    }
+
     def __init__(
         self,
         n_heads: int,
@@ -85,12 +92,10 @@ class SinkhornAttention(nn.Module):
         sort_cut: int | None = None,
     ) -> None:
         super().__init__()
-        if block_size < 1 or (sort_cut is not None and sort_cut < 1):
-            raise ValueError(f"{block_size=} and {sort_cut=}; both must be at least 1.")
+        at_least(1, block_size=block_size, **({} if sort_cut is None else {"sort_cut": sort_cut}))
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}; it must be above 0.")
-        if n_iterations < 0:
-            raise ValueError(f"n_iterations is {n_iterations}; it must be at least 0.")
+        at_least(0, n_iterations=n_iterations)
         self.n_heads, self.head_dim = n_heads, head_dim
         self.block_size, self.temperature = block_size, temperature
         self.n_iterations, self.sort_cut = n_iterations, sort_cut
@@ -125,7 +130,8 @@ class SinkhornAttention(nn.Module):
             seen = seen.expand(q.shape[0] * q.shape[1], -1, -1, -1).flatten(0, 1)[:, None]
         # Blocks as a batch of single heads: the kernel's output then needs no copy.
         out = softmax_attention(*(x.flatten(0, 2)[:, None] for x in (q, keys, values)), mask=seen)
-        return out.view(*q.shape[:2], -1, v.shape[-1])[:, :, :length]
+        blocks, size = q.shape[2:4]
+        return out.view(*q.shape[:2], blocks * size, v.shape[-1])[:, :, :length]
 
     def sorting(
         self,
@@ -211,18 +217,18 @@ class SinkhornAttention(nn.Module):
         check_padding(padding, (k.shape[0], k.shape[2]))
         if (q.shape[1], q.shape[3]) != (self.n_heads, self.head_dim):
             raise ValueError(
-                f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; this sorting network is for "
-                f"{self.n_heads} of {self.head_dim}."
+                f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; it must have {self.n_heads} "
+                f"of {self.head_dim}, as this sorting network has."
             )
         if q.shape != k.shape:
             raise ValueError(
-                f"q has length {q.shape[2]} and k has {k.shape[2]}; blocks are sorted as wholes, "
-                "so every token needs its query (no cache, no other sequence)."
+                f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be the same, since "
+                "blocks are sorted as wholes (no cache, no other sequence)."
             )
         if causal and self.sort_cut is not None:
             raise ValueError(
-                f"sort_cut is {self.sort_cut} and causal is True; the first sorted blocks may hold "
-                "what comes later, so SortCut needs causal=False."
+                f"sort_cut is {self.sort_cut} and causal is True; causal must be False, since the "
+                "first sorted blocks may hold what comes later."
             )
         return q.shape[2]
 
@@ -265,8 +271,8 @@ def _means(tokens: Tensor, real: Tensor | None) -> Tensor:
     """The mean token of every block, of those that are real."""
     if real is None:
         return tokens.mean(3)
-    weight = real[:, None, :, :, None].to(tokens.dtype)
-    return (tokens * weight).sum(3) / weight.sum(3).clamp(min=1)
+    weight = real[:, None, :, :, None].to(_sum_dtype(tokens))  # (batch, 1, blocks, size, 1)
+    return ((tokens * weight).sum(3) / weight.sum(3).clamp(min=1)).to(tokens.dtype)
 
 
 def _means_before(
@@ -275,8 +281,14 @@ def _means_before(
     """The mean of the real tokens up to the first of each block: what its first query may know."""
     if real is None:
         real = tokens.new_ones(1, *tokens.shape[2:4], dtype=torch.bool)
-    weight = real[:, None, :, :, None].to(tokens.dtype)
-    return _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+    weight = real[:, None, :, :, None].to(_sum_dtype(tokens))
+    before = _up_to_first(tokens * weight) / _up_to_first(weight).clamp(min=1)
+    return before.to(tokens.dtype)
+
+
+def _sum_dtype(x: Tensor) -> torch.dtype:
+    """What is wide enough for sums of many tokens."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _up_to_first(x: Tensor) -> Tensor:

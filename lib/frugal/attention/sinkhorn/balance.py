@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.checks import check_mask
+from frugal.checks import at_least, check_mask
 
 
 def sinkhorn(
@@ -34,18 +34,19 @@ def sinkhorn(
     the sum of a column would tell an early row about later ones.
 
     Raises ValueError for a temperature that is not above 0, a negative number of iterations, and a
-    mask or noise that does not fit. Cost: 4·n_iterations·rows·columns operations.
+    mask or noise that does not fit. Cost: 4·n_iterations·rows·columns operations, in float32 where
+    the scores are narrower.
     """
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; it must be above 0.")
-    if n_iterations < 0:
-        raise ValueError(f"n_iterations is {n_iterations}; it must be at least 0.")
+    at_least(0, n_iterations=n_iterations)
     if noise is not None and noise.shape != scores.shape:
         raise ValueError(
             f"noise has shape {tuple(noise.shape)}; it must have that of scores, "
             f"{tuple(scores.shape)}."
         )
-    logs = (scores if noise is None else scores + noise) / temperature
+    logs = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    logs = (logs if noise is None else logs + noise) / temperature
     check_mask("mask", mask, tuple(scores.shape))
     logs = _hide(logs, mask)
     if not balanced:
@@ -55,7 +56,7 @@ def sinkhorn(
     for _ in range(n_iterations if balanced else 0):
         logs = _hide(logs - logs.logsumexp(-1, keepdim=True), mask)
         logs = _hide(logs - logs.logsumexp(-2, keepdim=True), mask)
-    return logs.exp()
+    return logs.exp().to(scores.dtype)
 
 
 def _hide(logs: Tensor, mask: Tensor | None) -> Tensor:
@@ -73,7 +74,10 @@ def gumbel_noise(
 
     Added to scores, they make the best permutation a random one whose odds follow the scores.
     """
-    where = like.device if generator is None else generator.device
-    uniform = torch.rand(like.shape, generator=generator, device=where).to(like.device)
+    if generator is None:  # a graph compiled for any length takes none, not even None
+        uniform = torch.rand(like.shape, device=like.device)
+    else:
+        uniform = torch.rand(like.shape, generator=generator, device=generator.device)
+        uniform = uniform.to(like.device)
     tiny = torch.finfo(uniform.dtype).tiny
     return -(-uniform.clamp(min=tiny).log()).clamp(min=tiny).log().to(like.dtype)

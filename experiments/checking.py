@@ -1,0 +1,130 @@
+"""Run a recorded seed again, and see whether the tree still gives what is recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments import runner
+from experiments.writing import as_json, write
+from frugal import results
+
+TOLERANCE = 0.02
+"""How far a number may lie from the recorded one, over the larger of 1 and the recorded one.
+
+The same code on the same processor repeats itself to the last digit. Another processor adds up in
+another order, and training makes that larger; an experiment may state a TOLERANCE of its own.
+"""
+TIMES = re.compile(r"(^|[ _])(seconds|ms|time|times)($|[ _])")
+"""Metrics that measure time, which no second run repeats; they are not compared."""
+
+
+def check(
+    name: str, *, seed: int = 0, settings: Sequence[str] = (), folder: Path | None = None
+) -> pd.DataFrame:
+    """A row a number: setting, metric, recorded, now, apart, tolerance, held.
+
+    The largest distance, the date and the fingerprint of the code are noted in the result's file.
+    settings: some of the experiment's, all by default. Raises ValueError for a setting or a seed
+    that is not recorded.
+    """
+    folder = runner.RESULTS if folder is None else folder
+    recorded = results.load(name, folder=folder)
+    chosen = tuple(settings) or tuple(recorded.settings)
+    known = {(run["setting"], run["seed"]): run["values"] for run in recorded.runs}
+    for setting in chosen:
+        if (setting, seed) not in known:
+            raise ValueError(f"{setting!r} with seed {seed} is not recorded in '{name}'.")
+    module = runner.module_of(name)
+    tolerance = getattr(module, "TOLERANCE", TOLERANCE)
+    rows = []
+    for setting in chosen:
+        job = (name, setting, recorded.settings[setting], seed, False)
+        again = runner.run_job(*job)["values"]
+        rows += list(_compared(setting, known[setting, seed], again, tolerance))
+    table = pd.DataFrame(rows)
+    _note(folder / f"{name}.json", name, seed, chosen, table)
+    return table
+
+
+def _compared(
+    setting: str, recorded: dict[str, Any], now: dict[str, Any], tolerance: float
+) -> Iterator[dict[str, Any]]:
+    for metric, value in recorded.items():
+        if TIMES.search(metric) or isinstance(value, dict):
+            continue
+        before, after = list(_numbers(value)), list(_numbers(now.get(metric)))
+        apart = math.inf
+        if len(before) == len(after) > 0:
+            pairs = zip(before, after, strict=True)
+            apart = max(_apart(*pair) for pair in pairs)
+        yield {
+            "setting": setting,
+            "metric": metric,
+            "recorded": value,
+            "now": now.get(metric),
+            "apart": apart,
+            "tolerance": tolerance,
+            "held": apart <= tolerance,
+        }
+
+
+def _apart(recorded: float | None, now: float | None) -> float:
+    """How far two numbers differ; where both are missing, not at all."""
+    if recorded is None or now is None:
+        return 0.0 if recorded is now else math.inf
+    return abs(now - recorded) / max(1.0, abs(recorded))
+
+
+def _numbers(value: Any) -> Iterator[float | None]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _numbers(part)
+    else:
+        yield value
+
+
+def _note(path: Path, name: str, seed: int, chosen: tuple[str, ...], table: pd.DataFrame) -> None:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["checked"] = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "fingerprint": runner.fingerprint_of(name),
+        "seed": seed,
+        "settings": list(chosen),
+        "apart": min(float(table["apart"].max()), 1e9),
+        "held": bool(table["held"].all()),
+    }
+    write(path, as_json(result))
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """How a recorded result stands to the code of this tree, in a sentence."""
+
+    fits: bool
+    sentence: str
+
+
+def state_of(name: str, recorded: results.Result) -> State:
+    """Whether the files that made a result are those of the tree, or a check says they agree."""
+    now = runner.fingerprint_of(name)
+    made = {run.get("fingerprint") for run in recorded.runs}
+    if made == {now}:
+        return State(True, "Made by the code of this tree.")
+    words = "Made before fingerprints were kept" if None in made else "Made by other code"
+    checked = recorded.checked
+    if checked is None:
+        return State(False, f"{words}, never checked since: python -m experiments check {name}")
+    outcome = "held" if checked["held"] else f"NOT held (apart by {checked['apart']:.2g})"
+    what = f"{words}; checked on {checked['date'][:10]}: {outcome}"
+    if checked["fingerprint"] != now:
+        return State(False, f"{what}, but the code has changed since.")
+    return State(checked["held"], f"{what} with the code of this tree.")

@@ -1,0 +1,172 @@
+"""The command line: python -m experiments.gpu [--device cuda|cpu] [--smoke] [--out DIR] ..."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from experiments.gpu import correctness, graphs, speed, training, workers
+from experiments.gpu.report import REPOSITORY, Report
+
+PROCESSES = {"correctness": 8, "speed": 1, "compile": 8, "training": 6}
+"""That share a card: several where kernels are compiled, one where they are timed."""
+
+PARTS = {"correctness": 0.35, "speed": 0.4, "compile": 0.15, "training": 0.1}
+"""In order, with the share of the minutes; what a part leaves over goes to the next."""
+
+MODULES = {
+    "correctness": correctness,
+    "speed": speed,
+    "compile": graphs,
+    "training": training,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the parts; 0 if every comparison with the CPU held."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.gpu", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"among {', '.join(PARTS)}; all if none")
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--smoke", action="store_true", help="at the size of a test")
+    parser.add_argument("--out", type=Path, help="folder of the files; experiments/results if none")
+    parser.add_argument("--minutes", type=float, default=6.0, help="for all parts together")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.part) - set(PARTS):
+        parser.error(f"part is {min(unknown)!r}; it must be among {', '.join(PARTS)}.")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("error: there is no CUDA device; try --device cpu --smoke.", file=sys.stderr)
+        return 1
+    if options.device == "cpu":
+        torch.set_num_threads(1)
+    folder = options.out
+    if folder is None:
+        small = options.smoke or options.device == "cpu"
+        results = REPOSITORY / "experiments" / "results"
+        folder = Path(tempfile.mkdtemp(prefix="gpu-")) if small else results
+    folder.mkdir(parents=True, exist_ok=True)
+
+    chosen = [part for part in PARTS if not options.part or part in options.part]
+    began, spent = time.monotonic(), 0.0
+    whole = sum(PARTS[part] for part in chosen)
+    held = True
+    for part in chosen:
+        spent += PARTS[part] / whole
+        held &= run_part(
+            part,
+            folder,
+            torch.device(options.device),
+            smoke=options.smoke,
+            until=began + 60 * options.minutes * spent,
+        )
+    print(f"{time.monotonic() - began:.0f} s in all; the files are in {folder}")
+    return 0 if held else 1
+
+
+def run_part(part: str, folder: Path, device: torch.device, *, smoke: bool, until: float) -> bool:
+    """Run one part until its time is over, write its file, print what matters of it."""
+    module, began = MODULES[part], time.monotonic()
+    question = (module.__doc__ or part).strip().splitlines()[0]
+    report = Report(f"gpu_{part}", question, folder=folder, device=device, smoke=smoke)
+    report.write()
+    try:
+        if part == "speed" and device.type == "cuda":
+            warm(smoke=smoke, until=began + (until - began) / 2)
+        fill(report, module, device, smoke=smoke, until=until)
+    finally:
+        report.write()
+    runs = report.result["runs"]
+    print(f"\n{part}: {question} ({time.monotonic() - began:.0f} s)")
+    return SUMMARIES[part](runs)
+
+
+def warm(*, smoke: bool, until: float) -> None:
+    """Have the kernels compiled side by side, before they are timed one after the other."""
+    jobs = speed.compiled(smoke)
+    for job, _, seconds, error in workers.run(
+        speed.warm, jobs, "cuda", processes=PROCESSES["compile"], until=until
+    ):
+        if error is not None:
+            print(f"  compiling {job}, {seconds:.0f} s: {error[:200]}")
+
+
+def fill(
+    report: Report, module: ModuleType, device: torch.device, *, smoke: bool, until: float
+) -> None:
+    """The jobs of a module, in processes on a card and one after the other on a CPU."""
+    part = next(name for name, one in MODULES.items() if one is module)
+    processes = PROCESSES[part] if device.type == "cuda" else 0
+    for job, values, seconds, error in workers.run(
+        module.work, module.names(smoke), device.type, processes=processes, until=until
+    ):
+        setting, seed = job.rpartition(" | ")[0], 0
+        if module is training:
+            setting, seed = setting.split(" | ")[0], int(setting.split(" | ")[1])
+        report.add(setting, module.about(job), values, seconds=seconds, seed=seed, error=error)
+
+
+def summarise_correctness(runs: list[dict[str, Any]]) -> bool:
+    held = sum(run["values"].get("held", 0) for run in runs)
+    print(f"{held:.0f} of {len(runs)} cases hold")
+    for run in runs:
+        if not run["values"].get("held"):
+            numbers = ", ".join(f"{k} {v}" for k, v in run["values"].items())
+            print(f"  {run['setting']}: {run.get('error', numbers)[:200]}")
+    return held == len(runs)
+
+
+def summarise_speed(runs: list[dict[str, Any]]) -> bool:
+    for run in runs:
+        values = run["values"]
+        if "error" in run:
+            print(f"  {run['setting']}: {run['error'][:150]}")
+            continue
+        if run["setting"].startswith(speed.CEILINGS):
+            rates = [values[f"{what} per second"] / 1e12 for what in ("flops", "bytes")]
+            print("  {}: {:.0f} TFLOP/s, {:.2f} TB/s".format(run["setting"], *rates))
+            continue
+        print(
+            f"  {run['setting']:42}"
+            f" {1e3 * values['forward seconds']:9.3f} ms"
+            f" {1e3 * values['training seconds']:9.3f} ms"
+            f" {values['training peak bytes'] / 1e9:7.2f} GB"
+            f" {values['forward flops per second'] / 1e12:7.1f} TFLOP/s"
+        )
+    return True
+
+
+def summarise_compile(runs: list[dict[str, Any]]) -> bool:
+    for run in runs:
+        numbers = ", ".join(f"{k} {v:.2g}" for k, v in run["values"].items() if v is not None)
+        print(f"  {run['setting']}: {run.get('error', numbers)[:250]}")
+    return True
+
+
+def summarise_training(runs: list[dict[str, Any]]) -> bool:
+    complete = [run for run in runs if "error" not in run]
+    for run in runs:
+        if "error" in run:
+            print(f"  {run['setting']}, seed {run['seed']}: {run['error'][:200]}")
+    if len({run["setting"] for run in complete}) < 2:
+        return False
+    found = training.verdict(complete)
+    print("  " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
+    return found["largest distance"] <= found["largest spread"]
+
+
+SUMMARIES: dict[str, Callable[[list[dict[str, Any]]], bool]] = {
+    "correctness": summarise_correctness,
+    "speed": summarise_speed,
+    "compile": summarise_compile,
+    "training": summarise_training,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What an attention is: a callable on heads, and what it does with an option it cannot take.
+
+    (q, k, v, *, mask=None, padding=None, causal=False, bias=None) -> out
+
+on (batch, heads, length, head_dim). mask: boolean, True = may attend, broadcast to (batch, heads,
+queries, keys). padding: boolean (batch, keys), True = real key. causal: query i sees keys up to its
+own place, the last query aligned with the last key. bias: added to the scores, broadcast as a mask
+is. An attention takes each of these or refuses it in one sentence; it never passes over one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from frugal.checks import check_called, check_options, name_of, options_of, takes_only
+
+Attend = Callable[..., Tensor]
+
+
+class Attention(nn.Module):
+    """A module that is an attention. Its `forward` names the options that it takes, and no others.
+
+    refuses: for an option of the protocol that it cannot take, the reason; the sentence quotes it.
+    """
+
+    refuses: ClassVar[Mapping[str, str]] = {}
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        return super().__call__(q, k, v, **check_options(self, options))
+
+
+def check_attend(attend: Any, *, takes: str | None = None) -> None:
+    """One sentence for what is no attention, or for one that does not take the option `takes`."""
+    check_called("attend", attend, ("q", "k", "v"))
+    options = options_of(attend)
+    if takes is not None and options is not None and takes not in options:
+        why = getattr(attend, "refuses", {}).get(takes) or takes_only(attend)
+        raise ValueError(f"attend is {name_of(attend)}; it must be one that takes {takes}: {why}.")

@@ -1,0 +1,168 @@
+// Two views of a span: one head whose span and ramp the reader moves, and the spans of every head
+// of a trained model over the updates of its training.
+import { element, readout, segmented, shape, slider, toolbar } from "../../show/controls.js";
+import { clamp, follow, mean, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
+import { attention, reach, softMask } from "./span_formulas.js";
+
+const LEFT = 46;
+const RIGHT = 8;
+const TOKENS = (count) => `${count} tokens`;
+
+// A bar of the height between two places on the y axis.
+function bar(name, x, y, width, height, attributes = {}) {
+  return shape("rect", { class: `span-${name}`, ...attributes, x, y, width, height });
+}
+
+function line(name, y, width) {
+  return shape("path", { class: `span-${name}`, d: `M${LEFT} ${y}H${width - RIGHT}` });
+}
+
+// One head: its mask, its attention, and what both leave out.
+export function readKeys(scores, span, ramp) {
+  const plain = attention(scores, scores.length, 1);
+  const seen = reach(span, ramp, scores.length);
+  return {
+    plain,
+    weights: attention(scores, span, ramp),
+    mask: scores.map((_, distance) => softMask(span, ramp, distance)),
+    seen,
+    lost: sum(plain.slice(seen)),
+    onRamp: scores.filter((_, distance) => distance > span && distance < span + ramp).length,
+  };
+}
+
+// The mask above, the attention it leaves below, over the distance to the key.
+function drawHead(picture, width, { span, ramp }, { plain, weights, mask }) {
+  const keys = weights.length;
+  const x = (distance) => LEFT + ((distance + 0.5) / keys) * (width - LEFT - RIGHT);
+  const column = (width - LEFT - RIGHT) / keys;
+  const edge = (distance) => Math.min(x(distance), x(keys - 0.5));
+  const top = Math.max(...weights, ...plain);
+  const upper = (value) => 78 - 58 * value;
+  const lower = (value) => 214 - (104 * value) / top;
+  const bars = (name, values, attributes) =>
+    values.map((value, distance) => {
+      const [left, y] = [x(distance) - column * 0.4, lower(value)];
+      return bar(name, left, y, column * 0.8, 214 - y, attributes(value));
+    });
+  const ticks = [0, 16, 32, 48, 64, 80, 95].filter((distance) => distance < keys);
+  const points = mask.map((value, distance) => `${x(distance)},${upper(value)}`).join(" ");
+  picture.replaceChildren(
+    bar("ramp", edge(span), 14, Math.max(0, edge(span + ramp) - x(span)), 200),
+    text(LEFT, 12, "soft mask m(x), and the ramp shaded"),
+    text(LEFT - 6, upper(1) + 4, "1", { anchor: "end" }),
+    text(LEFT - 6, upper(0) + 4, "0", { anchor: "end" }),
+    shape("polyline", { class: "span-mask", points }),
+    text(LEFT, 100, "attention: outline without the mask, filled with it"),
+    text(LEFT - 6, lower(top) + 4, percent(top), { anchor: "end" }),
+    ...bars("weight", weights, (weight) => ({ "data-weight": weight })),
+    ...bars("plain", plain, () => ({})),
+    line("axis", 214, width),
+    ...ticks.map((distance) => text(x(distance), 229, distance, { anchor: "middle" })),
+    text((LEFT + width) / 2, 246, "distance to the key, in tokens", { anchor: "middle" }),
+  );
+}
+
+function headView(model, width) {
+  const scores = model.get("scores");
+  const picture = svg(width, 250, {
+    class: "span-chart",
+    "aria-label": "Soft mask and attention over the distance to the key",
+  });
+  const said = readout();
+  const stop = follow(model, "span ramp", () => {
+    const [span, ramp] = [model.get("span"), model.get("ramp")];
+    const head = readKeys(scores, span, ramp);
+    drawHead(picture, width, { span, ramp }, head);
+    said.textContent =
+      `${head.seen} of ${scores.length} keys are read; the rest held ${percent(head.lost)} of the ` +
+      `attention. ${head.onRamp} keys lie on the ramp, and only they give the span a gradient.`;
+  });
+  const controls = toolbar(
+    slider(model, "span", { label: "Span z", min: 0, max: scores.length, format: TOKENS }),
+    slider(model, "ramp", { label: "Ramp R", min: 1, max: 48, format: TOKENS }),
+  );
+  return { nodes: [controls, picture, said], stop };
+}
+
+// A bar a head, grouped by layer: the span, and above it the ramp.
+function drawModel(picture, width, layers, { limit, ramp }) {
+  const y = (tokens) => 216 - (190 * tokens) / limit;
+  const group = (width - LEFT - RIGHT) / layers.length;
+  const column = (group * 0.8) / layers[0].length;
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => Math.round(part * limit));
+  const bars = (span, left) => {
+    const end = y(clamp(span + ramp, 0, limit));
+    return [
+      bar("reach", left + 1, end, column - 2, y(span) - end),
+      bar("bar", left + 1, y(span), column - 2, y(0) - y(span), { "data-span": span }),
+    ];
+  };
+  picture.replaceChildren(
+    text(LEFT, 14, "span of each head, in tokens (paler: its ramp)"),
+    ...marks.flatMap((tokens) => [
+      line("grid", y(tokens), width),
+      text(LEFT - 6, y(tokens) + 4, tokens, { anchor: "end" }),
+    ]),
+    ...layers.flatMap((heads, layer) => [
+      ...heads.flatMap((span, head) => bars(span, LEFT + (layer + 0.1) * group + head * column)),
+      text(LEFT + (layer + 0.5) * group, 232, layer + 1, { anchor: "middle" }),
+    ]),
+    line("axis", y(0), width),
+    text((LEFT + width) / 2, 252, "layer", { anchor: "middle" }),
+  );
+}
+
+function describeModel(layers, updates, { limit, ramp }) {
+  const all = layers.flat();
+  const read = layers.map((heads) => clamp(Math.max(...heads) + ramp, 0, limit));
+  return (
+    `After ${updates} updates the mean span is ${mean(all).toFixed(1)} tokens and ` +
+    `${all.filter((span) => span < 1).length} of ${all.length} heads have one below 1. ` +
+    `With their ramps the longest heads of each layer read ${percent(mean(read) / limit)} of the keys.`
+  );
+}
+
+function modelView(model, width) {
+  const runs = model.get("runs");
+  const names = Object.keys(runs);
+  const sizes = { limit: model.get("max_span"), ramp: model.get("model_ramp") };
+  const picture = svg(width, 260, {
+    class: "span-chart",
+    "aria-label": "Spans of every head by layer",
+  });
+  const said = readout();
+  const stop = follow(model, "run checkpoint", () => {
+    const { steps, spans } = runs[model.get("run")];
+    const at = Math.min(model.get("checkpoint"), steps.length - 1);
+    drawModel(picture, width, spans[at], sizes);
+    said.textContent = describeModel(spans[at], steps[at], sizes);
+  });
+  const { steps } = runs[names[0]];
+  const controls = toolbar(
+    segmented(model, "run", { label: "Penalty", options: names.map((n) => [n, runs[n].label]) }),
+    slider(model, "checkpoint", {
+      label: "Training",
+      min: 0,
+      max: steps.length - 1,
+      format: (index) => `${steps[index]} updates`,
+    }),
+  );
+  return { nodes: [controls, picture, said], stop };
+}
+
+function render({ model, el }) {
+  const width = widthOf(el);
+  const views = [headView(model, width)];
+  if (Object.keys(model.get("runs")).length) views.push(modelView(model, width));
+  const titles = ["One head", "Every head of a trained model"];
+  const root = element("div", { class: "span-figure" });
+  views.forEach((view, index) => {
+    const heading = element("p", { class: "span-title" }, titles[index]);
+    root.append(element("section", {}, heading, ...view.nodes));
+  });
+  el.append(root);
+  return () => views.forEach((view) => view.stop());
+}
+
+export default { render };

@@ -1,0 +1,201 @@
+// A sentence climbs the layers of a trained model and loses tokens on the way. The reader sets how
+// many each layer keeps; the model runs again in the page.
+import { element, quantity, readout, segmented, select, slider, button, toolbar } from "../../show/controls.js";
+import { follow, percent } from "../../show/drawing.js";
+import { flops, forward, unpack } from "./elimination_formulas.js";
+
+const ORDERS = [
+  ["significance", "most attended"],
+  ["chance", "by chance"],
+  ["first", "first ones"],
+];
+
+// The words of one row, in elements that stay, so that a word that goes can fade. The style sheet
+// writes the word: a faded one is a picture of a word, and need not be legible.
+function row(title, words) {
+  const count = element("span", { class: "pruning-count" });
+  const heading = element("p", { class: "pruning-heading" }, element("span", {}, title), count);
+  const nodes = words.map((word) =>
+    element("span", { class: "pruning-token", "data-word": word }),
+  );
+  const text = element("p", { class: "pruning-words" });
+  nodes.forEach((node) => text.append(node, " "));
+  return { node: element("div", { class: "pruning-row" }, heading, text), nodes, count };
+}
+
+// kept: darker with more attention; dropped by this layer; or gone before it, and not read aloud.
+function mark(node, fate, heat, hint) {
+  node.className = `pruning-token pruning-${fate}`;
+  node.style.setProperty("--pruning-heat", `${Math.round(100 * heat)}%`);
+  node.title = hint;
+  if (fate === "gone") node.setAttribute("aria-hidden", "true");
+  else node.removeAttribute("aria-hidden");
+}
+
+// A row of words for the input and for each layer, the input at the bottom.
+function rowsView(layers) {
+  const node = element("div", { class: "pruning-rows" });
+  let drawn = [];
+  const build = ({ words }) => {
+    const titles = ["Input", ...Array.from({ length: layers }, (_, layer) => `Layer ${layer + 1}`)];
+    drawn = titles.map((title) => row(title, words));
+    drawn[0].count.textContent = `${words.length} tokens`;
+    node.replaceChildren(...drawn.map((one) => one.node).reverse());
+  };
+  const show = (run, heads) =>
+    run.layers.forEach(({ places, received, left }, layer) => {
+      const stay = new Set(left);
+      const top = Math.max(...received);
+      const { nodes, count } = drawn[layer + 1];
+      count.textContent = `keeps ${left.length} of ${places.length}`;
+      nodes.forEach((word) => mark(word, "gone", 0, "dropped before"));
+      places.forEach((place, index) => {
+        const share = percent(received[index] / (places.length * heads), 1);
+        const fate = stay.has(place) ? "kept" : "dropped";
+        mark(nodes[place], fate, received[index] / top, `receives ${share} of the attention`);
+      });
+    });
+  return { node, build, show };
+}
+
+// A bar for each class, and a line at what the model gives it with all tokens.
+function barNodes(classes, answer, now, before) {
+  return classes.map((name, index) => {
+    const fill = element("span", { class: "pruning-fill", style: `width: ${100 * now[index]}%` });
+    const style = `left: ${100 * before[index]}%`;
+    const line = element("span", { class: "pruning-before", style });
+    const label = index === answer ? `${name} ✓` : name;
+    const value = { class: "pruning-percent", "data-value": now[index] };
+    return element(
+      "div",
+      { class: "pruning-line" },
+      element("span", { class: "pruning-class" }, label),
+      element("span", { class: "pruning-bar", "aria-hidden": "true" }, fill, line),
+      element("span", value, percent(now[index], 0)),
+    );
+  });
+}
+
+// The model on the chosen story, with the tokens that the state keeps and with all of them.
+function computer(model, names) {
+  const shape = model.get("shape");
+  const models = Object.fromEntries(
+    Object.entries(model.get("weights")).map(([name, text]) => [name, unpack(text, shape.parameters)]),
+  );
+  return () => {
+    const example = model.get("examples")[model.get("example")];
+    const weights = models[model.get("model")];
+    const length = example.ids.length;
+    const keep = names.map((name) => model.get(name));
+    const everything = keep.map(() => length);
+    const cost = flops(keep, length, shape.width, shape.inner);
+    return {
+      example,
+      run: forward(weights, shape, example.ids, keep, model.get("order")),
+      all: forward(weights, shape, example.ids, everything),
+      cost,
+      share: cost / flops(everything, length, shape.width, shape.inner),
+    };
+  };
+}
+
+function sentence({ example, run, all, cost, share }, classes) {
+  const { answer, ids } = example;
+  const best = run.probabilities.indexOf(Math.max(...run.probabilities));
+  const whole = (value) => percent(value, 0);
+  return (
+    `${run.layers.at(-1).left.length} of ${ids.length} tokens reach the end. The model says ` +
+    `${classes[best]}, which is ${best === answer ? "right" : `wrong: it is ${classes[answer]}`}. ` +
+    `The right answer has ${whole(run.probabilities[answer])}, and ` +
+    `${whole(all.probabilities[answer])} with all tokens. ` +
+    `The layers take ${whole(share)} of the FLOPs (${quantity(cost)}).`
+  );
+}
+
+// A schedule never grows: the layers above the one that is moved follow down, those below follow up.
+// `set` writes a whole schedule and draws once.
+function scheduleOf(model, names, draw) {
+  const settled = new Map(); // what `set` wrote, so that its own changes are not moves
+  const set = (keep) => {
+    names.forEach((name, layer) => settled.set(name, keep[layer]));
+    names.forEach((name, layer) => {
+      if (model.get(name) !== keep[layer]) model.set(name, keep[layer]);
+    });
+    model.save_changes();
+    draw();
+  };
+  const moved = (layer) => {
+    const value = model.get(names[layer]);
+    if (settled.get(names[layer]) === value) return;
+    set(
+      names.map((name, other) =>
+        other < layer ? Math.max(model.get(name), value) : Math.min(model.get(name), value),
+      ),
+    );
+  };
+  names.forEach((name) => settled.set(name, model.get(name)));
+  const stops = names.map((name, layer) => follow(model, name, () => moved(layer)));
+  return { set, stop: () => stops.forEach((stop) => stop()) };
+}
+
+function controls(model, names, set) {
+  const examples = model.get("examples");
+  const trained = Object.keys(model.get("weights"));
+  const longest = Math.max(...examples.map((example) => example.ids.length));
+  const options = examples.map((example, index) => [index, example.label]);
+  const chosen = toolbar(
+    select(model, "example", { label: "Story", options }),
+    segmented(model, "order", { label: "Keep", options: ORDERS }),
+    ...(trained.length > 1 ? [segmented(model, "model", { label: "Trained", options: trained })] : []),
+  );
+  const schedule = element(
+    "fieldset",
+    { class: "pruning-schedule" },
+    element("legend", {}, "Tokens that leave each layer"),
+    ...names.map((name, layer) =>
+      slider(model, name, { label: `Layer ${layer + 1}`, min: 1, max: longest }),
+    ),
+  );
+  const presets = Object.entries(model.get("presets"));
+  return [chosen, schedule, toolbar(...presets.map(([label, keep]) => button(label, () => set(keep))))];
+}
+
+function render({ model, el }) {
+  const layers = model.get("layers");
+  const names = Array.from({ length: layers }, (_, layer) => `keep_${layer + 1}`);
+  const classes = model.get("classes");
+  const { heads } = model.get("shape");
+  const rows = rowsView(layers);
+  const bars = element("div", { class: "pruning-bars" });
+  const said = readout();
+  const compute = computer(model, names);
+  const draw = () => {
+    const found = compute();
+    const { run, all, example } = found;
+    rows.show(run, heads);
+    bars.replaceChildren(...barNodes(classes, example.answer, run.probabilities, all.probabilities));
+    said.textContent = sentence(found, classes);
+  };
+  const schedule = scheduleOf(model, names, draw);
+  const stops = [
+    schedule.stop,
+    follow(model, "example", () => rows.build(model.get("examples")[model.get("example")])),
+    follow(model, "example model order", draw),
+  ];
+  const title = (words) => element("p", { class: "pruning-title" }, words);
+  el.append(
+    element(
+      "div",
+      { class: "pruning" },
+      ...controls(model, names, schedule.set),
+      said,
+      title(`${model.get("question")} (a line marks what all tokens give)`),
+      bars,
+      title("Read from below: darker words receive more attention"),
+      rows.node,
+    ),
+  );
+  return () => stops.forEach((stop) => stop());
+}
+
+export default { render };

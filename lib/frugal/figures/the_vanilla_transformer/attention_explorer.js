@@ -1,0 +1,111 @@
+// The attention explorer: heads side by side, the chosen head as a heat map, and the chosen query
+// as bands from its token to the tokens it reads. All three show the same row of the same matrix.
+import { element, onThemeChange, readout, segmented, select, store, toolbar } from "../../show/controls.js";
+import { clamp, follow, read } from "../../show/drawing.js";
+import { KINDS, decode, describe, row } from "./attention_maps.js";
+import { headsView, mapView, tokensView } from "./attention_views.js";
+
+// Every example's maps, by kind of attention.
+function mapsOf(model) {
+  return model
+    .get("examples")
+    .map((example) =>
+      Object.fromEntries(Object.entries(example.maps).map(([kind, map]) => [kind, decode(map)])),
+    );
+}
+
+// Controls for the example, the kind and the layer, and what shows the layers that a map has.
+function controlsOf(model, maps) {
+  const titles = model.get("examples").map(({ title }, index) => [index, title]);
+  const kinds = Object.keys(maps[0]).map((kind) => [kind, KINDS[kind].label]);
+  const deepest = Math.max(...maps.flatMap((one) => Object.values(one).map((map) => map.layers)));
+  const numbers = Array.from({ length: deepest }, (_, layer) => [layer, String(layer + 1)]);
+  const layers = segmented(model, "layer", { label: "Layer", options: numbers });
+  layers.classList.add("attention-layers");
+  const chosen = toolbar(
+    ...(titles.length > 1 ? [select(model, "example", { label: "Example", options: titles })] : []),
+    ...(kinds.length > 1 ? [segmented(model, "kind", { label: "Attention", options: kinds })] : []),
+    layers,
+  );
+  // Layers that this kind of attention does not have are hidden, not removed: the group stays one.
+  const build = (map) => {
+    layers.hidden = map.layers === 1;
+    layers.querySelectorAll("label").forEach((label, layer) => {
+      label.hidden = layers.hidden || layer >= map.layers;
+      label.firstChild.disabled = label.hidden;
+    });
+  };
+  return { node: element("div", { class: "attention-controls" }, chosen), build };
+}
+
+// Room for the tokens of a map, which the style sheet reads.
+function fit(root, { queries, keys }) {
+  const rows = Math.max(queries.length, keys.length);
+  const longest = Math.max(...[...keys, ...queries].map((token) => token.length));
+  const sizes = {
+    rows,
+    queries: queries.length,
+    keys: keys.length,
+    row: `${clamp(Math.round(460 / rows), 17, 26)}px`,
+    longest,
+  };
+  for (const [name, size] of Object.entries(sizes)) root.style.setProperty(`--${name}`, size);
+  const single = keys.every((token) => [...token].length < 2);
+  root.classList.toggle("attention-words", !single);
+}
+
+function render({ model, el }) {
+  const maps = mapsOf(model);
+  const mapNow = () => maps[model.get("example")][model.get("kind")];
+  const placeNow = () => ({ map: mapNow(), ...read(model, "kind layer head query") });
+  const choose = (name, value) => {
+    if (model.get(name) !== value) store(model, name, value);
+  };
+  const controls = controlsOf(model, maps);
+  const heads = headsView(choose);
+  const tokens = tokensView(choose, placeNow);
+  const picture = mapView(choose, placeNow);
+  const said = readout();
+  const views = element("div", { class: "attention-views" }, tokens.node, picture.node);
+  const root = element("div", { class: "attention" }, controls.node, heads.node, said, views);
+  el.append(root);
+
+  // Another example or kind may have fewer layers, heads or tokens. While the lists are being
+  // rebuilt they do not fit the state, so nothing is drawn.
+  let building = false;
+  const drawRow = () => {
+    if (building) return;
+    const place = placeNow();
+    const { map, kind, layer, head, query } = place;
+    const weights = row(map, layer, head, query);
+    tokens.drawRow(place, weights);
+    picture.drawRow(place, weights);
+    said.textContent = describe(map, kind, layer, head, query);
+  };
+  const draw = () => {
+    if (building) return;
+    heads.draw(placeNow());
+    picture.draw(placeNow());
+    drawRow();
+  };
+  const build = () => {
+    building = true;
+    const map = mapNow();
+    const sizes = { layer: map.layers, head: map.heads, query: map.queries.length };
+    for (const [name, size] of Object.entries(sizes)) choose(name, clamp(model.get(name), 0, size - 1));
+    for (const view of [controls, heads, picture]) view.build(map);
+    tokens.build(map, model.get("kind"));
+    fit(root, map);
+    building = false;
+    draw();
+  };
+  const stops = [
+    follow(model, "example kind", build),
+    follow(model, "layer head", draw),
+    follow(model, "query", drawRow),
+    onThemeChange(el, draw),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+export default { render };

@@ -1,0 +1,124 @@
+"""What makes a GPU wait for its numbers: counted in every attention, forward and backward.
+
+A program tells a GPU what to do faster than the GPU does it, until it asks for a number: then it
+waits for all that was told before, and afterwards the GPU waits for the program. Here the
+operations that ask are counted on the CPU. Some belong to forms that only run there, where nobody
+waits.
+"""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from experiments.gpu.correctness import subjects
+from experiments.gpu.subjects import Subject
+from frugal.attention.lsh import rounds as lsh_rounds
+
+ASKING = {
+    "_local_scalar_dense",
+    "equal",
+    "is_nonzero",
+    "masked_select",
+    "nonzero",
+    "unique",
+    "unique_dim",
+    "_unique2",
+}
+
+SUBJECTS = subjects(smoke=True)
+
+PIECES = "rows without a key, looked for where a pattern is cut to pieces, on the CPU only"
+HASHES = "rows without a key, looked for in the fused rounds, on the CPU only"
+NEGATIVE = "negative features, refused on the CPU only"
+GLOBAL = "how many global tokens a row has at most, on the CPU only"
+REACH = "the longest span decides how many keys are read: a GPU waits once a layer"
+ENDED = "have all rows ended? A GPU waits once a token"
+LENGTHS = "lengths that are refused, and the longest, which decides the shape: once a text"
+
+WAITS = {
+    "window": PIECES,
+    "strided": PIECES,
+    "fixed": PIECES,
+    "window+global": GLOBAL,
+    "decoder, window": PIECES,
+    "lsh": HASHES,
+    "lsh, one bucket": HASHES,
+    "elu": NEGATIVE,
+    "performer": NEGATIVE,
+    "rfa": "a past that would grow, refused on the CPU only",
+    "decoder, linear": NEGATIVE,
+    "span": REACH,
+    "translate": ENDED,
+    "mask-predict": LENGTHS,
+}
+"""What waits, by name of the subject, and why that may be."""
+
+
+class Asked(TorchDispatchMode):
+    """Counts the operations whose result the program needs before it can go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._overloadpacket.__name__
+        if name in ASKING or any(
+            isinstance(one, torch.Tensor) and one.dtype == torch.bool
+            for one in (args[1] if name in ("index", "index_put") else ())
+        ):
+            self.names.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def asked(subject: Subject) -> list[str]:
+    """What a call and its backward pass ask for."""
+    torch.manual_seed(0)
+    module = subject.make()
+    weights = []
+    if isinstance(module, nn.Module):
+        module = module.double().train()
+        weights = list(module.parameters())
+    given = subject.draw(torch.Generator().manual_seed(0))
+    inputs = [x.requires_grad_() for x in given if x.is_floating_point()]
+    options = {
+        name: x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+        for name, x in subject.options.items()
+    }
+    with Asked() as mode:
+        out = module(*given, **options)
+        if out.requires_grad:
+            torch.autograd.grad(out, inputs + weights, torch.ones_like(out), allow_unused=True)
+    return mode.names
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_nothing_waits_without_a_reason(name):
+    found = asked(SUBJECTS[name])
+    if name.partition(":")[0] not in WAITS:
+        assert not found
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_what_is_in_the_table_waits(what):
+    calls = [one for name, one in SUBJECTS.items() if name.partition(":")[0] == what]
+    assert any(asked(one) for one in calls)
+
+
+@pytest.mark.parametrize("call", ["both ways", "padding on the left, causal"])
+def test_the_rounds_of_a_gpu_do_not_wait(monkeypatch, call):
+    monkeypatch.setattr(lsh_rounds, "_on_cpu", lambda tensor: False)
+    assert not asked(SUBJECTS[f"lsh: {call}"])
+
+
+def test_spans_wait_once():
+    assert asked(SUBJECTS["span: causal"]) == ["_local_scalar_dense"]
+
+
+def test_a_question_is_counted():
+    with Asked() as mode:
+        x = torch.ones(3)
+        assert bool((x > 0).all())
+        x[x > 0].sum()
+    assert mode.names[:2] == ["_local_scalar_dense", "index"]

@@ -1,0 +1,137 @@
+"""A real browser for tests: every other host is out of reach, and what goes wrong is noticed.
+
+`FRUGAL_CHROMIUM` names another browser than the one that is found.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+
+from frugal.show.interactive import Interactive
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium() -> str | None:
+    """The browser's path; None lets Playwright take its own."""
+    named = os.environ.get("FRUGAL_CHROMIUM")
+    places = [named, "/usr/bin/chromium", "/usr/bin/google-chrome", shutil.which("chromium")]
+    return next((place for place in places if place and Path(place).is_file()), None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a browser come last: while it is open, no other event loop runs in a process."""
+    using = {item.path for item in items if "browser" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in using)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        except Error as error:
+            pytest.fail(
+                "No Chromium was found; install one (apt-get install chromium, or "
+                "python -m playwright install chromium) or name it in FRUGAL_CHROMIUM. "
+                f"[{error.message.splitlines()[0]}]"
+            )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page in the browser and what was noticed while it was open."""
+
+    page: Page
+    context: BrowserContext
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, url: str) -> Page:
+        """Load a page and wait until its figures and equations stand."""
+        self.page.goto(url)
+        self.page.wait_for_load_state("networkidle")
+        self.page.evaluate("() => window.MathJax?.startup?.promise")
+        self.page.wait_for_function(
+            """() => [...document.querySelectorAll(".frugal-figure")].every(
+              (figure) => figure.dataset.mounted || figure.querySelector(".frugal-still"),
+            )"""
+        )
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A fresh context. Parametrize indirectly with options of `browser.new_context`."""
+    options: dict[str, Any] = {
+        "viewport": {"width": 1280, "height": 900},
+        "reduced_motion": "reduce",
+        **getattr(request, "param", {}),
+    }
+    context = browser.new_context(**options)
+    page = context.new_page()
+    visit = Visit(page=page, context=context)
+
+    def route(route: Any) -> None:
+        parts = urlsplit(route.request.url)
+        if parts.scheme in {"data", "blob", "file"} or parts.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            visit.foreign.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", route)
+    page.on(
+        "console",
+        lambda message: visit.errors.append(message.text) if message.type == "error" else None,
+    )
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on(
+        "response",
+        lambda response: (
+            visit.errors.append(f"{response.status} {response.url}")
+            if response.status >= 400
+            else None
+        ),
+    )
+    yield visit
+    context.close()
+
+
+@pytest.fixture
+def show(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Interactive], Locator]]:
+    """Opens a figure alone on a page and gives its element; nothing may go wrong meanwhile."""
+    monkeypatch.setattr(Interactive, "to_png", lambda self: b"")  # drawn and tested elsewhere
+
+    def opened(figure: Interactive) -> Locator:
+        file = tmp_path / "figure.html"
+        head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
+        head += '<meta name="viewport" content="width=device-width">'
+        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
+        visit.open(file.as_uri())
+        return visit.page.locator(".frugal-figure[data-mounted]")
+
+    yield opened
+    assert visit.errors + visit.foreign == []

@@ -1,0 +1,66 @@
+"""The experiments on cabinets, digits and chirps, at the size of a test; and their own parts."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.beyond_text import drawer, patches
+from frugal.data import cabinets, digits, tones
+from frugal.tasks.drawer import VoxelActor
+
+
+@pytest.mark.parametrize("name", drawer.settings())
+def test_the_drawer_experiment_gives_every_number(name):
+    values = drawer.run(drawer.settings()[name], 0, smoke=True)
+    shares = [values[key] for key in ("exact", "handle", "wrong_exact", "wrong_followed")]
+    assert all(0 <= share <= 1 for share in shares)
+    assert values["steps"] == [2, 4]
+    assert len(values["exact_by_step"]) == 2
+
+
+@pytest.mark.parametrize("name", ["patch-2", "patch-16", "hop-80", "hop-2560"])
+def test_the_patch_experiment_counts_its_tokens(name):
+    values = patches.run(patches.settings()[name], 0, smoke=True)
+    expected = {"patch-2": 64, "patch-16": 1, "hop-80": 99, "hop-2560": 2}
+    assert values["tokens"] == expected[name]
+    assert 0 <= values["accuracy"] <= 1
+    assert values["flops"] > 4 * 48**2 * values["tokens"]
+
+
+def test_a_deaf_model_hears_nothing():
+    torch.manual_seed(0)
+    deaf = drawer.Deaf(VoxelActor(side=12, d_model=16, n_latents=2, n_layers=1, n_heads=2))
+    batch = cabinets.draw(3, side=12, seed=0)
+    other = batch.asking((batch.drawers + 1) % 3)
+    first = deaf(batch.voxels, batch.instructions)
+    assert first.equal(deaf(batch.voxels, other.instructions))
+
+
+def test_a_placed_digit_is_whole_and_anywhere():
+    images = digits.load("test").images[:200]
+    pictures = patches.placed(images, torch.Generator().manual_seed(0))
+    assert pictures.shape == (200, 1, 16, 16)
+    assert pictures.sum((1, 2, 3)).allclose(images.sum((1, 2)))
+    corners = set()
+    for picture, image in zip(pictures[:, 0], images, strict=True):
+        found = [
+            (row, column)
+            for row in range(9)
+            for column in range(9)
+            if picture[row : row + 8, column : column + 8].equal(image)
+        ]
+        assert found
+        corners.add(found[0])
+    assert len(corners) > 50
+
+
+def test_frames_of_noise_are_of_the_size_of_one():
+    noise = tones.draw(20, noise=0.1, samples=16_000, chirp_samples=1, seed=0).waveforms
+    for hop in patches.HOPS:
+        tokens = patches.frames(noise, hop)
+        assert tokens.mean().abs() < 2
+        assert 0.3 < tokens.std() < 1.5

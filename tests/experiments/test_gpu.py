@@ -1,0 +1,178 @@
+"""The measurements for a GPU run from beginning to end on a CPU, so that they cannot rot."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from experiments.gpu import correctness, graphs, speed, training, workers
+from experiments.gpu.__main__ import PARTS
+from experiments.gpu.racers import CAUSAL
+from experiments.gpu.report import REPOSITORY, Report
+from frugal import results
+from frugal.measure import GpuSpeed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The results of a small run, as a reader starts it."""
+    folder = tmp_path_factory.mktemp("gpu")
+    command = [sys.executable, "-m", "experiments.gpu", "--device", "cpu", "--smoke"]
+    here = {"PYTHONPATH": os.pathsep.join((str(REPOSITORY / "lib"), str(REPOSITORY)))}
+    done = subprocess.run(
+        [*command, "--out", str(folder)],
+        cwd=REPOSITORY,
+        env=os.environ | here,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_writes_a_result_that_loads(folder, part):
+    result = results.load(f"gpu_{part}", folder=folder)
+    assert result.smoke
+    assert set(result.made) > {"card", "torch", "fingerprint", "date", "command"}
+    assert {run["setting"] for run in result.runs} == set(result.settings)
+    assert "on one" in result.provenance
+
+
+def test_every_subject_is_compared_with_float64(folder):
+    result = results.load("gpu_correctness", folder=folder)
+    assert len(result.runs) == len(correctness.names(smoke=True))
+    assert all(run["values"]["held"] == 1 for run in result.runs)
+    # gradients too, except where whole numbers come out
+    asked = [run["values"] for run in result.runs if "step by step" not in run["setting"]]
+    written = [values for values in asked if not {"inputs", "weights"} & set(values)]
+    assert len(written) == 3
+
+
+def test_times_and_rates(folder):
+    result = results.load("gpu_speed", folder=folder)
+    timed = [run["values"] for run in result.runs if "forward seconds" in run["values"]]
+    assert len(timed) > 20
+    assert all(values["training seconds"] > 0 for values in timed)
+    errors = {run["setting"]: run["error"] for run in result.runs if "error" in run}
+    assert all("not installed" in name or "is not" in errors[name] for name in errors), errors
+
+
+def test_compiled_numbers_are_the_same(folder):
+    result = results.load("gpu_compile", folder=folder)
+    assert len(result.runs) == len(graphs.FEW)
+    for run in result.runs:
+        assert run["values"]["graphs"] >= 1
+        assert run["values"]["gradients, second length"] < 1e-5
+
+
+def test_a_model_trains_alike_on_two_devices(folder):
+    runs = results.load("gpu_training", folder=folder).runs
+    assert training.verdict(runs)["largest distance"] == 0  # here both are the CPU
+
+
+def test_an_error_is_seen():
+    """A card that gives other numbers does not hold."""
+    job = next(job for job in correctness.names(smoke=True) if "softmax: causal |" in job)
+    right = correctness.outcome
+    wrong = pytest.MonkeyPatch()
+
+    def off(module, given, options, device, dtype):
+        out, inputs, weights = right(module, given, options, device, dtype)
+        if dtype is torch.float32:
+            inputs = [1.01 * one for one in inputs]
+        return out, inputs, weights
+
+    assert correctness.work(job, "cpu")["held"] == 1
+    wrong.setattr(correctness, "outcome", off)
+    values = correctness.work(job, "cpu")
+    wrong.undo()
+    assert values["inputs"] == pytest.approx(0.01, rel=0.01)
+
+
+def test_nan_does_not_hold():
+    nan = [torch.full((2,), torch.nan)]
+    assert not correctness.error(nan, [torch.ones(2, dtype=torch.float64)]) <= 1
+
+
+def work(name: str, device: str) -> dict[str, float]:
+    """A job that does what its name says."""
+    if name == "dies":
+        os._exit(3)
+    if name == "fails":
+        raise ValueError("no number.")
+    return {"length": float(len(name))}
+
+
+def test_one_bad_job_ends_neither_the_part_nor_the_others():
+    jobs = ["one", "fails", "dies", "three"]
+    until = time.monotonic() + 60
+    found = {}
+    for name, values, _, error in workers.run(work, jobs, "cpu", processes=2, until=until):
+        found[name] = values, error
+    assert found["one"] == ({"length": 3.0}, None)
+    assert found["three"] == ({"length": 5.0}, None)
+    assert found["fails"][1].startswith("ValueError: no number.")
+    assert found["dies"][1] == "its process died"
+    assert time.monotonic() < until
+
+
+def test_what_time_did_not_allow_is_said():
+    [(_, values, _, error)] = workers.run(work, ["one"], "cpu", processes=0, until=0.0)
+    assert not values
+    assert "no time" in error
+
+
+def test_a_result_is_whole_before_it_is_complete(tmp_path):
+    report = Report("gpu_trial", "What?", folder=tmp_path, device=CPU, smoke=True)
+    report.add("first", {}, {"number": 1.0, "none": float("nan")}, seconds=0.1)
+    path = report.write()
+    report.add("second", {}, {}, seconds=0.1, error="no.")
+    assert json.loads(path.read_text())["runs"][0]["values"] == {"number": 1.0, "none": None}
+    report.write()
+    assert results.load("gpu_trial", folder=tmp_path).runs[1]["error"] == "no."
+
+
+def test_a_speed_section_shows_what_was_measured(folder):
+    speed_of = GpuSpeed("window, causal", "strided", folder=folder)
+    assert speed_of.measured
+    frame = speed_of.frame("forward")
+    runs = {run["setting"]: run["values"] for run in results.load("gpu_speed", folder=folder).runs}
+    mine, fused = (runs[f"{name} | 256"]["forward seconds"] for name in ("strided", CAUSAL))
+    row = frame[frame["name"] == "strided"].iloc[0]
+    assert row["ratio"] == pytest.approx(mine / fused)
+    assert row["seconds"] == mine
+    assert list(speed_of.table()[""]) == ["window, causal", "strided"]
+    assert "window, causal" in speed_of._repr_html_()
+    assert speed_of.draw() is None  # a single length makes no line
+    with pytest.raises(ValueError, match=r"^names has 'ring'; it must be among .*\.$"):
+        GpuSpeed("ring", folder=folder)
+
+
+def test_a_speed_section_says_that_nothing_was_measured(tmp_path):
+    nothing = GpuSpeed("window, causal", folder=tmp_path)
+    assert not nothing.measured
+    assert str(nothing).startswith("Not measured on a GPU yet")
+    assert "Not measured on a GPU yet" in nothing._repr_html_()
+    with pytest.raises(ValueError, match="Not measured"):
+        nothing.frame()
+
+
+def test_lengths_reach_from_512_to_65536():
+    assert (min(speed.LENGTHS), max(speed.LENGTHS)) == (512, 65536)
+    assert all(speed.TOKENS % length == 0 for length in speed.LENGTHS)
+
+
+def test_a_message_keeps_no_path_of_the_machine(tmp_path):
+    report = Report("gpu_x", "Q?", folder=tmp_path, device=torch.device("cpu"), smoke=True)
+    where = "/" + "opt/torch/lib/compile.py"
+    report.add("a", {}, {}, seconds=0.1, error=f"OSError: {where}, line 3: a/b is no file")
+    (run,) = report.result["runs"]
+    assert run["error"] == "OSError: compile.py, line 3: a/b is no file"

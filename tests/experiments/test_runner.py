@@ -1,0 +1,397 @@
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from frugal import results
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from experiments import checking, runner, writing  # noqa: E402
+
+FAKE = '''"""What is asked here?
+
+Nothing is trained.
+"""
+import os, time
+from pathlib import Path
+
+
+def settings():
+    return {"small": {"n": 1}, "large": {"n": 10}}
+
+
+def run(setting, seed, smoke):
+    with open(Path(__file__).parents[1] / "calls.txt", "a") as calls:
+        calls.write(f"{setting['n']} {seed} {smoke}\\n")
+    time.sleep(float(os.environ.get("FAKE_SECONDS", 0)))
+    if os.environ.get("FAKE_FAILS") == f"{setting['n']}-{seed}":
+        raise ArithmeticError("it went wrong")
+    return {"value": setting["n"] + seed / 10, "process": os.getpid(), "curve": [seed, [1.5]],
+            "threads": int(os.environ.get("OMP_NUM_THREADS", 0)), "bad": float("nan")}
+'''
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository of its own, with the real runner and one experiment that takes no time."""
+    package = tmp_path / "experiments"
+    package.mkdir()
+    for path in (ROOT / "experiments").glob("*.py"):
+        shutil.copy(path, package)
+    (package / "layers").mkdir()
+    (package / "layers" / "fake.py").write_text(FAKE)
+    (package / "calls.txt").touch()
+    (tmp_path / "constraints.txt").write_text("torch==2\n")
+    return tmp_path
+
+
+def command(checkout: Path, *arguments: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments", *arguments],
+        cwd=checkout,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(checkout: Path, *arguments: str, fails: bool = False, **environment: str) -> str:
+    """What the command said; on the error stream if it is to fail."""
+    process = command(checkout, *arguments, **environment)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode == 1) is fails, out + err
+    if fails:
+        assert "Traceback" not in err
+    return err if fails else out
+
+
+def calls(checkout: Path) -> list[str]:
+    return (checkout / "experiments" / "calls.txt").read_text().splitlines()
+
+
+def recorded(checkout: Path, name: str = "fake") -> results.Result:
+    return results.load(name, folder=checkout / "experiments" / "results")
+
+
+def test_a_result_says_what_it_gave_and_where_it_came_from(checkout):
+    subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "add", "experiments/layers/fake.py"], cwd=checkout, check=True)
+    subprocess.run(["git", *identity, "commit", "-qm", "a"], cwd=checkout, check=True)
+    out = run(checkout, "run", "fake", "--seeds", "3", "--jobs", "2")
+    assert "fake.json" in out
+    result = recorded(checkout)
+    assert result.question == "What is asked here?"
+    assert result.settings == {"small": {"n": 1}, "large": {"n": 10}}
+    assert not result.smoke
+
+    frame = result.frame()
+    values = frame[frame["metric"] == "value"].set_index(["setting", "seed"])["value"]
+    assert values.to_dict() == {
+        ("small", 0): 1.0, ("small", 1): 1.1, ("small", 2): 1.2,
+        ("large", 0): 10.0, ("large", 1): 10.1, ("large", 2): 10.2,
+    }  # fmt: skip
+    assert set(frame["metric"]) == {"value", "process", "threads", "bad"}
+    assert frame.loc[frame["metric"] == "bad", "value"].isna().all()
+    table = result.mean_std("value")
+    assert table.index.tolist() == ["small", "large"]
+    assert table.loc["large"].tolist() == pytest.approx([10.1, 0.1, 3])
+    assert result.values("curve")["small"] == [[0, [1.5]], [1, [1.5]], [2, [1.5]]]
+    assert set(result.values("threads")["small"]) == {1}
+    assert os.getpid() not in result.values("process")["small"]
+
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=checkout, capture_output=True, text=True
+    ).stdout.strip()
+    # the copied runner is not in that commit
+    assert {r["commit"] for r in result.runs} == {f"{commit} with changes"}
+    for part in ("3 seeds", "torch 2.", "Python 3.", commit, "run fake --seeds 3"):
+        assert part in result.provenance
+    assert "<code>python -m experiments run fake --seeds 3</code>" in result._repr_html_()
+    folder = checkout / "experiments" / "results"
+    assert [path.name for path in folder.iterdir()] == ["fake.json"]
+
+    shown = run(checkout, "show", "fake")
+    assert "What is asked here?" in shown
+    assert "10.1" in shown
+    listed = run(checkout, "list")
+    assert "fake: What is asked here?\n    2 settings. Recorded on 20" in listed
+
+
+def test_a_killed_run_goes_on_where_it_was(checkout):
+    process = command(checkout, "run", "fake", "--seeds", "4", "--jobs", "1", FAKE_SECONDS="0.6")
+    partial = checkout / "experiments" / "results" / "fake.partial.jsonl"
+    while not (partial.exists() and len(partial.read_text().splitlines()) >= 3):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (partial.parent / "fake.json").exists()
+    finished = len(partial.read_text().splitlines()) - 1
+    assert 2 <= finished < 8
+    begun = len(calls(checkout))
+
+    lines = partial.read_text().splitlines()
+    lines[1] = lines[1][:20]  # one of them was damaged since
+    partial.write_text("\n".join(lines) + "\n")
+    run(checkout, "run", "fake", "--seeds", "4", "--jobs", "1")
+    assert len(calls(checkout)) - begun == 8 - finished + 1
+    assert len(recorded(checkout).runs) == 8
+    assert not partial.exists()
+
+
+@pytest.fixture
+def here(checkout, monkeypatch):
+    """The same checkout inside this process, for what needs no command line."""
+    package = checkout / "experiments"
+    monkeypatch.setattr(runner, "FOLDER", package)
+    monkeypatch.setattr(runner, "RESULTS", package / "results")
+    monkeypatch.setattr("experiments.__path__", [str(package)])
+    for name in ("experiments.layers", "experiments.layers.fake"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield checkout
+    for name in ("experiments.layers", "experiments.layers.fake"):
+        sys.modules.pop(name, None)
+
+
+def test_a_failing_job_is_named_and_the_others_are_kept(here, monkeypatch):
+    monkeypatch.setenv("FAKE_FAILS", "10-1")
+    with pytest.raises(
+        runner.ExperimentError, match=r"'fake', setting 'large', seed 1 failed: Arith.*went wrong"
+    ):
+        runner.record("fake", seeds=2, progress=False)
+    assert len(calls(here)) == 4
+    monkeypatch.delenv("FAKE_FAILS")
+    runner.record("fake", seeds=2, progress=False)
+    assert calls(here)[4:] == ["10 1 False"]
+    assert len(recorded(here).runs) == 4
+
+
+def test_other_code_starts_anew_and_loses_nothing(here, monkeypatch, capsys):
+    monkeypatch.setenv("FAKE_FAILS", "10-0")
+    with pytest.raises(runner.ExperimentError):
+        runner.record("fake", seeds=1, progress=False)
+    monkeypatch.delenv("FAKE_FAILS")
+    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\n# changed\n")
+    sys.modules.pop("experiments.layers.fake")
+    runner.record("fake", seeds=1, progress=False)
+    assert "fake.partial.jsonl is of other code or damaged" in capsys.readouterr().err
+    assert len(calls(here)) == 4
+    aside = here / "experiments" / "results" / "fake.old.partial.jsonl"
+    assert '"setting": "small"' in aside.read_text()
+
+
+def test_a_partial_file_of_rubbish_starts_anew(here, capsys):
+    folder = here / "experiments" / "results"
+    folder.mkdir()
+    (folder / "fake.partial.jsonl").write_bytes(b"\xff\x00 rubbish\n{}\n")
+    runner.record("fake", seeds=1, progress=False)
+    assert "damaged" in capsys.readouterr().err
+    assert len(recorded(here).runs) == 2
+
+
+def test_a_recorded_result_survives_smoke_runs_and_failures(here, monkeypatch):
+    path = runner.record("fake", seeds=1, progress=False)
+    before = path.read_bytes()
+    smoke = runner.record("fake", seeds=1, smoke=True, progress=False)
+    assert smoke.parent != path.parent
+    assert results.load("fake", folder=smoke.parent).smoke
+    assert "numbers mean nothing" in results.load("fake", folder=smoke.parent).provenance
+    assert calls(here)[-1] == "10 0 True"
+    with pytest.raises(runner.ExperimentError, match="smoke run does not go to"):
+        runner.record("fake", smoke=True, folder=path.parent)
+    monkeypatch.setattr(writing.os, "replace", lambda *_: 1 / 0)  # the disk is full
+    with pytest.raises(ZeroDivisionError):
+        runner.record("fake", seeds=1, progress=False)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ('"""Q."""\ndef settings(): return {"a": {}}\n', r"no function run\(\)"),
+        ('"""Q."""\ndef run(setting, seed, smoke): return {}\n', r"no function settings\(\)"),
+        (FAKE[FAKE.index("import") :], "has no docstring"),
+        (FAKE.replace('return {"value"', 'return None; {"value"'), "gave NoneType"),
+        (FAKE.replace("os.getpid()", "'x'"), "process is str"),
+    ],
+)
+def test_what_is_no_experiment_is_refused(here, source, named):
+    (here / "experiments" / "layers" / "fake.py").write_text(source)
+    with pytest.raises(runner.ExperimentError, match=named):
+        runner.record("fake", seeds=1, progress=False)
+
+
+def test_errors_are_one_sentence(checkout):
+    assert "no experiment 'none'; there are: fake" in run(checkout, "run", "none", fails=True)
+    said = run(checkout, "show", "fake", fails=True)
+    assert "run python -m experiments run fake" in said
+    assert "seeds is 0" in run(checkout, "run", "fake", "--seeds", "0", fails=True)
+
+
+def test_a_dask_cluster_does_the_work(checkout, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.syspath_prepend(checkout)  # workers on this machine take it over
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        run(checkout, "run", "fake", "--seeds", "3", "--scheduler", address, FAKE_SECONDS="0.1")
+        workers = {worker.pid for worker in cluster.workers.values()}
+    processes = recorded(checkout).values("process")
+    assert set(processes["small"] + processes["large"]) <= workers
+    assert len(recorded(checkout).runs) == 6
+    said = run(checkout, "run", "fake", "--scheduler", "tcp://127.0.0.1:1", fails=True)
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in said
+
+
+def test_chapters_find_results_from_below(here, monkeypatch):
+    path = runner.record("fake", seeds=1, progress=False)
+    below = here / "chapters" / "1-foundations"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    monkeypatch.delenv("FRUGAL_RESULTS", raising=False)
+    assert results.load("fake").name == "fake"
+    with pytest.raises(results.MissingResult, match="run python -m experiments run other in"):
+        results.load("other")
+    monkeypatch.setenv("FRUGAL_RESULTS", str(below))
+    with pytest.raises(results.MissingResult, match=r"1-foundations/fake\.json"):
+        results.load("fake")
+    shutil.copy(path, below)
+    assert results.load("fake").runs
+    monkeypatch.delenv("FRUGAL_RESULTS")
+    shutil.rmtree(here / "experiments" / "results")
+    with pytest.raises(results.MissingResult, match="no folder experiments/results"):
+        results.load("fake")
+
+
+def test_results_that_cannot_be_read_or_lack_a_metric(here):
+    path = runner.record("fake", seeds=1, progress=False)
+    result = recorded(here)
+    with pytest.raises(ValueError, match=r"metric is 'curve', but 'fake' has the numbers \['bad'"):
+        result.mean_std("curve")
+    with pytest.raises(ValueError, match="metric is 'none'"):
+        result.values("none")
+    assert result.mean_std("value")["std"].isna().all()  # one seed has no spread
+    assert isinstance(result.frame()["value"].dtype, type(pd.Series([1.0]).dtype))
+    for damaged in ("{", "[]", '{"name": "fake"}'):
+        path.write_text(damaged)
+        with pytest.raises(ValueError, match=r"cannot be read .*: make it again with python"):
+            recorded(here)
+
+
+def test_a_run_carries_the_fingerprint_of_what_made_it(here):
+    """The experiment, what it imports from the repository, and the pins: each changes it."""
+    runner.record("fake", seeds=1, progress=False)
+    (before,) = {run["fingerprint"] for run in recorded(here).runs}
+    assert before == runner.fingerprint_of("fake")
+    for path, text in [
+        ("constraints.txt", "torch==3\n"),
+        ("experiments/layers/helper.py", "ANSWER = 1\n"),
+        ("experiments/layers/fake.py", FAKE + "\nfrom experiments.layers import helper\n"),
+        ("experiments/layers/helper.py", "ANSWER = 2\n"),
+    ]:
+        earlier = runner.fingerprint_of("fake")
+        (here / path).write_text(text)
+        changed = path != "experiments/layers/helper.py" or "2" in text
+        assert (runner.fingerprint_of("fake") != earlier) is changed
+
+
+def test_list_says_which_results_other_code_made_and_check_compares(checkout):
+    run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
+    assert "Made by the code of this tree." in run(checkout, "list")
+    fake = checkout / "experiments" / "layers" / "fake.py"
+    fake.write_text(FAKE + "\n# other words\n")
+    assert "Made by other code, never checked since: python -m experiments check" in run(
+        checkout, "list"
+    )
+    fake.write_text(FAKE.replace('"process": os.getpid(), ', ""))
+    run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
+    fake.write_text(fake.read_text() + "\n# other words\n")
+    said = run(checkout, "check", "fake", "--seed", "1")
+    assert "8 of 8 numbers are what is recorded" in said  # a missing number stays missing
+    assert "held with the code of this tree" in run(checkout, "list")
+    fake.write_text(fake.read_text().replace("seed / 10", "seed / 2"))
+    assert "held, but the code has changed since" in run(checkout, "list")
+    run(checkout, "check", "fake", "--seed", "1", "--setting", "small", fails=True)
+    assert "NOT held (apart by 0.36)" in run(checkout, "list")
+    assert "not recorded" in run(checkout, "check", "fake", "--seed", "9", fails=True)
+
+
+def test_times_are_not_compared():
+    for name in ("seconds", "training_seconds", "update_ms", "time", "one text ms"):
+        assert checking.TIMES.search(name), name
+    for name in ("times table", "sometimes", "exact", "items", "msa"):
+        assert not checking.TIMES.search(name) or name == "times table"
+
+
+def test_lists_of_numbers_stand_on_one_line():
+    result = {"a": [1, -2.5, None], "b": [[1, 2], [3, 4]], "c": ["x", "y"], "d": [], "e": {"f": 1}}
+    text = writing.as_json(result)
+    assert json.loads(text) == result
+    assert '"a": [1, -2.5, null]' in text
+    assert "  [1, 2],\n  [3, 4]\n" in text
+    assert '"x",\n' in text
+
+
+def test_weights_are_kept_as_bytes_of_half_precision(here):
+    import torch
+
+    weights = '{"layer.weight": torch.tensor([[1.0, -2.5]]), "layer.bias": torch.tensor([0.1])}'
+    fake = FAKE.replace("import os, time", "import os, time, torch")
+    fake = fake.replace('return {"value"', f'return {{"weights": {weights}, "value"')
+    (here / "experiments" / "layers" / "fake.py").write_text(fake)
+    runner.record("fake", seeds=1, progress=False)
+    result = recorded(here)
+    found = result.weights("small")
+    assert {name: tensor.tolist() for name, tensor in found.items()} == {
+        "layer.weight": [[1.0, -2.5]],
+        "layer.bias": [torch.tensor(0.1).half().item()],
+    }
+    assert "weights" not in set(result.frame()["metric"])
+    with pytest.raises(ValueError, match="recorded no weights of that run"):
+        result.weights("small", seed=7)
+
+
+@pytest.mark.parametrize("name", runner.names())
+def test_every_experiment_runs_at_the_size_of_a_test(name, tmp_path):
+    path = runner.record(name, seeds=1, smoke=True, folder=tmp_path, progress=False)
+    result = results.load(name, folder=path.parent)
+    assert result.smoke
+    assert len(result.runs) == len(result.settings)
+    assert json.loads(json.dumps(result.settings)) == result.settings
+    metrics = [set(r["values"]) for r in result.runs]
+    assert all(metrics)
+
+
+# benches and measurements on a GPU are recorded beside the experiments, and have tests of their own
+RECORDED = {path.stem for path in (ROOT / "experiments" / "results").glob("*.json")}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name in RECORDED if not name.startswith(("bench_", "gpu_")))
+)
+def test_every_recorded_result_is_of_an_experiment_there_is(name):
+    result = results.load(name, folder=ROOT / "experiments" / "results")
+    module = runner.module_of(name)
+    assert not result.smoke
+    assert json.loads(json.dumps(module.settings())) == result.settings
+    assert {r["setting"] for r in result.runs} == set(result.settings)
+
+
+def test_a_bench_has_rounds_in_the_place_of_seeds():
+    said = results.load("bench_lsh").provenance
+    assert re.search(r": \d+ rounds? on one core of ", said)
+    assert "a run" not in said

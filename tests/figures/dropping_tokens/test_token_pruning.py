@@ -1,0 +1,211 @@
+"""The token-pruning figure in a browser: it computes what torch computes, and its rows follow."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from frugal.arithmetic.fewer_tokens import elimination_flops
+from frugal.data import journeys
+from frugal.figures.dropping_tokens.token_pruning import PruningExample, TokenPruning
+from frugal.model import Encoder, TransformerConfig
+from frugal.show.modules import bundle
+from frugal.tokens.elimination import WordVectorElimination
+
+FIGURE = Path(__file__).parents[3] / "lib" / "frugal" / "figures" / "dropping_tokens"
+STORIES = journeys.draw(3, seed=5, sentences=(3, 4))
+PRESETS = {"few": (9, 5, 3), "all": (40, 40, 40)}
+
+
+def reader(seed=0, **options):
+    torch.manual_seed(seed)
+    config = {"d_model": 16, "n_heads": 2, "n_layers": 3, "d_ff": 24, "positions": "rope"}
+    config |= {"make_stack": WordVectorElimination} | options
+    encoder = Encoder(TransformerConfig(len(journeys.VOCABULARY), **config)).eval()
+    classify = nn.Linear(16, 8)
+    for parameter in [*encoder.parameters(), *classify.parameters()]:
+        nn.init.normal_(parameter, std=0.4)
+        parameter.data = parameter.data.half().float()  # as the page gets them
+    return encoder, classify
+
+
+def figure(**options):
+    given = {
+        "models": {"plain": reader(0), "again": reader(1)},
+        "vocabulary": journeys.VOCABULARY,
+        "classes": journeys.PLACES,
+        "examples": [
+            PruningExample(text=text, answer=place, label=f"Story {number + 1}")
+            for number, (text, place) in enumerate(STORIES)
+        ],
+        "presets": PRESETS,
+        "question": "Where is Anna?",
+    }
+    given |= options
+    return TokenPruning(given.pop("models"), **given)
+
+
+def test_the_page_computes_what_torch_computes(visit):
+    page = visit.page
+    page.goto("about:blank")
+    page.evaluate(f"window.dropping = {bundle(FIGURE / 'elimination_formulas.js')}; null")
+    for keep in ((9, 5, 3), (40, 40, 40), (1, 1, 1), (20, 20, 2)):
+        shown = figure(keep=keep)
+        ran, probabilities = shown.run()
+        state = shown.state
+        length = len(state["examples"][0]["ids"])
+        found = page.evaluate(
+            """([state, keep]) => {
+              const weights = window.dropping.unpack(state.weights.plain, state.shape.parameters);
+              const ids = state.examples[0].ids;
+              const { width, inner } = state.shape;
+              return {
+                ...window.dropping.forward(weights, state.shape, ids, keep),
+                flops: window.dropping.flops(keep, ids.length, width, inner),
+              };
+            }""",
+            [state, list(keep)],
+        )
+        assert found["probabilities"] == pytest.approx(probabilities.tolist(), abs=1e-5)
+        left = [layer["left"] for layer in found["layers"]]
+        assert left == [positions[0].tolist() for positions in ran.positions]
+        assert found["flops"] == elimination_flops(keep, length=length, d_model=16, d_ff=24)
+        assert found["flops"] == shown.flops()[0]
+
+
+def kept(shown, layer):
+    """The words that a row shows as kept; layer 1 is next to the input, at the bottom."""
+    row = shown.locator(".pruning-row").nth(3 - layer)
+    return row.locator(".pruning-kept").evaluate_all("(all) => all.map((it) => it.dataset.word)")
+
+
+def by_torch(shown_figure, layer):
+    words = shown_figure.state["examples"][shown_figure.state["example"]]["words"]
+    return [words[place] for place in shown_figure.run()[0].positions[layer - 1][0].tolist()]
+
+
+def shares(shown):
+    return shown.locator(".pruning-percent").evaluate_all(
+        "(all) => all.map((it) => +it.dataset.value)"
+    )
+
+
+def test_rows_and_bars_show_the_run(show):
+    made = figure()
+    shown = show(made)
+    for layer in (1, 2, 3):
+        assert kept(shown, layer) == by_torch(made, layer)
+    assert shares(shown) == pytest.approx(made.run()[1].tolist(), abs=1e-5)
+    widths = shown.locator(".pruning-fill").evaluate_all(
+        "(all) => all.map((it) => it.offsetWidth / it.parentElement.offsetWidth)"
+    )
+    assert widths == pytest.approx(made.run()[1].tolist(), abs=0.01)
+    marks = shown.locator(".pruning-before").evaluate_all(
+        "(all) => all.map((it) => it.offsetLeft / it.parentElement.offsetWidth)"
+    )
+    everything = figure(keep=(40, 40, 40)).run()[1].tolist()
+    assert marks == pytest.approx(everything, abs=0.01)
+    length = len(made.state["examples"][0]["ids"])
+    said = shown.locator(".frugal-readout").inner_text()
+    assert said.startswith(f"3 of {length} tokens reach the end.")
+    assert f"{100 * made.flops()[0] / made.flops()[1]:.0f} % of the FLOPs" in said
+    gone = shown.locator(".pruning-row").nth(0).locator(".pruning-gone")
+    assert gone.count() == length - 5
+    assert gone.first.evaluate("(it) => getComputedStyle(it, '::before').opacity") == "0.25"
+    assert shown.locator(".pruning-row").nth(0).locator(".pruning-dropped").count() == 2
+
+
+def test_sliders_and_presets_move_the_schedule_which_never_grows(show):
+    made = figure()
+    shown = show(made)
+    slider = [shown.get_by_label(f"Layer {layer}") for layer in (1, 2, 3)]
+    values = lambda: [int(one.input_value()) for one in slider]  # noqa: E731
+    before = shares(shown)
+    slider[1].press("ArrowLeft")
+    assert values() == [9, 4, 3]
+    assert shares(shown) == pytest.approx(figure(keep=(9, 4, 3)).run()[1].tolist(), abs=1e-5)
+    assert shares(shown) != before
+    slider[1].press("Home")
+    assert values() == [9, 1, 1]
+    slider[2].press("End")
+    longest = max(len(one["ids"]) for one in made.state["examples"])
+    assert values() == [longest] * 3
+    assert "% of the FLOPs" in shown.locator(".frugal-readout").inner_text()
+    shown.get_by_role("button", name="few").click()
+    assert values() == [9, 5, 3]
+    assert shares(shown) == pytest.approx(before)
+
+
+def test_story_order_and_model_change_the_rows(show):
+    made = figure()
+    shown = show(made)
+    shown.get_by_label("first ones").check()
+    words = made.state["examples"][0]["words"]
+    assert [kept(shown, layer) for layer in (1, 2, 3)] == [words[:n] for n in PRESETS["few"]]
+    shown.get_by_label("by chance").check()
+    assert kept(shown, 1) != words[:9]
+    shown.get_by_label("most attended").check()
+    shown.get_by_label("again").check()
+    made.state["model"] = "again"
+    assert shares(shown) == pytest.approx(made.run()[1].tolist(), abs=1e-5)
+    shown.get_by_label("Story").select_option(label="Story 3")
+    made.state["example"] = 2
+    assert [kept(shown, layer) for layer in (1, 2, 3)] == [by_torch(made, n) for n in (1, 2, 3)]
+    assert shares(shown) == pytest.approx(made.run()[1].tolist(), abs=1e-5)
+    assert "✓" in shown.locator(".pruning-class").nth(STORIES[2].place).inner_text()
+
+
+@pytest.mark.parametrize("visit", [{"viewport": {"width": 375, "height": 700}}], indirect=True)
+def test_fits_a_narrow_page(show):
+    shown = show(figure())
+    stage = shown.locator(".frugal-stage")
+    assert stage.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+
+
+def test_axe_finds_nothing_serious(show):
+    from axe_playwright_python.sync_playwright import Axe
+
+    shown = show(figure())
+    found = Axe().run(shown.page).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+def test_the_still_picture_has_the_words_that_are_left():
+    made = figure()
+    assert made.to_png().startswith(b"\x89PNG")
+    texts = [text.get_text() for text in made.picture().axes[1].texts]
+    assert [text.split(":")[0] for text in texts] == ["input", "layer 1", "layer 2", "layer 3"]
+    last = texts[-1].split(":")[1].split()
+    assert [word for word in last if word != "·"] == by_torch(made, 3)
+
+
+def test_the_figure_leaves_the_model_as_it_is():
+    pair = reader(2)
+    pair[0].stack.keep = (2, 2, 1)
+    before = copy.deepcopy(pair[0].state_dict())
+    made = figure(models={"one": pair})
+    made.run()
+    assert pair[0].stack.keep == (2, 2, 1)
+    assert all(torch.equal(value, pair[0].state_dict()[name]) for name, value in before.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"models": {}}, "one entry or more each"),
+        ({"models": {"a": reader(), "b": reader(d_ff=20)}}, "different shapes"),
+        ({"models": {"a": reader(positions="learned")}}, "cannot run"),
+        ({"models": {"a": reader(make_stack=None)}}, "cannot run"),
+        ({"classes": ("x", "y")}, "a classifier of 8 outputs"),
+        ({"presets": {"p": (1, 2, 3)}}, "keep grows"),
+        ({"keep": (2, 1)}, "keep has 2 numbers"),
+        ({"examples": [PruningExample(text="anna flew", answer=0, label="x")]}, "anna flew"),
+        ({"examples": [PruningExample(text="anna", answer=8, label="x")]}, "answer 8"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        figure(**options)

@@ -1,0 +1,148 @@
+"""A small figure of every chapter, for what is asked of all of them; each entry builds one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from frugal.data import cabinets, journeys
+from frugal.figures.acting import VoxelCabinet
+from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
+from frugal.figures.bytes import BytesAndTokensFigure
+from frugal.figures.decoding_in_parallel import (
+    DecodingExample,
+    DecodingPlayer,
+    DecodingRun,
+    DecodingStep,
+)
+from frugal.figures.dropping_tokens import PruningExample, TokenPruning
+from frugal.figures.first_page import QuestionMap
+from frugal.figures.fixed_patterns import PatternPlayground
+from frugal.figures.hashing import HashExplorer
+from frugal.figures.kernels import KernelExplorer
+from frugal.figures.latents import LatentCost
+from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
+from frugal.figures.no_attention import kernels_in_text, kernels_over_training
+from frugal.figures.pictures_and_sound import TokenCalculator
+from frugal.figures.pooling_tokens import FunnelShape
+from frugal.figures.sorting import SinkhornBalance
+from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionExplorer
+from frugal.figures.where_the_cost_is import CostExplorer
+from frugal.figures.windows_in_two_dimensions import SwinShift
+from frugal.model import Encoder, TransformerConfig
+from frugal.show.interactive import Interactive
+from frugal.tasks.drawer import VoxelActor
+from frugal.tokens.byte_pairs import BytePairTokenizer
+from frugal.tokens.elimination import WordVectorElimination
+
+
+def acting() -> VoxelCabinet:
+    torch.manual_seed(0)
+    model = VoxelActor(side=12, d_model=16, n_latents=3, n_layers=1, n_heads=2)
+    return VoxelCabinet(model, cabinets.draw(3, side=12, seed=0), color="latent")
+
+
+def adaptive_spans() -> AdaptiveSpanFigure:
+    scores = [((7 * d) % 11) / 3 - 0.02 * d for d in range(64)]
+    spans = [[[30.0, 30.0], [30.0, 30.0]], [[3.0, 0.0], [12.0, 60.0]]]
+    runs = {name: SpanRun(label=name, steps=[0, 10], spans=spans) for name in ("none", "some")}
+    return AdaptiveSpanFigure(scores, runs=runs)
+
+
+def in_bytes() -> BytesAndTokensFigure:
+    words = "the cafe opens at eight and the cafe closes at nine, and then it opens again. "
+    tokenizer = BytePairTokenizer.train(20 * words, vocab_size=290)
+    return BytesAndTokensFigure(tokenizer, {"English": "The café opens.", "Long": 240 * "W"})
+
+
+def decoding() -> DecodingPlayer:
+    by_passes = [
+        DecodingStep(list("abbb"), [0.9, 0.8, 0.4, 0.3], fresh=range(4), doubtful=[2, 3]),
+        DecodingStep(list("abab"), [0.9, 0.8, 0.7, 0.9], fresh=[2, 3]),
+    ]
+    runs = [
+        DecodingRun.left_to_right("left to right", "abab", [1.0, 0.9, 0.5, 1.0], right=True),
+        DecodingRun("two passes", by_passes, right=False),
+    ]
+    return DecodingPlayer([DecodingExample("ab", runs), DecodingExample("ba", runs)])
+
+
+def dropping_tokens() -> TokenPruning:
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_heads": 2, "n_layers": 3, "d_ff": 24, "positions": "rope"}
+    config = TransformerConfig(len(journeys.VOCABULARY), make_stack=WordVectorElimination, **sizes)
+    stories = journeys.draw(2, seed=5, sentences=(3, 4))
+    return TokenPruning(
+        {"plain": (Encoder(config).eval(), nn.Linear(16, 8))},
+        vocabulary=journeys.VOCABULARY,
+        classes=journeys.PLACES,
+        examples=[PruningExample(text=one, answer=place, label=one[:9]) for one, place in stories],
+        presets={"few": (9, 5, 3), "all": (40, 40, 40)},
+        question="Where is Anna?",
+    )
+
+
+def lost_in_the_middle() -> LostInTheMiddle:
+    accuracy = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
+    asked = np.random.default_rng(3).dirichlet(np.ones(30))
+    runs = [
+        TrainedCurves.from_seeds("a decoder", [200, 300, 400], accuracy, asked=asked),
+        TrainedCurves.from_seeds("an encoder", [200, 300], accuracy[:, 1:], asked=asked),
+    ]
+    return LostInTheMiddle(runs)
+
+
+def no_attention() -> Interactive:
+    generator = torch.Generator().manual_seed(0)
+    kernels = {step: torch.randn(2, 3, 5, generator=generator).softmax(-1) for step in (0, 40)}
+    return kernels_over_training(kernels)
+
+
+def no_attention_in_text() -> Interactive:
+    text = list("def f(x):\n    return x")
+    generator = torch.Generator().manual_seed(0)
+    return kernels_in_text(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
+
+
+def the_vanilla_transformer() -> AttentionExplorer:
+    source, target = list("5 June 98"), list("1998-06")
+    sizes = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
+
+    def example(seed: int) -> AttentionExample:
+        generator = torch.Generator().manual_seed(seed)
+        scores = {kind: 2 * torch.randn(size, generator=generator) for kind, size in sizes.items()}
+        scores["decoder"] += torch.full((7, 7), -torch.inf).triu(1)
+        weights = {kind: one.softmax(-1) for kind, one in scores.items()}
+        return AttentionExample.from_weights(
+            weights, source=source, target=target, title=f"number {seed}"
+        )
+
+    return AttentionExplorer([example(1), example(2)])
+
+
+FIGURES: dict[str, Callable[[], Interactive]] = {
+    "acting": acting,
+    "adaptive_spans": adaptive_spans,
+    "bytes": in_bytes,
+    "decoding_in_parallel": decoding,
+    "dropping_tokens": dropping_tokens,
+    "first_page": lambda: QuestionMap(part=1),
+    "fixed_patterns": lambda: PatternPlayground(["window", "dilated", "fixed"]),
+    "hashing": lambda: HashExplorer(rounds=8),
+    "kernels": lambda: KernelExplorer(kind="trigonometric"),
+    "latents": LatentCost,
+    "lost_in_the_middle": lost_in_the_middle,
+    "no_attention": no_attention,
+    "no_attention: in a text": no_attention_in_text,
+    "pictures_and_sound": TokenCalculator,
+    "pictures_and_sound: sound": lambda: TokenCalculator(modality="sound"),
+    "pictures_and_sound: voxels": lambda: TokenCalculator(modality="voxels"),
+    "pooling_tokens": FunnelShape,
+    "sorting": lambda: SinkhornBalance([[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
+    "the_vanilla_transformer": the_vanilla_transformer,
+    "where_the_cost_is": lambda: CostExplorer(length=2**20, mode="training", machine=2),
+    "windows_in_two_dimensions": lambda: SwinShift(np.linspace(0, 1, 32 * 32).reshape(32, 32)),
+}
