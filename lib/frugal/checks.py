@@ -26,7 +26,7 @@ def at_least(minimum: int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 
 
-def within(low: float, high: float, **values: Any) -> None:
+def within(low: float | int, high: float | int, **values: Any) -> None:
     """Each of the values is a number from `low` to `high`, both allowed."""
     for name, value in values.items():
         if (

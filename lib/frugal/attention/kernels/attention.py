@@ -15,12 +15,14 @@ Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs a head, m·
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from frugal.attention.contract import Attention
 from frugal.attention.kernels.features import (
     FavorFeatures,
     Prepared,
@@ -110,12 +112,18 @@ def kernel_weights(
     return products / normaliser(products.sum(-1, keepdim=True), floor)
 
 
-class KernelAttention(nn.Module):
+class KernelAttention(Attention):
     """An attention callable on features, for `MultiHeadAttention(attend=...)`.
 
     features: φ, any callable on (batch, heads, length, head_dim) whose results are not negative,
     such as `elu_features`; or one that `Prepares` both together, as `FavorFeatures(head_dim, 64)`.
     """
+
+    refuses: ClassVar = {
+        "mask": "linear attention never makes the matrix that a mask would cut; use causal or "
+        "padding",
+        "bias": "linear attention never makes the scores that a bias would be added to",
+    }
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
@@ -127,12 +135,10 @@ class KernelAttention(nn.Module):
         k: Float[Tensor, "batch heads keys head_dim"],
         v: Float[Tensor, "batch heads keys value_dim"],
         *,
-        mask: Tensor | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
-        """Raises ValueError for a mask, and as `linear_attention` does."""
-        refuse_mask(mask)
+        """Raises ValueError as `linear_attention` does."""
         check_heads(q, k, v)
         drawn = {}
         if isinstance(self.features, Redrawn):
@@ -163,15 +169,6 @@ class KernelAttention(nn.Module):
                 return self.features.prepare(q, k, causal=causal, padding=padding, **drawn)
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
             return Prepared(self.features(q), self.features(k))
-
-
-def refuse_mask(mask: Tensor | None) -> None:
-    """One sentence when there is a mask, which has nothing to act on here."""
-    if mask is not None:
-        raise ValueError(
-            "mask is given, but linear attention never makes the matrix that a mask would cut; "
-            "use causal or padding."
-        )
 
 
 def _numbers_can_be_read(x: Tensor) -> bool:
