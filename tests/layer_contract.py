@@ -209,6 +209,15 @@ def padding_is_absence(layer: Layer) -> None:
         same([out[1:, : alone.shape[1]]], [alone])
 
 
+def another_width(layer: Layer) -> None:
+    module = layer.made()
+    for wrong in (some(2, LENGTH, WIDTH + 1), some(2, WIDTH), some(2, 0, WIDTH)):
+        if wrong.shape[1:] == (LENGTH, WIDTH + 1) and not [*module.parameters()]:
+            continue  # what has no weights has no width
+        with pytest.raises(ValueError, match=r"^x has shape [^\n]*\.$"):
+            layer.run(module, wrong)
+
+
 def one_padding_for_all(layer: Layer) -> None:
     module, x = layer.made().eval(), some(2, LENGTH, WIDTH)
     padding = torch.arange(LENGTH)[None] < 5
@@ -239,6 +248,7 @@ QUESTIONS: dict[str, Callable[[Layer], None]] = {
         compiled,
         padding_is_absence,
         one_padding_for_all,
+        another_width,
         padding_of_another_kind,
     )
 }

@@ -9,9 +9,9 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions", "feedforward"}
+    {"checks", "modes", "moved", "norms", "penalty", "positions"}
     | {"arithmetic", "claims", "results", "show"},
-    {"attention", "data", "depth", "embeddings", "measure", "training"},
+    {"attention", "data", "depth", "embeddings", "feedforward", "measure", "training"},
     {"mixing"},
     {"model"},
     {"decoding", "tokens"},

@@ -153,6 +153,31 @@ def test_translate_stops_at_eos_and_pads(generator):
     assert model.training
 
 
+@pytest.mark.parametrize("positions", KINDS)
+@pytest.mark.parametrize("eos", [None, 3])
+def test_prompts_of_unequal_length_are_continued_as_if_alone(generator, positions, eos):
+    torch.manual_seed(0)
+    model = Decoder(replace(SMALL, positions=positions))
+    prompt = torch.randint(11, (5, 6), generator=generator)
+    padding = torch.arange(6) >= torch.tensor([[0], [2], [0], [5], [2]])
+    out = generate(model, prompt, max_new_tokens=7, padding=padding, eos=eos, pad=9)
+    assert torch.equal(out[:, :6], prompt)
+    alone = [
+        generate(model, prompt[i : i + 1, padding[i]], max_new_tokens=7, eos=eos, pad=9)
+        for i in range(5)
+    ]
+    news = [text[0, padding[i].sum() :].tolist() for i, text in enumerate(alone)]
+    assert out.shape[1] == 6 + max(map(len, news))
+    for row, new in zip(out[:, 6:].tolist(), news, strict=True):
+        assert row == new + [9] * (len(row) - len(new))
+    assert generate(model, prompt[:0], max_new_tokens=7, padding=padding[:0]).shape == (0, 6)
+
+
+def test_a_small_temperature_takes_the_best(generator):
+    logits = torch.tensor([[3.0, 80.0, 1.0]])
+    assert choose(logits, temperature=1e-38, generator=generator) == 1  # 80 / 1e-38 is infinite
+
+
 def test_a_seed_fixes_the_sample(generator):
     model = Decoder(SMALL)
     prompt = torch.ones(2, 1, dtype=torch.int64)
@@ -317,8 +342,9 @@ def test_recording_a_model_names_every_attention(generator):
     assert len(shapes) == 6
 
 
+IDS = torch.zeros(1, 4, dtype=torch.int64)
 BAD = {
-    "does not divide d_model=12": lambda: replace(SMALL, n_heads=5),
+    "n_heads is 5; it must be at least 1 and divide d_model=12": lambda: replace(SMALL, n_heads=5),
     "n_layers is 0": lambda: replace(SMALL, n_layers=0),
     "positions is 'spiral'": lambda: replace(SMALL, positions="spiral"),
     "dropout is 1": lambda: replace(SMALL, dropout=1),
@@ -335,8 +361,8 @@ BAD = {
     ),
     "norm is 'batch'": lambda: Encoder(replace(SMALL, norm="batch")),
     "activation is 'sine'": lambda: DenseFeedForward(4, 8, activation="sine"),
-    "this vocabulary has 0 to 10": lambda: Encoder(SMALL)(torch.tensor([[3, 11]])),
-    "ids has shape (1, 0)": lambda: Encoder(SMALL)(torch.zeros(1, 0, dtype=torch.int64)),
+    "they must be from 0 to 10": lambda: Encoder(SMALL)(torch.tensor([[3, 11]])),
+    "ids have shape (1, 0)": lambda: Encoder(SMALL)(torch.zeros(1, 0, dtype=torch.int64)),
     "max_length=16 allows positions up to 15": lambda: Encoder(replace(SMALL, positions="learned"))(
         torch.zeros(1, 17, dtype=torch.int64)
     ),
@@ -347,6 +373,48 @@ BAD = {
     "max_new_tokens is 0": lambda: generate(
         Decoder(SMALL), torch.zeros(1, 4, dtype=torch.int64), max_new_tokens=0
     ),
+    "prompt have shape (2,)": lambda: generate(
+        Decoder(SMALL), torch.tensor([1, 2]), max_new_tokens=2
+    ),
+    "prompt have dtype torch.float32": lambda: generate(
+        Decoder(SMALL), torch.ones(1, 2), max_new_tokens=2
+    ),
+    "model is of class EncoderDecoder; it must be a Decoder": lambda: generate(
+        EncoderDecoder(SMALL), IDS, max_new_tokens=2
+    ),
+    "model is of class Decoder; it must be an EncoderDecoder": lambda: translate(
+        Decoder(SMALL), IDS, bos=1, eos=2, max_new_tokens=2
+    ),
+    "padding is False behind a token": lambda: generate(
+        Decoder(SMALL), IDS, max_new_tokens=2, padding=torch.tensor([[True, True, True, False]])
+    ),
+    "top_k is 5; it must be None at temperature 0": lambda: generate(
+        Decoder(SMALL), IDS, max_new_tokens=2, top_k=5
+    ),
+    "top_p is 0.5; it must be None at temperature 0": lambda: choose(torch.zeros(1, 4), top_p=0.5),
+    "logits has shape (4,)": lambda: choose(torch.zeros(4)),
+    "ids have dtype torch.float32": lambda: Encoder(SMALL)(torch.zeros(1, 4)),
+    "ids have dtype torch.uint8": lambda: Decoder(SMALL)(IDS.byte()),
+    "memory has shape (1, 3, 8)": lambda: Decoder(SMALL, cross=True)(IDS, torch.zeros(1, 3, 8)),
+    "memory is given; this layer was made without cross=True": lambda: Decoder(SMALL)(
+        IDS, torch.zeros(1, 3, 12)
+    ),
+    "memory_padding is given; this layer": lambda: Decoder(SMALL)(
+        IDS, memory_padding=torch.ones(1, 3, dtype=torch.bool)
+    ),
+    "mask is given; this layer mixes without attention": lambda: Encoder(
+        replace(SMALL, make_mixer=lambda *_: FourierMixing())
+    )(IDS, mask=torch.ones(4, 4, dtype=torch.bool)),
+    "caches has 1; it must have one for each of 2 layers": lambda: Decoder(SMALL)(
+        IDS, caches=Decoder(SMALL).new_caches(4)[:1]
+    ),
+    "x has shape (1, 4, 8)": lambda: Encoder(SMALL).encode(torch.zeros(1, 4, 8)),
+    "x has shape (1, 4, 9)": lambda: Encoder(SMALL).stack(torch.zeros(1, 4, 9)),
+    "x has shape (1, 4, 3); it must be (..., 12)": lambda: DenseFeedForward(12, 4)(
+        torch.zeros(1, 4, 3)
+    ),
+    "d_ff is 0": lambda: replace(SMALL, d_ff=0),
+    "n_heads is 2.0": lambda: replace(SMALL, n_heads=2.0),
     "temperature is -1": lambda: choose(torch.zeros(1, 4), temperature=-1),
     "top_k is 0": lambda: choose(torch.zeros(1, 4), temperature=1.0, top_k=0),
     "top_p is 1.5": lambda: choose(torch.zeros(1, 4), temperature=1.0, top_p=1.5),
@@ -369,15 +437,3 @@ def test_bad_input_gets_one_sentence(sentence):
     with pytest.raises(ValueError, match=r"^[^\n]*\.$") as caught:
         BAD[sentence]()
     assert sentence in str(caught.value)
-
-
-def test_prompts_of_unequal_length_are_refused_and_top_k_wants_a_temperature():
-    decoder = Decoder(TransformerConfig(11, d_model=8, n_heads=2, n_layers=1))
-    ids = torch.tensor([[1, 2, 3]])
-    same = generate(decoder, ids, max_new_tokens=2, padding=ids > 0)
-    assert torch.equal(same, generate(decoder, ids, max_new_tokens=2))
-    with pytest.raises(ValueError, match="padding hides tokens; it must be all True"):
-        generate(decoder, ids, max_new_tokens=2, padding=ids > 1)
-    for options in ({"top_k": 2}, {"top_p": 0.5}):
-        with pytest.raises(ValueError, match="it must come with a temperature above 0"):
-            generate(decoder, ids, max_new_tokens=2, **options)

@@ -45,7 +45,7 @@ STACKS = {
     "reversible": Layer(partial(stack, ReversibleStack), CAUSAL),
     "reversible, RFA": Layer(partial(stack, ReversibleStack, **rfa), CAUSAL),
     "elimination": Layer(partial(stack, partial(WordVectorElimination, keep=(6, 3))), chooses=True),
-    "elimination, soft": Layer(soft, chooses=True),
+    "elimination, soft": Layer(soft, chooses=True, compiles=False),
     "funnel": Layer(partial(stack, funnel), shortest=2, compiles=False),
     "funnel, decoder": Layer(partial(stack, funnel, n_layers=3), shortest=2),
     "latents": Layer(partial(stack, latents)),

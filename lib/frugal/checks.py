@@ -128,17 +128,6 @@ def _broadcasts(x: Tensor, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def check_ids(ids: Tensor, name: str = "ids") -> None:
-    """Token ids are whole numbers, int64 or int32, of shape (batch, length) with a token each."""
-    if ids.dtype not in (torch.int64, torch.int32):
-        raise ValueError(f"{name} has dtype {ids.dtype}; it must be torch.int64 or torch.int32.")
-    if ids.ndim != 2 or ids.shape[1] == 0:
-        raise ValueError(
-            f"{name} has shape {tuple(ids.shape)}; it must be (batch, length) with a length of at "
-            "least 1."
-        )
-
-
 def check_input(
     x: Tensor, padding: Tensor | None, *, d_model: int | None = None, name: str = "x"
 ) -> None:

@@ -1,4 +1,7 @@
-"""From token ids to vectors, and from vectors back to scores over the vocabulary."""
+"""From token ids to vectors, and from vectors back to scores over the vocabulary.
+
+Chapter: the-vanilla-transformer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import check_ids
+from frugal.checks import at_least
+
+
+def check_ids(ids: Tensor, *, name: str = "ids") -> None:
+    """One sentence when ids are not (batch, length) whole numbers that torch can look up."""
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"{name} have dtype {ids.dtype}; they must be torch.int64 or torch.int32.")
+    if ids.ndim != 2 or ids.shape[1] == 0:
+        raise ValueError(
+            f"{name} have shape {tuple(ids.shape)}; they must be (batch, length), length >= 1."
+        )
 
 
 class TokenEmbedding(nn.Module):
@@ -21,8 +34,7 @@ class TokenEmbedding(nn.Module):
 
     def __init__(self, vocab_size: int, d_model: int) -> None:
         super().__init__()
-        if vocab_size < 1:
-            raise ValueError(f"vocab_size is {vocab_size}; a vocabulary needs at least one token.")
+        at_least(1, vocab_size=vocab_size, d_model=d_model)
         self.table = nn.Parameter(torch.empty(vocab_size, d_model))
         nn.init.normal_(self.table, std=d_model**-0.5)
 
@@ -32,8 +44,8 @@ class TokenEmbedding(nn.Module):
             vectors = nn.functional.embedding(ids, self.table)
         except IndexError:
             raise ValueError(
-                f"ids run from {ids.min()} to {ids.max()}; "
-                f"this vocabulary has 0 to {self.table.shape[0] - 1}."
+                f"ids run from {ids.min()} to {ids.max()}; they must be from 0 to "
+                f"{self.table.shape[0] - 1}."
             ) from None
         return vectors * math.sqrt(self.table.shape[1])
 

@@ -21,7 +21,14 @@ from frugal import positions
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
-from frugal.checks import check_called, check_padding, refuse
+from frugal.checks import (
+    at_least,
+    check_called,
+    check_divides,
+    check_input,
+    check_padding,
+    refuse,
+)
 from frugal.embeddings import TokenEmbedding
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.mixing.mixer import check_mixer
@@ -69,10 +76,11 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.d_model % self.n_heads:
-            raise ValueError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}.")
+            at_least(1, **{name: getattr(self, name)})
+        for name in ("d_ff", "n_decoder_layers", "target_vocab_size"):
+            if getattr(self, name) is not None:
+                at_least(1, **{name: getattr(self, name)})
+        check_divides(self.n_heads, self.d_model)
         if self.positions not in positions.KINDS:
             names = ", ".join(map(repr, positions.KINDS))
             raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
@@ -206,6 +214,7 @@ class TransformerLayer(nn.Module):
 
     def __init__(self, config: TransformerConfig, index: int, *, cross: bool = False) -> None:
         super().__init__()
+        self.d_model = config.d_model
         own = config.attention(index) if config.make_mixer is None else None
         if own is None:
             self.mix: Residual = MixerResidual(config, config.make_mixer(index, config))
@@ -231,6 +240,7 @@ class TransformerLayer(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
         """options (causal, mask, ...) reach the self-attention heads; see `MixerResidual`."""
+        check_input(x, None, d_model=self.d_model)
         own = None if cache is None else cache.own
         x = self.mix(x, cache=own, padding=padding, **options)
         if self.cross is not None:
@@ -299,7 +309,7 @@ class Encoder(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
-        check_padding(padding, tuple(x.shape[:2]))
+        check_input(x, padding, d_model=self.config.d_model)
         x = self.dropout(self.positions(x))
         return self.norm(self.stack(x, padding=padding, **options))
 
@@ -337,7 +347,16 @@ class Decoder(nn.Module):
         causal: bool = True,
         **options: Any,
     ) -> Float[Tensor, "batch length vocabulary"]:
-        """With `caches` (from `new_caches`), ids are only the tokens after the cached ones."""
+        """With `caches` (from `new_caches`), ids are only the tokens after the cached ones.
+
+        Raises ValueError for a memory that no layer attends to, or of another width.
+        """
+        if caches is not None and len(caches) != self.n_layers:
+            raise ValueError(
+                f"caches has {len(caches)}; it must have one for each of {self.n_layers} layers."
+            )
+        if memory is not None:
+            check_input(memory, None, d_model=self.config.d_model, name="memory")
         offset = caches[0].own.length if caches else 0
         x = self.dropout(self.positions(self.embedding(ids), offset))
         if memory is not None or memory_padding is not None:
@@ -347,8 +366,7 @@ class Decoder(nn.Module):
 
     def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
         """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`."""
-        if capacity < 1:
-            raise ValueError(f"capacity is {capacity}; a cache holds at least one position.")
+        at_least(1, capacity=capacity)
         return [
             LayerCache(
                 KeyValueCache(capacity),

@@ -332,7 +332,7 @@ def test_cached_decoding_equals_uncached():
 class TestBadInput:
     def test_no_pass_and_no_length(self, source, unchecked):
         model = translator()
-        with pytest.raises(ValueError, match="iterations is 0; at least one pass"):
+        with pytest.raises(ValueError, match="iterations is 0; it must be"):
             mask_predict(model, source, iterations=0)
         with pytest.raises(ValueError, match="lengths run from 0 to 3; they must be 1 to 9"):
             mask_predict(model, source, iterations=1, lengths=torch.tensor([0, 3, 2]))
@@ -341,6 +341,19 @@ class TestBadInput:
         with pytest.raises(ValueError, match="n_lengths is 0; it must be 1 to 9"):
             mask_predict(model, source, iterations=1, n_lengths=0)
         assert not model.training
+        with pytest.raises(ValueError, match=r"lengths has shape \(2,\); it must be \(3,\)"):
+            mask_predict(model, source, iterations=1, lengths=torch.tensor([3, 2]))
+        with pytest.raises(ValueError, match="model is of class Linear; it must be a MaskedTrans"):
+            mask_predict(torch.nn.Linear(2, 2), source, iterations=1)
+        with pytest.raises(ValueError, match=r"padding has dtype torch\.int64"):
+            hide(torch.ones(2, 3, dtype=torch.int64))
+
+    @pytest.mark.parametrize("n_lengths", [1, 3])
+    def test_no_source_gives_no_target(self, source, n_lengths):
+        written = mask_predict(translator(), source[:0], iterations=2, n_lengths=n_lengths)
+        assert written.ids.shape[0] == written.log_prob.shape[0] == 0
+        nothing = distill(EncoderDecoder(SMALL), source[:0], bos=1, eos=2, max_new_tokens=3)
+        assert nothing.shape[0] == 0
 
     def test_an_empty_target_cannot_be_learned(self, source):
         model, padding = translator(), rows(2, 0, 1)

@@ -305,11 +305,11 @@ def test_bad_schedules_are_one_sentence(keep, message):
     [
         (lambda: kept_positions(torch.rand(1, 3), 4), "keep is 4; it must lie in 1 ... 3"),
         (lambda: kept_positions(torch.rand(1, 3), 0), "keep is 0"),
-        (lambda: SoftRetention(0, 4), "n_layers=0 and max_length=4"),
-        (lambda: SoftRetention(2, 1), "max_length=1"),
+        (lambda: SoftRetention(0, 4), "n_layers is 0;"),
+        (lambda: SoftRetention(2, 1), "max_length is 1;"),
         (
             lambda: SoftRetention(2, 4)(torch.rand(1, 5), layer=0),
-            "scores has 5 tokens; this retention was made for 4",
+            "scores has 5 tokens; it must have at most the 4",
         ),
         (lambda: SoftRetention(2, 4, gain=0), "gain is 0"),
         (lambda: encoder().stack.harden(), "no retention was learned"),
@@ -318,6 +318,13 @@ def test_bad_schedules_are_one_sentence(keep, message):
         (lambda: encoder(positions="alibi"), "layers attend by AlibiAttention"),
         (lambda: rotating(nn.Identity()), "layers rotate by Identity"),
         (lambda: encoder(make_mixer=lambda *_: nn.Identity()), "without self-attention"),
+        (
+            lambda: kept_positions(torch.rand(2, 4), 3, torch.ones(2, 4, dtype=torch.int64)),
+            r"padding has dtype torch\.int64",
+        ),
+        (lambda: kept_positions(torch.rand(4), 3), r"scores has shape \(4,\)"),
+        (lambda: significance(torch.rand(2, 4, 4)), r"weights has shape \(2, 4, 4\)"),
+        (lambda: SoftRetention(2, 4)(torch.rand(1, 3), layer=2), "layer is 2; it must be from 0"),
         (lambda: geometric_schedule(4, 2, 5), "last is 5"),
         (lambda: geometric_schedule(4, 0, 1), "n_layers is 0"),
         (lambda: retention_schedule([2.0, float("nan")]), "masses has nan"),

@@ -208,9 +208,9 @@ def some(*shape):
 
 SMALL = {"n_layers": 1, "n_heads": 2}
 BAD = {
-    "inputs have shape (2, 4)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 4)),
-    "inputs have shape (2, 4, 5)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 4, 5)),
-    "inputs have shape (2, 0, 6)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 0, 6)),
+    "inputs has shape (2, 4)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 4)),
+    "inputs has shape (2, 4, 5)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 4, 5)),
+    "inputs has shape (2, 0, 6)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(some(2, 0, 6)),
     "queries have shape (3, 1, 8)": lambda: PerceiverIO(6, 8, 3, **SMALL)(
         some(2, 4, 6), some(3, 1, 8)
     ),
@@ -220,13 +220,17 @@ BAD = {
     "padding has shape (2, 5)": lambda: PerceiverIO(6, 8, 3, **SMALL).encode(
         some(2, 4, 6), torch.ones(2, 5).bool()
     ),
-    "n_latents=0": lambda: PerceiverIO(6, 8, 0),
+    "n_latents is 0": lambda: PerceiverIO(6, 8, 0),
     "d_input is 0": lambda: PerceiverIO(0, 8, 3),
     "n_layers is -1": lambda: PerceiverIO(6, 8, 3, n_layers=-1),
     "n_blocks is 0": lambda: PerceiverIO(6, 8, 3, n_blocks=0),
     "n_heads is 3": lambda: PerceiverIO(6, 8, 3, n_heads=3),
     "context has shape (2, 3, 5)": lambda: CrossAttention(8, 6, 8, 2)(some(2, 1, 8), some(2, 3, 5)),
-    "context is missing": lambda: LatentLayer(8, 2, d_context=6)(some(2, 1, 8)),
+    "context is None": lambda: LatentLayer(8, 2, d_context=6)(some(2, 1, 8)),
+    "x has shape (2, 6, 9)": lambda: LatentLayer(8, 2)(some(2, 6, 9)),
+    "context has shape (2, 6, 5)": lambda: LatentLayer(8, 2, d_context=6)(
+        some(2, 3, 8), some(2, 6, 5)
+    ),
     "context is given": lambda: LatentLayer(8, 2)(some(2, 1, 8), some(2, 1, 8)),
     "causal is given": lambda: LatentStack([], d_model=8, n_heads=2, n_latents=3)(
         some(2, 4, 8), causal=True

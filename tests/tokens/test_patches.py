@@ -173,6 +173,25 @@ def test_noise_is_as_loud_in_any_window(generator):
         assert (energies.mean((0, 1)) / widths).tolist() == pytest.approx([1.0] * 4, abs=0.1)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_transformed_in_float32(generator, dtype):
+    sound = torch.randn(2, 800, generator=generator).to(dtype)
+    options = {"window": 64, "hop": 32, "n_mels": 8, "sample_rate": 16_000}
+    energies = frames.log_mel(sound, **options)
+    assert energies.dtype == dtype
+    torch.testing.assert_close(energies, frames.log_mel(sound.float(), **options).to(dtype))
+
+
+def test_no_sound_has_frames_of_the_right_shape():
+    nothing = torch.zeros(0, 800, requires_grad=True)
+    spectrum = frames.spectrogram(nothing, window=64, hop=32)
+    assert spectrum.shape == (0, 24, 33)
+    assert frames.waveform_from_spectrogram(spectrum, window=64, hop=32).shape == (0, 800)
+    energies = frames.log_mel(nothing, window=64, hop=32, n_mels=8, sample_rate=16_000)
+    assert energies.shape == (0, 24, 8)
+    energies.sum().backward()
+
+
 VOXELS, IMAGES, SOUND = torch.zeros(1, 2, 4, 4, 6), torch.zeros(1, 2, 4, 6), torch.zeros(1, 50)
 
 
@@ -201,6 +220,16 @@ VOXELS, IMAGES, SOUND = torch.zeros(1, 2, 4, 4, 6), torch.zeros(1, 2, 4, 6), tor
         (lambda: frames.waveform_frames(SOUND, window=8, hop=0), "window is 8 and hop 0"),
         (lambda: frames.waveform_frames(SOUND, window=0, hop=1), "window is 0 and hop 1"),
         (lambda: frames.waveform_frames(SOUND, window=51, hop=1), r"waveform has shape \(1, 50\)"),
+        (
+            lambda: frames.log_mel(
+                SOUND.to(torch.int16), window=16, hop=8, n_mels=4, sample_rate=16_000
+            ),
+            r"waveform has dtype torch\.int16",
+        ),
+        (
+            lambda: frames.waveform_from_frames(torch.zeros(1, 3, 4, dtype=torch.int16), hop=2),
+            r"frames has dtype torch\.int16",
+        ),
         (lambda: frames.waveform_from_frames(torch.zeros(1, 3, 4), hop=5), "hop is 5"),
         (lambda: frames.waveform_from_frames(torch.zeros(1, 0, 4), hop=2), "frames has shape"),
         (

@@ -7,11 +7,15 @@ Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frugal.checks import check_ids
+from frugal.checks import at_least, check_padding
+from frugal.embeddings import check_ids
 from frugal.model import Decoder, EncoderDecoder
 from frugal.modes import in_evaluation
 
@@ -27,19 +31,28 @@ def choose(
     """The next token of each row: the best one at temperature 0, else one drawn.
 
     top_k keeps the k best tokens, top_p the smallest set whose probability reaches top_p; both
-    act before the draw. generator: where the randomness comes from, on the device of logits.
+    act before the draw, and need one: they are refused at temperature 0. generator: where the
+    randomness comes from, on the device of logits.
     """
-    if temperature < 0:
+    if logits.ndim != 2 or not logits.is_floating_point():
+        raise ValueError(
+            f"logits has shape {tuple(logits.shape)} and dtype {logits.dtype}; it must be "
+            "(batch, vocabulary), floating point."
+        )
+    if not temperature >= 0:
         raise ValueError(f"temperature is {temperature}; it must be 0 (greedy) or more.")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k is {top_k}; at least one token must be kept.")
+    if top_k is not None:
+        at_least(1, top_k=top_k)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p}; it must be above 0 and at most 1.")
     if temperature == 0:
         for name, value in (("top_k", top_k), ("top_p", top_p)):
             if value is not None:
-                raise ValueError(f"{name} is {value}; it must come with a temperature above 0.")
+                raise ValueError(
+                    f"{name} is {value}; it must be None at temperature 0, which takes the best."
+                )
         return logits.argmax(-1)
+    logits = logits - logits.amax(-1, keepdim=True)  # or a small temperature makes infinity
     best, token = (logits / temperature).sort(-1, descending=True)
     if top_k is not None:
         best[:, top_k:] = -torch.inf
@@ -55,7 +68,6 @@ def extend(
     ids: Int[Tensor, "batch length"],
     memory: Float[Tensor, "batch source d_model"] | None = None,
     *,
-    padding: Bool[Tensor, "batch length"] | None = None,
     memory_padding: Bool[Tensor, "batch source"] | None = None,
     max_new_tokens: int,
     eos: int | None = None,
@@ -69,17 +81,12 @@ def extend(
     """`ids` and up to `max_new_tokens` tokens more; a row that has written `eos` gets `pad`.
 
     Stops early when every row has ended. cache=False recomputes all positions at each step, for
-    comparison. Dropout is off while decoding. Raises ValueError for max_new_tokens < 1, and for
-    padding that hides a token of a prompt.
+    comparison. Dropout is off while decoding. Raises ValueError for a model that is no decoder, ids
+    that are not (batch, length) whole numbers, max_new_tokens < 1, and where `choose` does.
     """
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens is {max_new_tokens}; it must be at least 1.")
+    check_model("decoder", decoder, Decoder, "new_caches")
     check_ids(ids)
-    if padding is not None and not padding.all():
-        raise ValueError(
-            "padding hides tokens; it must be all True: prompts of unequal length cannot be "
-            "continued side by side yet, so continue those of each length apart."
-        )
+    at_least(1, max_new_tokens=max_new_tokens)
     capacity = ids.shape[1] + max_new_tokens
     caches = None
     if cache:
@@ -109,10 +116,48 @@ def extend(
 
 
 def generate(
-    model: Decoder, prompt: Int[Tensor, "batch length"], *, max_new_tokens: int, **options
+    model: Decoder,
+    prompt: Int[Tensor, "batch length"],
+    *,
+    max_new_tokens: int,
+    padding: Bool[Tensor, "batch length"] | None = None,
+    pad: int = 0,
+    **options,
 ) -> Int[Tensor, "batch longer"]:
-    """Continue a prompt with a language model; the options are those of `extend`."""
-    return extend(model, prompt, max_new_tokens=max_new_tokens, **options)
+    """Continue a prompt with a language model; the other options are those of `extend`.
+
+    padding: True = a token of the prompt; shorter prompts stand at the right. Prompts of one length
+    are continued together, so that each gets what it would get alone, whatever the positions and
+    the attention. Raises ValueError for padding behind a token, and where `extend` does.
+    """
+    check_model("model", model, Decoder, "new_caches")
+    check_ids(prompt, name="prompt")
+    if padding is None:
+        return extend(model, prompt, max_new_tokens=max_new_tokens, pad=pad, **options)
+    check_padding(padding, tuple(prompt.shape))
+    padding = padding.expand(prompt.shape)
+    if not padding[:, -1].all() or (padding[:, :-1] & ~padding[:, 1:]).any():
+        raise ValueError("padding is False behind a token; it must be False in front of them only.")
+    lengths, length = padding.sum(1), prompt.shape[1]
+    longer = F.pad(prompt, (0, max_new_tokens), value=pad)
+    most = 0
+    for own in lengths.unique().tolist():
+        rows = lengths == own
+        text = extend(
+            model, prompt[rows, length - own :], max_new_tokens=max_new_tokens, pad=pad, **options
+        )
+        longer[rows, length - own : length - own + text.shape[1]] = text
+        most = max(most, text.shape[1] - own)
+    return longer[:, : length + most]
+
+
+def check_model(name: str, model: Any, kind: type, has: str) -> None:
+    """One sentence for a model that does not have what models of this kind have."""
+    if not hasattr(model, has):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise ValueError(
+            f"{name} is of class {type(model).__name__}; it must be {article} {kind.__name__}."
+        )
 
 
 def translate(
@@ -126,6 +171,7 @@ def translate(
     **options,
 ) -> Int[Tensor, "batch target"]:
     """Write a target for each source, beginning with `bos`; the options are those of `extend`."""
+    check_model("model", model, EncoderDecoder, "encoder")
     with torch.no_grad():
         memory = in_evaluation(model.encoder)(source, source_padding)
     start = torch.full((source.shape[0], 1), bos, dtype=source.dtype, device=source.device)

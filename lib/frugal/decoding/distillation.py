@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from frugal.checks import at_least
 from frugal.decoding.autoregressive import translate
 from frugal.model import EncoderDecoder
 
@@ -31,10 +32,9 @@ def distill(
     Returns ids that end with `eos` and then `pad`, without `bos`. A student trained on them learns
     the teacher's most likely text, not its distribution. Source: kim2016sequence, section 3.2.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be at least 1.")
+    at_least(1, batch_size=batch_size)
     written = []
-    for start in range(0, len(source), batch_size):
+    for start in range(0, max(1, len(source)), batch_size):  # once, when there is no source
         rows = slice(start, start + batch_size)
         out = translate(
             teacher,

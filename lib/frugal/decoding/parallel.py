@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from frugal.checks import at_least, check_padding, hide_padding
+from frugal.decoding.autoregressive import check_model
 from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.modes import in_evaluation
 
@@ -38,8 +40,7 @@ class MaskedTranslator(nn.Module):
         vocab_size = config.target_vocab_size or config.vocab_size
         if not 0 <= mask < vocab_size:
             raise ValueError(f"mask is {mask}; the target vocabulary has 0 to {vocab_size - 1}.")
-        if max_target_length < 1:
-            raise ValueError(f"max_target_length is {max_target_length}; it must be at least 1.")
+        at_least(1, max_target_length=max_target_length)
         if config.positions == "learned" and max_target_length > config.max_length:
             raise ValueError(
                 f"max_target_length is {max_target_length}; "
@@ -77,8 +78,8 @@ class MaskedTranslator(nn.Module):
         """A score for each target length; column i stands for length i + 1."""
         if padding is None:
             return self.to_length(memory.mean(1))
-        real = padding[..., None].to(memory.dtype)  # (batch, source, 1)
-        return self.to_length((memory * real).sum(1) / real.sum(1).clamp(min=1))
+        count = padding.sum(1, keepdim=True).clamp(min=1)  # whole: half precision ends at 256
+        return self.to_length(hide_padding(memory, padding).sum(1) / count)
 
     def forward(
         self,
@@ -109,6 +110,7 @@ def hide(
 
 def target_lengths(padding: Bool[Tensor, "batch target"]) -> Int[Tensor, " batch"]:
     """Real tokens in each row; ValueError where there are none, since no length stands for that."""
+    check_padding(padding, tuple(padding.shape))
     lengths = padding.sum(-1)
     if (lengths < 1).any():
         raise ValueError("padding has a target of length 0; every target needs at least one token.")
@@ -173,12 +175,12 @@ def mask_predict_passes(
     wrote them. padding: True = a position to write. Cost: T decoder passes over all positions.
     Source: ghazvininejad2019mask, section 3.1.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations is {iterations}; at least one pass must write the tokens.")
+    at_least(1, iterations=iterations)
     lengths = target_lengths(padding)
     hidden = padding
     ids = torch.full(padding.shape, model.mask, device=padding.device)
-    log_prob = torch.zeros(padding.shape, device=memory.device, dtype=memory.dtype)
+    exact = torch.promote_types(memory.dtype, torch.float32)  # for the order of the doubtful
+    log_prob = torch.zeros(padding.shape, device=memory.device, dtype=exact)
     for t in range(iterations):
         if t:
             # in whole numbers: 1 - t/T is not exact, and ⌊n·(1 - t/T)⌋ can fall one short
@@ -192,9 +194,9 @@ def mask_predict_passes(
             target_padding=padding,
             memory_padding=memory_padding,
         )
-        best, token = scores.log_softmax(-1).max(-1)
+        best, token = scores.log_softmax(-1, dtype=exact).max(-1)
         ids = torch.where(hidden, token, ids)
-        log_prob = torch.where(hidden, best.to(log_prob.dtype), log_prob)
+        log_prob = torch.where(hidden, best, log_prob)
         yield Pass(hidden, ids, log_prob)
 
 
@@ -232,9 +234,13 @@ def mask_predict(
     off while decoding. Raises ValueError for iterations < 1, a length below 1 or above
     max_target_length, and n_lengths outside 1 … max_target_length.
     """
+    check_model("model", model, MaskedTranslator, "length_scores")
+    at_least(1, iterations=iterations)
     longest = model.max_target_length
     if not 1 <= n_lengths <= longest:
         raise ValueError(f"n_lengths is {n_lengths}; it must be 1 to {longest}.")
+    if lengths is not None and lengths.shape != source.shape[:1]:
+        raise ValueError(f"lengths has shape {tuple(lengths.shape)}; it must be ({len(source)},).")
     if lengths is not None and ((lengths < 1) | (lengths > longest)).any():
         raise ValueError(
             f"lengths run from {lengths.min()} to {lengths.max()}; they must be 1 to {longest}."
@@ -260,10 +266,11 @@ def _best_of(
 ) -> Written:
     """Write every candidate length in one batch; keep the best of each row."""
     batch, count = candidates.shape
-    longest = int(candidates.max()) if batch else 1  # of no source no target is the longest
+    longest = int(candidates.max()) if candidates.numel() else 1
     place = torch.arange(longest, device=memory.device)
     padding = place < candidates.flatten()[:, None]  # (batch · candidates, longest)
     if memory_padding is not None:
+        memory_padding = memory_padding.expand(memory.shape[:2])
         memory_padding = memory_padding.repeat_interleave(count, 0)
     passes = mask_predict_passes(
         model,

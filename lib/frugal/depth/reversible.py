@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import refuse
+from frugal.checks import check_input, refuse
 from frugal.depth.replay import Replay, Turn
 
 
@@ -60,6 +60,7 @@ class ReversibleStack(nn.Module):
     ) -> Float[Tensor, "batch length d_model"]:
         """options (padding, causal, ...) are those of `TransformerLayer`."""
         refuse("a reversible stack attends only to itself.", memory=memory)
+        check_input(x, None, d_model=self.layers[0].d_model)
         turns: list[Turn] = []
         for index, layer in enumerate(self.layers):
             own = None if caches is None else caches[index].own

@@ -1,4 +1,7 @@
-"""The position-wise feed-forward network: two matrices and a nonlinearity between them."""
+"""The position-wise feed-forward network: two matrices and a nonlinearity between them.
+
+Chapter: the-vanilla-transformer.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from frugal.checks import at_least
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,
@@ -39,6 +44,7 @@ class DenseFeedForward(nn.Module):
         if activation not in ACTIVATIONS:
             names = ", ".join(map(repr, ACTIVATIONS))
             raise ValueError(f"activation is {activation!r}; it must be one of {names}.")
+        at_least(1, d_model=d_model, d_ff=d_ff)
         self.inner = nn.Linear(d_model, d_ff, bias=bias)
         self.outer = nn.Linear(d_ff, d_model, bias=bias)
         self.activation = ACTIVATIONS[activation]
@@ -49,4 +55,9 @@ class DenseFeedForward(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Raises ValueError for an x of another width."""
+        if x.shape[-1:] != self.inner.weight.shape[1:]:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; it must be (..., {self.inner.in_features})."
+            )
         return self.dropout(self.outer(self.activation(self.inner(x))))

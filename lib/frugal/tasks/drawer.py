@@ -54,7 +54,7 @@ class VoxelActor(nn.Module):
         super().__init__()
         if patch < 1 or side % patch or side < 1:
             raise ValueError(f"side is {side}; it must be a positive multiple of {patch=}.")
-        self.size, self.patch = (side, side, side), patch
+        self.size, self.patch, self.channels = (side, side, side), patch, channels
         self.embed = nn.Linear(channels * patch**3, d_model)
         self.place = LearnedPositions((side // patch) ** 3, d_model)
         self.words = TokenEmbedding(vocab_size, d_model)
@@ -75,9 +75,10 @@ class VoxelActor(nn.Module):
         voxels: Float[Tensor, "batch channels height depth width"],
         instructions: Int[Tensor, "batch words"],
     ) -> Float[Tensor, "batch voxels"]:
-        if tuple(voxels.shape[2:]) != self.size:
+        if voxels.ndim != 5 or tuple(voxels.shape[1:]) != (self.channels, *self.size):
             raise ValueError(
-                f"voxels has shape {tuple(voxels.shape)}; this model sees {self.size} voxels."
+                f"voxels has shape {tuple(voxels.shape)}; it must be "
+                f"(batch, {', '.join(map(str, (self.channels, *self.size)))})."
             )
         seen = self.place(self.embed(voxel_patches(voxels, patch=self.patch)))
         said = self.word_place(self.words(instructions))

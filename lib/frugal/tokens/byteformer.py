@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.patterns import PatternAttention
-from frugal.checks import check_ids, check_padding
-from frugal.embeddings import TokenEmbedding
+from frugal.checks import at_least, check_input, check_padding, hide_padding
+from frugal.embeddings import TokenEmbedding, check_ids
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
 
@@ -52,13 +51,10 @@ class StridedEmbedding(nn.Module):
     def forward(
         self, ids: Int[Tensor, "batch length"], padding: Bool[Tensor, "batch length"] | None = None
     ) -> tuple[Float[Tensor, "batch tokens d_model"], Bool[Tensor, "batch tokens"] | None]:
-        if ids.dtype == torch.uint8:  # as bytes are kept; PAD takes more
-            ids = ids.long()
         check_ids(ids)
         check_padding(padding, tuple(ids.shape))
-        x = self.embedding(ids)
-        if padding is not None:
-            x = x.masked_fill(~padding[..., None], 0.0)
+        padding = None if padding is None else padding.expand(ids.shape)
+        x = hide_padding(self.embedding(ids), padding)
         kernel_size, stride = self.join.kernel_size[0], self.join.stride[0]
         tokens = -(-ids.shape[1] // stride)
         missing = (tokens - 1) * stride + kernel_size - ids.shape[1]
@@ -87,9 +83,9 @@ class PairMerging(nn.Module):
         x: Float[Tensor, "batch length d_model"],
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch half d_model"], Bool[Tensor, "batch half"] | None]:
-        if padding is not None:
-            x = x.masked_fill(~padding[..., None], 0.0)
-            padding = padding[:, ::2]
+        check_input(x, padding, d_model=self.reduction.out_features)
+        x = hide_padding(x, padding)
+        padding = None if padding is None else padding[:, ::2]
         x = F.pad(x, (0, 0, 0, x.shape[1] % 2))
         pairs = x.unflatten(1, (-1, 2)).flatten(2)  # (batch, half, 2·d_model)
         return self.reduction(self.norm(pairs)), padding
@@ -124,8 +120,9 @@ class ByteFormer(nn.Module):
         max_tokens: int = 512,
     ) -> None:
         super().__init__()
-        if n_classes < 1:
-            raise ValueError(f"n_classes is {n_classes}; it must be at least 1.")
+        at_least(1, n_classes=n_classes)
+        if window is not None:
+            at_least(0, window=window)
         if merge_after is None:
             merge_after = range(2, n_layers + 1, 2)
         beyond = sorted(set(merge_after) - set(range(1, n_layers + 1)))
@@ -163,7 +160,7 @@ class ByteFormer(nn.Module):
         x = self.norm(x)
         if real is None:
             return self.classify(x.mean(1))
-        x = x.masked_fill(~real[..., None], 0.0).sum(1)
+        x = hide_padding(x, real).sum(1)
         return self.classify(x / real.sum(1, keepdim=True).clamp(min=1))
 
     def token_counts(self, length: int) -> list[int]:
@@ -171,8 +168,7 @@ class ByteFormer(nn.Module):
 
         Raises ValueError for a length below 1.
         """
-        if length < 1:
-            raise ValueError(f"length is {length}; a file needs at least one byte.")
+        at_least(1, length=length)
         counts = [-(-length // self.embed.join.stride[0])]
         for number in range(1, len(self.layers) + 1):
             merged = str(number) in self.merges

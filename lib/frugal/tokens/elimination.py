@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
-from frugal.checks import check_input, check_padding, refuse
+from frugal.checks import at_least, check_input, check_padding, refuse, within
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.tokens.elimination_schedules import retention_schedule
@@ -42,6 +42,11 @@ def significance(
     Source: goyal2020powerbert, equation 1. Their code takes the mean over heads, which ranks alike,
     and leaves out what a token pays to itself, which does not; this is the paper's sum.
     """
+    if weights.ndim != 4:
+        raise ValueError(
+            f"weights has shape {tuple(weights.shape)}; it must be (batch, heads, queries, keys)."
+        )
+    check_padding(padding, (weights.shape[0], weights.shape[2]))
     if padding is None:
         return weights.sum((1, 2))
     heads = weights.shape[1]
@@ -53,6 +58,8 @@ def ranked(
     scores: Float[Tensor, "batch tokens"], padding: Bool[Tensor, "batch tokens"] | None = None
 ) -> Float[Tensor, "batch tokens"]:
     """The scores with the first token above all others and padding below them."""
+    _check_scores(scores)
+    check_padding(padding, tuple(scores.shape))
     if padding is not None:
         scores = scores.masked_fill(~padding, -torch.inf)
     first = torch.arange(scores.shape[1], device=scores.device) == 0
@@ -69,10 +76,15 @@ def kept_positions(
     Padding is kept only when there are fewer real tokens. Raises ValueError for a `keep` below 1
     or above the number of tokens, and for padding that does not fit.
     """
-    check_padding(padding, tuple(scores.shape))
+    _check_scores(scores)
     if not 1 <= keep <= scores.shape[1]:
         raise ValueError(f"keep is {keep}; it must lie in 1 ... {scores.shape[1]}, the tokens.")
     return ranked(scores, padding).topk(keep, dim=1).indices.sort(dim=1).values
+
+
+def _check_scores(scores: Tensor) -> None:
+    if scores.ndim != 2:
+        raise ValueError(f"scores has shape {tuple(scores.shape)}; it must be (batch, tokens).")
 
 
 class SoftRetention(nn.Module):
@@ -93,10 +105,8 @@ class SoftRetention(nn.Module):
 
     def __init__(self, n_layers: int, max_length: int, *, gain: float | int = 10) -> None:
         super().__init__()
-        if n_layers < 1 or max_length < 2:
-            raise ValueError(
-                f"{n_layers=} and {max_length=}; retention needs a layer and two tokens or more."
-            )
+        at_least(1, n_layers=n_layers)
+        at_least(2, max_length=max_length)
         if not gain > 0:
             raise ValueError(f"gain is {gain}; it must be above 0 or no share moves.")
         self.n_layers, self.max_length, self.gain = n_layers, max_length, gain
@@ -124,10 +134,12 @@ class SoftRetention(nn.Module):
         self, scores: Float[Tensor, "batch tokens"], *, layer: int
     ) -> Float[Tensor, "batch tokens"]:
         """The share of each token, by its rank among `scores`."""
+        _check_scores(scores)
+        within(0, self.n_layers - 1, layer=layer)
         if scores.shape[1] > self.max_length:
             raise ValueError(
                 f"scores has {scores.shape[1]} tokens; "
-                f"this retention was made for {self.max_length}."
+                f"it must have at most the {self.max_length} that this retention was made for."
             )
         if self.training:
             self._project()
@@ -225,7 +237,7 @@ class WordVectorElimination(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Elimination:
         """The same, and which tokens left each layer."""
-        check_input(x, padding)
+        check_input(x, padding, d_model=self.layers[0].d_model)
         padding = None if padding is None else padding.expand(x.shape[:2])
         length = x.shape[1]
         places = torch.arange(length, device=x.device).expand(x.shape[0], length)

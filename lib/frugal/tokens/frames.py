@@ -64,14 +64,13 @@ def spectrogram(
 ) -> Complex[Tensor, "batch frames frequencies"]:
     """Complex spectrum of each frame under a Hann window: (batch, frames, window // 2 + 1).
 
-    Frequency k stands for k·sample_rate / window hertz. Equal to torch.stft without padding.
+    Frequency k stands for k·sample_rate / window hertz. Equal to torch.stft without padding. Half
+    precision is transformed in float32. Raises ValueError for a sound in whole numbers, and where
+    `waveform_frames` does.
     """
-    if not waveform.is_floating_point():
-        raise ValueError(
-            f"waveform has dtype {waveform.dtype}; it must be floating point, between -1 and 1: "
-            "divide 16-bit samples by 32,768."
-        )
-    frames = waveform_frames(waveform, window=window, hop=hop)
+    frames = waveform_frames(_sound(waveform), window=window, hop=hop)
+    if not len(frames):  # a transform of no numbers is an error in torch
+        return frames[..., : window // 2 + 1].to(frames.dtype.to_complex())
     return torch.fft.rfft(frames * _hann(window, frames))
 
 
@@ -90,6 +89,8 @@ def waveform_from_spectrogram(
             f"spectrum has shape {tuple(spectrum.shape)} and hop is {hop}; {window=} needs "
             f"(batch, frames, {window // 2 + 1}) and a hop below it."
         )
+    if not len(spectrum):
+        return spectrum.real.new_zeros(0, (spectrum.shape[1] - 1) * hop + window)
     frames = torch.fft.irfft(spectrum, n=window)
     hann = _hann(window, frames)
     weights = _overlap_add((hann**2).expand(1, spectrum.shape[1], window), hop)
@@ -111,10 +112,11 @@ def log_mel(
 
     The bands are `mel_filters`; the energy is |spectrum|² divided by the sum of the squared Hann
     window, so that it does not depend on the window's length for noise. `FLOOR` is added to it.
-    Raises ValueError for samples that are whole numbers, as sound files hold them.
+    Raises ValueError where `spectrogram` and `mel_filters` do.
     """
     spectrum = spectrogram(waveform, window=window, hop=hop)
-    power = (spectrum.real**2 + spectrum.imag**2) / _hann(window, waveform).square().sum()
+    power = spectrum.real**2 + spectrum.imag**2
+    power = power / _hann(window, power).square().sum()
     filters = mel_filters(
         window=window,
         n_mels=n_mels,
@@ -122,7 +124,7 @@ def log_mel(
         device=power.device,
         dtype=power.dtype,
     )
-    return (power @ filters + FLOOR).log()
+    return (power @ filters + FLOOR).log().to(waveform.dtype)
 
 
 def mel_filters(
@@ -159,6 +161,16 @@ def _hertz(mels: Any) -> Any:
     return 700.0 * (10.0 ** (mels / 2595.0) - 1)
 
 
+def _sound(waveform: Tensor) -> Tensor:
+    """The waveform in numbers that can be transformed, or one sentence."""
+    if not waveform.is_floating_point():
+        raise ValueError(
+            f"waveform has dtype {waveform.dtype}; it must be floating point: 16-bit samples, for "
+            "one, divided by 32768."
+        )
+    return waveform.to(torch.promote_types(waveform.dtype, torch.float32))
+
+
 def _hann(window: int, like: Tensor) -> Tensor:
     return torch.hann_window(window, device=like.device, dtype=like.dtype)
 
@@ -177,6 +189,8 @@ def _check_sizes(window: int, hop: int) -> None:
 
 
 def _check_joinable(frames: Tensor, hop: int) -> None:
+    if not frames.is_floating_point():
+        raise ValueError(f"frames has dtype {frames.dtype}; it must be floating point.")
     if frames.ndim != 3 or 0 in frames.shape[1:]:
         raise ValueError(
             f"frames has shape {tuple(frames.shape)}; it must be (batch, frames, window)."

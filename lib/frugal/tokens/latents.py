@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import check_input, check_padding, refuse
+from frugal.checks import at_least, check_input, refuse
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.norms import norm
 
@@ -50,12 +50,8 @@ class CrossAttention(MultiHeadAttention):
         **options: Any,
     ) -> Float[Tensor, "batch queries d_query"]:
         """options: passed on to the heads (mask, padding)."""
-        for name, given, projection in (("x", x, self.to_q), ("context", context, self.to_k)):
-            if given.ndim != 3 or given.shape[-1] != projection.in_features:
-                raise ValueError(
-                    f"{name} has shape {tuple(given.shape)}; "
-                    f"it must be (batch, length, {projection.in_features})."
-                )
+        check_input(x, None, d_model=self.to_q.in_features)
+        check_input(context, None, d_model=self.to_k.in_features, name="context")
         q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
         k, v = self.split(self.to_k(context)), self.split(self.to_v(context))
         return self.attended(q, k, v, options)
@@ -111,10 +107,13 @@ class LatentLayer(nn.Module):
         check_input(x, None, d_model=self.d_model)
         if (context is None) != (self.context_norm is None):
             raise ValueError(
-                "context is missing; this layer attends to one."
+                "context is None; it must be given, since this layer attends to one."
                 if context is None
-                else "context is given; this layer attends to itself alone."
+                else "context is given; it must be None, since this layer attends to itself."
             )
+        check_input(x, None, d_model=self.attention.to_q.in_features)
+        if context is not None:
+            check_input(context, None, d_model=self.attention.to_k.in_features, name="context")
         sources = () if context is None else (self.context_norm(context),)
         out = self.attention(self.norm(x), *sources, padding=padding)
         x = x + out if self.residual else out
@@ -123,8 +122,7 @@ class LatentLayer(nn.Module):
 
 def new_latents(n_latents: int, d_latent: int) -> nn.Parameter:
     """(n_latents, d_latent), small and all different: equal ones would stay equal forever."""
-    if n_latents < 1 or d_latent < 1:
-        raise ValueError(f"{n_latents=} and {d_latent=}; both must be at least 1.")
+    at_least(1, n_latents=n_latents, d_latent=d_latent)
     latents = nn.Parameter(torch.empty(n_latents, d_latent))
     nn.init.normal_(latents, std=0.02)
     return latents
@@ -169,12 +167,8 @@ class PerceiverIO(nn.Module):
     ) -> None:
         super().__init__()
         d_query = d_latent if d_query is None else d_query
-        sizes = {"d_input": d_input, "d_query": d_query, "n_blocks": n_blocks, "widening": widening}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1.")
-        if n_layers < 0:
-            raise ValueError(f"n_layers is {n_layers}; it must be 0 or more.")
+        at_least(1, d_input=d_input, d_query=d_query, n_blocks=n_blocks, widening=widening)
+        at_least(0, n_layers=n_layers)
         self.d_input, self.d_query, self.n_blocks = d_input, d_query, n_blocks
         self.latents = new_latents(n_latents, d_latent)
         options: dict[str, Any] = {"activation": activation, "dropout": dropout}
@@ -206,12 +200,7 @@ class PerceiverIO(nn.Module):
         padding: Bool[Tensor, "batch inputs"] | None = None,
     ) -> Float[Tensor, "batch n_latents d_latent"]:
         """The latents after they read the inputs and were processed; the only step that sees M."""
-        if inputs.ndim != 3 or inputs.shape[-1] != self.d_input or inputs.shape[1] == 0:
-            raise ValueError(
-                f"inputs have shape {tuple(inputs.shape)}; they must be (batch, inputs, "
-                f"{self.d_input}) with at least one input."
-            )
-        check_padding(padding, tuple(inputs.shape[:2]))
+        check_input(inputs, padding, d_model=self.d_input, name="inputs")
         latents = self.latents.expand(len(inputs), -1, -1)
         latents = self.encoder(latents, inputs, padding=padding)
         for _ in range(self.n_blocks):
@@ -270,6 +259,7 @@ class LatentStack(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch length d_model"]:
         refuse("latents mix all positions, so it must not be.", memory=memory, **options)
+        check_input(x, padding, d_model=self.latents.shape[1])
         latents = self.encoder(self.latents.expand(len(x), -1, -1), x, padding=padding)
         for layer in self.layers:
             latents = layer(latents)

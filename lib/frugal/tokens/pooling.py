@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from frugal.arithmetic.fewer_tokens import pooled_length
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.relative import RelativeAttention
-from frugal.checks import check_padding, refuse
+from frugal.checks import at_least, check_input, check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -44,8 +44,8 @@ def pool(
     last token of an odd length stays alone. keep_first: the first token is passed on as it is, and
     pairs begin at the second. Raises ValueError for fewer than two tokens to pool.
     """
+    check_input(x, padding)
     pooled_length(x.shape[1], keep_first=keep_first)
-    check_padding(padding, tuple(x.shape[:2]))
     if keep_first:
         rest = pool(x[:, 1:], None if padding is None else padding[:, 1:])
         return torch.cat([x[:, :1], rest], dim=1)
@@ -64,6 +64,7 @@ def pool_padding(
     padding: Bool[Tensor, "batch length"], *, keep_first: bool = False
 ) -> Bool[Tensor, "batch shorter"]:
     """Which pooled tokens are real: those with a real token in their pair."""
+    check_padding(padding, tuple(padding.shape))
     pooled_length(padding.shape[1], keep_first=keep_first)
     if keep_first:
         return torch.cat([padding[:, :1], pool_padding(padding[:, 1:])], dim=1)
@@ -86,7 +87,8 @@ def upsample(
         return torch.cat([x[:, :1], rest], dim=1)
     if factor < 1 or length > x.shape[1] * factor:
         raise ValueError(
-            f"factor is {factor}; {x.shape[1]} vectors need a larger one to fill {length} places."
+            f"factor is {factor}; it must be at least {-(-length // max(1, x.shape[1]))} for "
+            f"{x.shape[1]} vectors to fill {length} places."
         )
     return x.repeat_interleave(factor, dim=1)[:, :length]
 
@@ -151,6 +153,8 @@ class FunnelStack(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch shorter_or_same d_model"]:
         refuse("a funnel mixes neighbours, so it must not be.", memory=memory, **options)
+        check_input(x, padding)
+        padding = None if padding is None else padding.expand(x.shape[:2])
         places = torch.arange(x.shape[1], device=x.device)
         full = x, padding, places
         for depth, block in enumerate(self.blocks):
@@ -233,8 +237,7 @@ class FunnelEncoder(nn.Module):
         relative: bool = False,
     ) -> None:
         super().__init__()
-        if n_decoder_layers < 0:
-            raise ValueError(f"n_decoder_layers is {n_decoder_layers}; it must be 0 or more.")
+        at_least(0, n_decoder_layers=n_decoder_layers)
         make_attend = config.make_attend
         if relative:
             if make_attend is not None:
@@ -265,7 +268,7 @@ class FunnelEncoder(nn.Module):
         x: Float[Tensor, "batch length d_model"],
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch shorter_or_same d_model"]:
-        check_padding(padding, tuple(x.shape[:2]))
+        check_input(x, padding, d_model=self.config.d_model)
         if padding is not None:
             padding = padding.expand(x.shape[:2])
         x = self.dropout(self.positions(x))

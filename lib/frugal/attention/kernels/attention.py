@@ -122,7 +122,7 @@ class KernelAttention(Attention):
     refuses: ClassVar = {
         "mask": "linear attention never makes the matrix that a mask would cut; use causal or "
         "padding",
-        "bias": "linear attention never makes the matrix that a bias would be added to",
+        "bias": "linear attention never makes the scores that a bias would be added to",
     }
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
