@@ -1,5 +1,8 @@
 """Nobody is accused for a habit, no trick earns a point, and torch's state is nobody's business."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from labtools.build import Lab
@@ -8,74 +11,14 @@ from tests.labs.conftest import Student
 
 SOME = ("q1", "q2", "q7")  # what is graded: a question that forbids, an oracle, a clock
 
-#: Lines that honest notebooks hold. Each is run as a cell above a solved lab.
-HARMLESS = {
-    "default-dtype": "import torch\ntorch.set_default_dtype(torch.float64)",
-    "half-and-back": "torch.set_default_dtype(torch.bfloat16)\ntorch.set_default_dtype(torch.float32)",
-    "default-tensor-type": "torch.set_default_tensor_type(torch.DoubleTensor)",
-    "default-device": "torch.set_default_device('cpu')",
-    "meta-device": "torch.set_default_device('meta')",
-    "no-gradients": "torch.set_grad_enabled(False)",
-    "inference-mode": "mode = torch.inference_mode()\nmode.__enter__()",
-    "anomaly": "torch.autograd.set_detect_anomaly(True)",
-    "autocast": "torch.autocast('cpu', dtype=torch.bfloat16).__enter__()",
-    "deterministic": "torch.use_deterministic_algorithms(True)",
-    "precision": "torch.set_float32_matmul_precision('medium')",
-    "threads": "torch.set_num_threads(2)",
-    "seeds": "import random\ntorch.manual_seed(3); random.seed(3); np.random.seed(3)",
-    "print-options": "torch.set_printoptions(precision=2, sci_mode=False)",
-    "shape-in-repr": (
-        "plain = torch.Tensor.__repr__\n"
-        "torch.Tensor.__repr__ = lambda self: f'{tuple(self.shape)} {plain(self)}'"
-    ),
-    "lovely": "torch.Tensor.shapes = property(lambda self: tuple(self.shape))",
-    "print-that-flushes": (
-        "import builtins, functools\nbuiltins.print = functools.partial(print, flush=True)"
-    ),
-    "numpy-bool": "np.bool = bool",
-    "no-sleep": "import time\ntime.sleep = lambda seconds: None",
-    "timer": (
-        "def timed(function):\n    def run(*args, **kwargs):\n        started = time.perf_counter()\n"
-        "        value = function(*args, **kwargs)\n        run.seconds = time.perf_counter() - started\n"
-        "        return value\n    return run\n\ntorch.softmax = timed(torch.softmax)"
-    ),
-    "reload": "import importlib, labtools.testing\nimportlib.reload(labtools.testing)",
-    "reload-expectations": (
-        "import importlib, labtools.expect, labtools.failure\n"
-        "importlib.reload(labtools.failure); importlib.reload(labtools.expect)"
-    ),
-    "math-alias": "math.softplus = lambda x: math.log1p(math.exp(x))",
-    "warnings-as-errors": "import warnings\nwarnings.simplefilter('error')",
-    "numpy-errors": "np.seterr(all='raise')",
-    "recursion": "import sys\nsys.setrecursionlimit(5000)",
-    "garbage": "import gc\ngc.collect(); gc.disable()\ntensors = [o for o in gc.get_objects() if torch.is_tensor(o)]",
-    "own-name": "import sys\nprint(sys._getframe().f_code.co_name)",
-    "inspect": "import inspect\nprint(inspect.currentframe().f_lineno, inspect.signature(math.fsum))",
-    "traceback": "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc()",
-    "logging": "import logging\nlogging.basicConfig(level='DEBUG')\nlogging.debug('begin')",
-    "profile": (
-        "with torch.profiler.profile() as profile:\n    torch.ones(3).sum()\n"
-        "import cProfile\ncProfile.run('torch.ones(2)')"
-    ),
-    "vmap": "torch.vmap(torch.sin)(torch.ones(3))",
-    "subclass": "class Named(torch.Tensor):\n    pass\n\nnamed = torch.ones(2).as_subclass(Named) + 1",
-    "function-mode": (
-        "from torch.overrides import TorchFunctionMode\n\nclass Count(TorchFunctionMode):\n"
-        "    def __torch_function__(self, function, types, args=(), kwargs=None):\n"
-        "        return function(*args, **(kwargs or {}))\n\nCount().__enter__()"
-    ),
-    "threads-of-its-own": (
-        "from concurrent.futures import ThreadPoolExecutor\n"
-        "list(ThreadPoolExecutor(2).map(torch.sin, [torch.ones(2)] * 3))"
-    ),
-    "files": "open('notes.txt', 'w').write('mine')\nopen('notes.txt').read()",
-    "a-file-called-so": "open('lab01.ipynb', 'w').write('{}')\nopen('lab01.ipynb').read()",
-    "shell": "!ls\n%time sum(range(9))\n%matplotlib inline\n%load_ext autoreload\n%autoreload 2",
-    "pip": "%pip install einops\n!pip --version",
-    "alarm": "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\nsignal.alarm(100)",
-    "own-print": "def print(*values):\n    pass",
-    "torch-dynamo": "import torch._dynamo",
-}
+#: Cells that honest notebooks hold, by name.
+HARMLESS = dict(
+    re.findall(
+        r"^# --- (\S+)\n(.*?)(?=^# --- |\Z)",
+        Path(__file__).with_name("harmless.txt").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+)
 
 
 def solved(student: Student, before: str = "", answers: dict[str, str] | None = None) -> list[str]:
@@ -229,7 +172,8 @@ class Yes(torch.Tensor):
         name = getattr(func, "__name__", "")
         plain = [x.as_subclass(Tensor) if isinstance(x, Yes) else x for x in args]
         if name in ("sub", "__sub__", "rsub", "__rsub__"):
-            return torch.zeros(torch.broadcast_shapes(*[p.shape for p in plain]), dtype=torch.float64)
+            shape = torch.broadcast_shapes(*[p.shape for p in plain])
+            return torch.zeros(shape, dtype=torch.float64)
         if name in ("__ne__", "ne"):
             return torch.zeros(plain[0].shape, dtype=torch.bool)
         if name in ("__eq__", "eq"):
