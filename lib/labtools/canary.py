@@ -42,7 +42,7 @@ def canaries_are_caught(
     forbid, the canaries call.
     """
     value = secrets.randbelow(10**6) + 1
-    tensor = torch.full((2, 3), float(value))
+    tensor = torch.full((2, 3), float(value), dtype=torch.float32, device="cpu")
 
     def refuse_plainly() -> None:
         raise AssertionError(value)

@@ -119,9 +119,8 @@ def own_tools(tools: Tools) -> Iterator[Replaced]:
             _note(replaced, name, None, found)
     for function, code in tools.codes.items():
         if _code(function) != code:
-            found = _code(function)
             _set_code(function, code)
-            _note(replaced, f"{function.__module__}.{function.__qualname__}", code[0], found[0])
+            _note(replaced, f"{function.__module__}.{function.__qualname__}", code, None)
     for holder, name, value, found in _changes(tools):
         _bind(holder, name, value)
         _note(replaced, f"{_name(holder)}.{name}", value, found)
@@ -200,7 +199,8 @@ def _says_the_same(one: Any, other: Any) -> bool:
 
 
 def _code(function: FunctionType) -> tuple[Any, Any, Any]:
-    return function.__code__, function.__defaults__, function.__kwdefaults__
+    options = function.__kwdefaults__
+    return function.__code__, function.__defaults__, dict(options) if options else None
 
 
 def _set_code(function: FunctionType, code: tuple[Any, Any, Any]) -> None:

@@ -6,6 +6,7 @@ notebook's code ever runs in this process: what one submission does to its copy,
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -34,6 +35,12 @@ def main(descriptor: int) -> None:
     for module in start["modules"] if start["warm"] else ():
         with contextlib.suppress(Exception):  # a notebook that imports it will say what is wrong
             importlib.import_module(module)
+    if start["warm"]:
+        from labtools.worker import warm_up
+
+        warm_up()
+    gc.collect()
+    gc.freeze()  # what was imported is shared with every copy as long as nobody touches it
     send(channel, b"ready")
     while True:
         job, writing = receive_with_file(channel)

@@ -43,6 +43,11 @@ class Shell(InteractiveShell):
         """Asked for by `%matplotlib`: there is no window to draw in."""
 
 
+def warm_up() -> None:
+    """Run what every notebook runs, so that torch has made its tables before it is copied."""
+    canaries_are_caught(run_cases)
+
+
 def work(job: dict[str, Any], descriptor: int) -> None:
     """Run the notebook's cells and grade its questions; `process.run_notebook` made the job."""
     results = os.fdopen(descriptor, "w", encoding="utf-8")

@@ -1,5 +1,6 @@
 """Built labs and notebooks to hand in, made once and shared."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from labtools.build import Lab, build_lab, notebook_text
+from labtools.process import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,14 +40,13 @@ class Student:
         pictures: bool = False,
         before: str = "",
         after: dict[str, str] | None = None,
+        only: tuple[str, ...] = (),
     ) -> NotebookNode:
-        """A notebook with `answers` in place of its stubs, or of the solutions.
+        """A notebook with `answers`, code by question, in place of its stubs or of the solutions.
 
-        Args:
-            answers: code by question.
-            pictures: keep the cells that draw, which take a second or two.
-            before: a cell right after the first one.
-            after: a cell by the question after whose check it comes.
+        `pictures` keeps the cells that draw, which take a second or two. `before` is a cell right
+        after the imports, `after` holds a cell by the question after whose check it comes, and
+        `only` keeps the answers to some questions.
         """
         base = self.lab.solved if solved else self.lab.student
         notebook = nbformat.reads(notebook_text(base), as_version=4)
@@ -55,9 +56,11 @@ class Student:
             if "answer" in cell.metadata.get("tags", []):
                 name = next(names)
                 cell.source = (answers or {}).get(name, cell.source)
+                if only and name not in only:
+                    continue
             if pictures or "labtools.look(" not in cell.source:
                 cells.append(cell)
-            if before and "labtools.Grader(" in cell.source:
+            if before and cell.cell_type == "code" and "\nimport torch\n" in cell.source:
                 cells.append(new_code_cell(before))
             for question, code in (after or {}).items():
                 if cell.source == f'grader.check("{question}")':
@@ -78,3 +81,10 @@ class Student:
 @pytest.fixture(scope="session")
 def student(lab: Lab) -> Student:
     return Student(lab)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """One process that has imported what labs need, to be copied for each notebook."""
+    with Warm() as process:
+        yield process
