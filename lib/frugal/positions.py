@@ -33,7 +33,7 @@ def sinusoidal_positions(
     Source: vaswani2017attention, section 3.5.
     """
     if d_model % 2:
-        raise ValueError(f"d_model is {d_model}; sinusoidal positions need an even width.")
+        raise ValueError(f"d_model is {d_model}; it must be even, for a sine with each cosine.")
     place = torch.arange(offset, offset + length, device=device, dtype=torch.float32)
     pair = torch.arange(0, d_model, 2, device=device, dtype=torch.float32)
     angle = place[:, None] * 10000.0 ** (-pair / d_model)  # (length, d_model / 2)
@@ -82,7 +82,7 @@ class RotaryPositions(nn.Module):
     def __init__(self, head_dim: int, *, base: float = 10000.0) -> None:
         super().__init__()
         if head_dim % 2:
-            raise ValueError(f"head_dim is {head_dim}; rotary positions turn pairs, so it is even.")
+            raise ValueError(f"head_dim is {head_dim}; it must be even, for they turn pairs.")
         self.base = base
 
     def forward(self, x: Float[Tensor, "batch heads length head_dim"], offset: int = 0) -> Tensor:

@@ -27,8 +27,8 @@ def bucket_factors(n_buckets: Buckets) -> tuple[int, ...]:
     factors = (n_buckets,) if isinstance(n_buckets, int) else tuple(n_buckets)
     if not factors or any(factor < 2 or factor % 2 for factor in factors):
         raise ValueError(
-            f"n_buckets is {n_buckets}; each direction has its opposite, so it needs even numbers "
-            "from 2 on."
+            f"n_buckets is {n_buckets}; it must be even numbers from 2 on: each direction has "
+            "its opposite."
         )
     return factors
 

@@ -57,7 +57,7 @@ def fixed_rule(*, stride: int, summary: int) -> Rule:
     of both only what is not after i."""
     at_least(1, stride=stride)
     if not 1 <= summary <= stride:
-        raise ValueError(f"summary is {summary}; it needs to be 1 to {stride=}.")
+        raise ValueError(f"summary is {summary}; it must be 1 to {stride=}.")
     return lambda i, j: (j <= i) & ((i // stride == j // stride) | (j % stride >= stride - summary))
 
 
@@ -119,7 +119,7 @@ def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any
     for part in name.split("+"):
         if part not in RULES:
             raise ValueError(
-                f"name has the pattern {part!r}; it needs one of {', '.join(RULES)}, "
+                f"name has the pattern {part!r}; it must be one of {', '.join(RULES)}, "
                 "or several joined by '+'."
             )
         wanted = inspect.signature(RULES[part]).parameters
