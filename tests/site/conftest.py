@@ -12,18 +12,35 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from booktools.address import address as address_of
+from booktools.address import files_of, page_of
 from booktools.build import up_to_date
 from booktools.serve import make_server
 
 ROOT = Path(os.environ.get("FRUGAL_BOOK", Path(__file__).parents[2]))
 SOURCES = ["index", *re.findall(r"file: (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))]
-# Every page by its path, known before the book is built, so that each is a test of its own.
-PAGES = [*(f"{name}.html" for name in SOURCES), "genindex.html", "search.html"]
+# Pages by their paths, known before the book is built, so that each is a test of its own. Files of
+# code are shown on pages that are all made alike: one in each language stands for them.
+CODE = sorted(
+    {
+        f"{page_of(path)}.html"
+        for name in SOURCES
+        for kind, entries in address_of(ROOT / f"{name}.md").items()
+        for path in chain.from_iterable(files_of(kind, entry, ROOT) for entry in entries)
+        if path.suffix != ".ipynb"
+    }
+)
+PAGES = [
+    *(f"{name}.html" for name in SOURCES),
+    *("genindex.html", "search.html"),
+    *{Path(page).with_suffix("").suffix: page for page in CODE}.values(),
+]
 WITH_FIGURES = [
     f"{name}.html"
     for name in SOURCES

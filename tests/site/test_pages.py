@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.site.conftest import PAGES, WITH_FIGURES
+from tests.site.conftest import CODE, PAGES, WITH_FIGURES
 
 MOST_BYTES = 1_500_000
 # Loaded once for the whole site: the theme, MathJax, Vega.
@@ -38,7 +39,8 @@ def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(
 def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
     found = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
     assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
-        *PAGES
+        *PAGES,
+        *CODE,
     }
     assert any(soup.select(".math") for soup in soups.values()), "no page has an equation"
     with_figures = {name for name, soup in soups.items() if soup.select(".frugal-figure")}
@@ -78,6 +80,18 @@ def test_internal_links_and_files_resolve(html: Path, soups) -> None:
             elif parts.fragment and path in ids and unquote(parts.fragment) not in ids[path]:
                 problems.append(f"{name}: <{tag}> leads to {target}, an anchor that is not there")
     assert not problems, "\n".join(problems)
+
+
+def test_pages_of_code_lead_to_files_that_are_there(html: Path) -> None:
+    problems = set()
+    for name in CODE:
+        text = (html / name).read_text(encoding="utf-8")
+        for target in re.findall(r'(?:href|src)="([^"#]+)', text):
+            parts = urlsplit(urljoin(f"http://book/{name}", target))
+            path = unquote(parts.path).lstrip("/") or "index.html"
+            if parts.hostname == "book" and not (html / path).is_file():
+                problems.add(f"{name} leads to {target}, which is no file")
+    assert problems == set()
 
 
 def test_pages_name_other_hosts_in_links_only(soups) -> None:
