@@ -11,7 +11,8 @@ LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "norms", "penalty", "positions"}
     | {"arithmetic", "claims", "results", "show"},
-    {"attention", "data", "depth", "embeddings", "feedforward", "measure", "training"},
+    {"data", "depth", "embeddings", "feedforward", "measure", "training"},
+    {"attention"},
     {"mixing"},
     {"model"},
     {"decoding", "tokens"},
