@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.models import Tagger
 from frugal.attention.patterns import PatternAttention
 from frugal.data import copying
 from frugal.data.sequences import IGNORE, SequenceBatch
-from frugal.model import Decoder, Encoder, TransformerConfig
+from frugal.model import Decoder, TransformerConfig
 from frugal.training import train
 
 SYMBOLS = 16
@@ -89,17 +90,6 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
     with torch.no_grad():
         right = model(test.inputs).argmax(-1) == test.targets
     return {"right": right[test.targets != IGNORE].float().mean().item()}
-
-
-class Tagger(torch.nn.Module):
-    """An encoder and, at every position, scores over the vocabulary."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.encoder.embedding.logits(self.encoder(ids))
 
 
 def needles(batch_size: int, count: int, generator: torch.Generator) -> SequenceBatch:

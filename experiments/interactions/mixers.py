@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.models import Tagger
 from frugal.attention.kernels import KernelAttention
 from frugal.attention.kernels.features import FavorFeatures
 from frugal.attention.kernels.gate import RandomFeatureAttention
@@ -165,17 +166,6 @@ class Labelled(nn.Module):
         return self.to_classes((self.encoder(ids) * real).sum(1) / real.sum(1))
 
 
-class Tagged(nn.Module):
-    """An encoder and, at every position, scores over the vocabulary."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return self.encoder.embedding.logits(self.encoder(ids))
-
-
 def count(model: nn.Module) -> int:
     """Numbers that are learned."""
     return sum(parameter.numel() for parameter in model.parameters())
@@ -195,7 +185,7 @@ def with_hidden_width(mixer: str, task: Task, d_ff: int) -> nn.Module:
     )
     if task.causal:
         return Decoder(config)
-    return Tagged(config) if task.classes == task.vocabulary else Labelled(config, task.classes)
+    return Tagger(config) if task.classes == task.vocabulary else Labelled(config, task.classes)
 
 
 def model_of(mixer: str, task: Task) -> nn.Module:

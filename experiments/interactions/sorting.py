@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.interactions.far_away import Tagger
+from experiments.models import Tagger
 from frugal.attention.patterns import PatternAttention
 from frugal.attention.sinkhorn import SinkhornAttention
 from frugal.attention.softmax import Attend, softmax_attention

@@ -10,16 +10,15 @@ import nbformat
 import pytest
 
 from labtools.build import Lab, build_lab, notebook_text, write_lab
-from labtools.process import Outcome, run_notebook
+from labtools.process import Outcome, Warm
+from labtools.rules import check_leaks, check_tests, check_text
 from labtools.source import find_sources
 from labtools.verify import (
     check_blank,
-    check_leaks,
     check_mutants,
+    check_nothing,
     check_solution,
-    check_tests,
-    check_text,
-    solved_cells,
+    run_solution,
 )
 from tests.labs.conftest import ROOT, built
 
@@ -56,15 +55,19 @@ def test_rules_that_need_no_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_solution_gets_all_and_every_mutant_is_refused(name: str) -> None:
+def test_solution_gets_all_and_every_mutant_and_nothing_are_refused(name: str, warm: Warm) -> None:
     lab = built(name)
-    outcome = run_notebook(solved_cells(lab), lab.tests, seconds=300, mutants=lab.source.mutants)
-    assert [*check_solution(lab, outcome), *check_mutants(lab, outcome)] == []
+    outcome = run_solution(lab, warm=warm)
+    assert [
+        *check_solution(lab, outcome),
+        *check_mutants(lab, outcome),
+        *check_nothing(outcome),
+    ] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_blank_gets_nothing(name: str) -> None:
-    assert check_blank(built(name)) == []
+def test_blank_gets_nothing(name: str, warm: Warm) -> None:
+    assert check_blank(built(name), warm=warm) == []
 
 
 def test_student_notebook_is_fit_to_hand_out(lab: Lab) -> None:

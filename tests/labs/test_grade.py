@@ -11,13 +11,14 @@ import psutil
 import pytest
 
 from labtools.build import Lab
-from labtools.grade import ControlFailed, Grade, grade_folder, grades_table
+from labtools.grade import ControlFailed, grade_folder
+from labtools.grades import BYTE_ORDER_MARK, Grade, grades_table
+from labtools.marking import Desk
 from labtools.pages import feedback_page
 from labtools.running import CaseResult
-from labtools.submissions import read_submission
+from labtools.submissions import find_submissions, read_submission
 from tests.labs.conftest import Student
 
-ALL = 32
 SECONDS = 45.0  # a busy machine needs several times what an idle one does
 SLEEPER = "86399.25"
 
@@ -56,26 +57,25 @@ class Generous:
 
 grader = Generous()
 """
-ORACLE = """
-import torch.nn.functional as F
-
-F.scaled_dot_product_attention = lambda q, k, v, **options: attention(q, k, v)
-"""
 FORGED_RUNNER = """
 import labtools.running as running
 
 running.run_case.__code__ = (
-    lambda case, environment, *, seconds=1: __import__("labtools.running").running.CaseResult(
-        case.name, case.points, case.hidden, True
-    )
+    lambda case, environment, *, seconds=1, salt=None, may_interrupt=False:
+    __import__("labtools.running").running.CaseResult(case.name, case.points, case.hidden, True)
 ).__code__
 """
+NOT_PYTHON = "def split_heads(x, n_heads)\n    return x"
 EXIT = f"""
-import os, subprocess
+import os, subprocess, time
 
 subprocess.Popen(["sleep", "{SLEEPER}"], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    time.sleep({SLEEPER})
 os._exit(0)
 """
+PIP = "%pip uninstall -y surely-not-here\n!pip uninstall -y surely-not-here\n%pip --version"
 SWALLOWS_EVERYTHING = """
 import time
 
@@ -108,11 +108,9 @@ def hand_in(student: Student, folder: Path) -> None:
         "endless-call": student.notebook({"q7": ENDLESS_CALL}, solved=True),
         "always-loops": student.notebook(solved=True, after={"q3": SWALLOWS_EVERYTHING}),
         "exits": student.notebook(solved=True, after={"q3": EXIT}),
-        "oracle": student.notebook(
-            {"q2": "def attention(q, k, v):\n    return q.new_zeros(*q.shape[:3], v.shape[-1])"},
-            after={"q1": ORACLE},
-        ),
-        "runner": student.notebook(after={"q1": FORGED_RUNNER}),
+        "not-python": student.notebook({"q4": NOT_PYTHON}, solved=True),
+        "runner": student.notebook({"q1": student.solution("q1")}, after={"q1": FORGED_RUNNER}),
+        "pip": student.notebook(solved=True, after={"q1": PIP}),
         "wrong-types": student.notebook(WRONG_TYPES),
         "hard-coded": student.notebook(HARD_CODED),
     }
@@ -155,35 +153,48 @@ def hand_in(student: Student, folder: Path) -> None:
 def batch(student: Student, lab: Lab, tmp_path_factory) -> Batch:
     folder = tmp_path_factory.mktemp("submissions")
     hand_in(student, folder)
+    (folder / "essay.pdf").write_bytes(b"%PDF-1.7")
     said: list[str] = []
-    grades = grade_folder(folder, {"lab01": lab}, jobs=2, seconds=SECONDS, say=said.append)
+    desk = Desk(jobs=2, seconds=SECONDS)
+    grades = grade_folder(folder, {"lab01": lab}, desk=desk, say=said.append)
     return Batch({grade.submission: grade for grade in grades}, folder, folder / "grades", said)
 
 
+def worth(lab: Lab, *questions: str) -> float:
+    """The points of some questions, of all that need no person if none is named."""
+    wanted = questions or tuple(lab.tests)
+    return sum(one.points for one in lab.source.questions if one.name in wanted)
+
+
 @pytest.mark.parametrize(
-    ("name", "points", "status"),
+    ("name", "questions", "status"),
     [
-        ("perfect.ipynb", 32, "graded"),
-        ("blank.ipynb", 0, "graded"),
-        ("exception.ipynb", 29, "graded"),
-        ("endless-call.ipynb", 29, "graded"),
-        ("always-loops.ipynb", 10, "time limit"),
-        ("exits.ipynb", 10, "stopped"),
-        ("overridden-duplicates.ipynb", 10, "graded"),
-        ("oracle.ipynb", 0, "tampered"),
-        ("runner.ipynb", 0, "tampered"),
-        ("wrong-types.ipynb", 0, "graded"),
-        ("hard-coded.ipynb", 2, "graded"),
-        ("essay.ipynb", 0, "not a notebook"),
-        ("binary.ipynb", 0, "not a notebook"),
-        ("list.ipynb", 0, "not a notebook"),
-        ("empty.zip", 0, "not a notebook"),
-        ("other-lab.ipynb", 0, "unknown lab"),
-        ("Ana Ñ (12)/export.zip", 9, "graded"),
+        ("perfect.ipynb", "all", "graded"),
+        ("pip.ipynb", "all", "graded"),
+        ("blank.ipynb", "", "graded"),
+        ("exception.ipynb", "all but q4", "graded"),
+        ("not-python.ipynb", "all but q4", "graded"),
+        ("endless-call.ipynb", "all but q7", "graded"),
+        ("always-loops.ipynb", "q1 q2 q3", "time limit"),
+        ("exits.ipynb", "q1 q2 q3", "stopped"),
+        ("overridden-duplicates.ipynb", "q1 q5 q9", "graded"),
+        ("runner.ipynb", "q1", "graded"),
+        ("wrong-types.ipynb", "", "graded"),
+        ("essay.ipynb", "", "not a notebook"),
+        ("essay.pdf", "", "not a notebook"),
+        ("binary.ipynb", "", "not a notebook"),
+        ("list.ipynb", "", "not a notebook"),
+        ("empty.zip", "", "not a notebook"),
+        ("other-lab.ipynb", "", "unknown lab"),
+        ("Ana Ñ (12)/export.zip", "q1 q2 q6", "graded"),
     ],
 )
-def test_score_and_status(batch: Batch, name: str, points: float, status: str) -> None:
+def test_score_and_status(batch: Batch, lab: Lab, name: str, questions: str, status: str) -> None:
     grade = batch.grades[name]
+    if questions.startswith("all"):
+        points = worth(lab) - (worth(lab, questions[-2:]) if "but" in questions else 0)
+    else:
+        points = worth(lab, *questions.split()) if questions else 0
     assert (grade.points, grade.status) == (points, status), grade.notes + [
         f"{case.property}: {case.said}"
         for cases in grade.results.values()
@@ -192,35 +203,52 @@ def test_score_and_status(batch: Batch, name: str, points: float, status: str) -
     ]
 
 
-def test_every_submission_has_one_row_and_one_page(batch: Batch) -> None:
-    with open(batch.to / "grades.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {row["submission"] for row in rows} == set(batch.grades)
-    assert len(rows) == len(batch.grades)
+def test_values_known_from_the_public_tests_earn_only_those(batch: Batch) -> None:
+    for case in batch.grades["hard-coded.ipynb"].results["q6"]:
+        assert case.passed is not case.hidden
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_file_has_one_row_and_one_page(batch: Batch, lab: Lab) -> None:
+    rows = rows_of(batch.to / "grades.csv")
+    files = {path.relative_to(batch.folder).as_posix() for path in batch.folder.rglob("*.*")}
+    files = {name for name in files if not name.startswith("grades/")}
+    assert sorted(row["submission"] for row in rows) == sorted(files)
     by_name = {row["submission"]: row for row in rows}
     perfect = by_name["perfect.ipynb"]
-    questions = [f"q{number}" for number in range(1, 11)]
-    assert sum(float(perfect[question]) for question in questions) == ALL
-    assert float(perfect["points"]) == float(perfect["possible"]) == ALL
+    columns = [f"{one.name} ({one.points:g})" for one in lab.source.questions if not one.manual]
+    assert sum(float(perfect[column]) for column in columns) == worth(lab)
+    assert float(perfect["points"]) == float(perfect["possible"]) == worth(lab)
     assert float(perfect["seconds"]) > 0
-    assert by_name["hard-coded.ipynb"]["q6"] == "2"
-    assert by_name["essay.ipynb"]["q1"] == ""
+    assert by_name["essay.ipynb"][columns[0]] == by_name["essay.ipynb"]["points"] == ""
     assert "not JSON" in by_name["essay.ipynb"]["notes"]
+    assert "hand in the .ipynb" in by_name["essay.pdf"]["notes"]
     pages = {path.name for path in batch.to.glob("*.html")}
-    assert pages == {f"{name.replace('/', '__')}.html" for name in batch.grades}
+    assert pages == {"index.html", *(row["page"] for row in rows)}
+    assert len(pages) == len(rows) + 1
     assert not list(batch.to.glob(".*")), "no temporary file is left"
 
 
-def test_control_comes_first_and_times_are_said(batch: Batch) -> None:
-    assert batch.said[0].startswith("control lab01: 32 of 32")
-    assert any(line.startswith("perfect.ipynb: 32 of 32, graded, ") for line in batch.said)
-    assert "s each" in batch.said[-1]
+def test_excel_takes_the_table_for_utf_8(batch: Batch) -> None:
+    assert (batch.to / "grades.csv").read_text(encoding="utf-8").startswith(BYTE_ORDER_MARK)
+    assert "Ana Ñ (12)/export.zip" in (batch.to / "grades.csv").read_text(encoding="utf-8")
 
 
-def test_notes_say_what_happened(batch: Batch) -> None:
+def test_control_comes_first_and_last_and_times_are_said(batch: Batch, lab: Lab) -> None:
+    full = f"{worth(lab):g} of {worth(lab):g}"
+    assert batch.said[0].startswith(f"control lab01: {full}")
+    assert any(line.startswith(f"perfect.ipynb: {full}, graded, ") for line in batch.said)
+    assert "s each" in batch.said[-2]
+    assert batch.said[-1].startswith(f"control, once more, lab01: {full}")
+    assert "essay.ipynb: not a notebook" in batch.said
+
+
+def test_notes_say_what_happened(batch: Batch, lab: Lab) -> None:
     notes = {name: " ".join(grade.notes) for name, grade in batch.grades.items()}
-    assert "replaced torch.nn.functional.scaled_dot_product_attention" in notes["oracle.ipynb"]
-    assert "replaced labtools.running.run_case" in notes["runner.ipynb"]
     assert "public tests of q1" in notes["hard-coded.ipynb"]
     assert "ended its own process. Not reached: q4, q5" in notes["exits.ipynb"]
     assert "did not end within 45 s. Not reached: q4" in notes["always-loops.ipynb"]
@@ -229,41 +257,88 @@ def test_notes_say_what_happened(batch: Batch) -> None:
     assert notes["perfect.ipynb"] == ""
 
 
+def test_a_flag_stands_in_a_column_of_its_own(batch: Batch) -> None:
+    flags = {name: grade.flag for name, grade in batch.grades.items() if grade.flag}
+    assert list(flags) == ["runner.ipynb"]
+    assert "replaced labtools.running.run_case" in flags["runner.ipynb"]
+    rows = {row["submission"]: row for row in rows_of(batch.to / "grades.csv")}
+    assert rows["runner.ipynb"]["flag"] == flags["runner.ipynb"]
+    assert "run_case" in (batch.to / "index.html").read_text(encoding="utf-8")
+    assert "run_case" not in (batch.to / rows["runner.ipynb"]["page"]).read_text(encoding="utf-8")
+
+
 def test_words_of_the_feedback(batch: Batch) -> None:
     def failures(name: str, question: str) -> list[str]:
         return [case.said for case in batch.grades[name].results[question] if not case.passed]
 
     assert "returned a list; it must return" in failures("wrong-types.ipynb", "q1")[0]
     assert "'str' object is not callable" in failures("wrong-types.ipynb", "q3")[0]
-    assert "returned None. Is the `return` missing?" in failures("wrong-types.ipynb", "q4")[1]
+    assert "returned None. Is the `return` missing?" in " ".join(
+        failures("wrong-types.ipynb", "q4")
+    )
     assert "did not end" in failures("endless-call.ipynb", "q7")[0]
     assert "Your code raised IndexError" in failures("exception.ipynb", "q4")[0]
     assert "return [][0]" in failures("exception.ipynb", "q4")[0]
-    cell_errors = dict(batch.grades["exception.ipynb"].cell_errors)
-    assert any("ZeroDivisionError" in words for words in cell_errors.values())
-    assert any("Stopped after 15 s" in words for words in cell_errors.values())
-
-
-def test_page_shows_and_escapes(batch: Batch) -> None:
-    page = (batch.to / "hard-coded.ipynb.html").read_text(encoding="utf-8")
-    assert "2 of 32 points" in page
-    assert "failed, hidden test" in page
-    grade = Grade(
-        "<b>.ipynb",
-        "lab01",
-        "graded",
-        1,
-        {"q1": [CaseResult("a < b", 1, True, False, words="<script>\ud800")]},
+    assert (
+        "`split_heads` was not defined when its tests ran" in failures("not-python.ipynb", "q4")[0]
     )
+
+
+def test_errors_of_cells_name_the_cell(batch: Batch) -> None:
+    errors = dict(batch.grades["exception.ipynb"].cell_errors)
+    assert "ZeroDivisionError" in errors["the cell that begins with `1 / 0`"]
+    assert "Stopped after 15 s" in errors[f"the cell that begins with `{ENDLESS_CELL}`"]
+    ((where, words),) = batch.grades["not-python.ipynb"].cell_errors
+    assert where == "the cell above the check of q4"
+    assert "not Python: expected ':', in line 1" in words
+    assert "def split_heads(x, n_heads)\n" in words
+
+
+def test_page_shows_and_escapes(batch: Batch, lab: Lab) -> None:
+    grade = batch.grades["hard-coded.ipynb"]
+    page = (batch.to / grade.page).read_text(encoding="utf-8")
+    assert f"{grade.points:g} of {worth(lab):g} points" in page
+    assert "failed, hidden test" in page
+    case = CaseResult("a < b", 1, True, False, words="<script>\ud800")
+    grade = Grade("<b>.ipynb", "lab01", "graded", 1, {"q1": [case]})
     page = feedback_page(grade)
     assert "<script>" not in page
     assert "&lt;b&gt;.ipynb" in page
+    page = feedback_page(grade, with_hidden=False)
+    assert "a &lt; b" not in page
+    assert "hidden tests</strong> 0 of 1 point" in page
+
+
+def test_the_overview_tells_how_each_question_went(batch: Batch, lab: Lab) -> None:
+    page = (batch.to / "index.html").read_text(encoding="utf-8")
+    ran = sum(grade.ran for grade in batch.grades.values())
+    full = sum(
+        grade.points_of("q1") == worth(lab, "q1") for grade in batch.grades.values() if grade.ran
+    )
+    assert f"<td>q1</td><td>{batch_mean(batch, 'q1'):.2f} of" in page
+    assert f"<td>{full} of {ran}</td>" in page
+    assert "The same code" in page
+    for grade in batch.grades.values():
+        assert f'<a href="{grade.page}">' in page
+
+
+def batch_mean(batch: Batch, question: str) -> float:
+    points = [grade.points_of(question) for grade in batch.grades.values() if grade.ran]
+    return sum(points) / len(points)
 
 
 def test_nothing_a_notebook_started_goes_on(batch: Batch) -> None:
     assert batch.grades["exits.ipynb"].status == "stopped"
     alive = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
     assert not any(SLEEPER in (command or []) for command in alive)
+    assert not [command for command in alive if "labtools.warm" in (command or [])]
+
+
+def test_pip_in_a_notebook_changes_nothing(batch: Batch) -> None:
+    import importlib.metadata
+
+    assert importlib.metadata.version("jupytext")
+    assert batch.grades["pip.ipynb"].cell_errors == []
 
 
 def test_batch_is_refused_when_the_control_fails(
@@ -271,8 +346,9 @@ def test_batch_is_refused_when_the_control_fails(
 ) -> None:
     (tmp_path / "perfect.ipynb").write_text(json.dumps(student.notebook(solved=True)))
     wrong = replace(lab, solved=student.notebook({"q9": "import no_such_package"}, solved=True))
-    with pytest.raises(ControlFailed, match="gets 29 of 32 on this machine"):
-        grade_folder(tmp_path, {"lab01": wrong}, seconds=SECONDS)
+    left = worth(lab) - worth(lab, "q9")
+    with pytest.raises(ControlFailed, match=f"gets {left:g} of {worth(lab):g} on this machine"):
+        grade_folder(tmp_path, {"lab01": wrong}, desk=Desk(seconds=SECONDS))
     assert [path.name for path in tmp_path.iterdir()] == ["perfect.ipynb"], "nothing is written"
 
 
@@ -302,17 +378,30 @@ def test_any_content_gets_a_sentence(tmp_path: Path, content: str) -> None:
 
 
 def test_results_folder_and_checkpoints_are_not_submissions(tmp_path: Path) -> None:
-    from labtools.submissions import find_submissions
-
-    for name in ("a.ipynb", ".ipynb_checkpoints/a.ipynb", "grades/b.ipynb", "notes.pdf"):
+    names = ("a.ipynb", ".ipynb_checkpoints/a.ipynb", "grades/b.ipynb", "__MACOSX/c", "notes.pdf")
+    for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert find_submissions(tmp_path, skip=tmp_path / "grades") == [tmp_path / "a.ipynb"]
+    found = find_submissions(tmp_path, skip=tmp_path / "grades")
+    assert [path.name for path in found] == ["a.ipynb", "notes.pdf"]
 
 
 def test_table_of_no_questions_is_still_a_table() -> None:
     table = grades_table([Grade("a.ipynb", "", "not a notebook", 0, notes=["a, b"])])
     assert table.splitlines() == [
-        "submission,lab,status,points,possible,seconds,notes",
-        'a.ipynb,,not a notebook,0,0,0.0,"a, b"',
+        "submission,id,name,lab,status,flag,points,possible,handed in,days late,seconds,page,notes",
+        'a.ipynb,,,,not a notebook,,,,,,,,"a, b"',
     ]
+
+
+def test_labs_with_other_questions_share_a_table() -> None:
+    case = CaseResult("p", 2, False, True)
+    grades = [
+        Grade("a", "lab01", "graded", 2, {"q1": [case]}, questions={"q1": 2}),
+        Grade("=b", "lab02", "graded", 5, {"q2": []}, questions={"q1": 3, "q2": 2}),
+    ]
+    header, first, second = csv.reader(grades_table(grades).splitlines())
+    assert header[8:10] == ["q1 (2 or 3)", "q2 (2)"]
+    assert first[8:10] == ["2", ""]
+    assert second[8:10] == ["0", "0"]
+    assert second[0] == "'=b", "no cell is a formula"

@@ -76,7 +76,7 @@ def test_tests_in_the_zip_are_the_full_ones(autograder: Path, lab: Lab) -> None:
 
 
 def test_otter_grades_in_a_kernel_as_the_batch_does(
-    autograder: Path, student: Student, tmp_path: Path
+    autograder: Path, student: Student, lab: Lab, tmp_path: Path
 ) -> None:
     wrong = {"q2": "def attention(q, k, v):\n    return [][0]"}
     path = tmp_path / "lab01.ipynb"
@@ -85,11 +85,13 @@ def test_otter_grades_in_a_kernel_as_the_batch_does(
         str(path), autograder=str(autograder), output_dir=str(tmp_path), no_logo=True
     )
     lost = {name: file.possible - file.score for name, file in results.results.items()}
-    assert {name: points for name, points in lost.items() if points} == {"q2": 3}
-    assert results.possible == 32
+    worth = {one.name: one.points for one in lab.source.questions if not one.manual}
+    assert {name: points for name, points in lost.items() if points} == {"q2": worth["q2"]}
+    assert results.possible == sum(worth.values())
     assert "Your code raised IndexError" in results.summary()
     gradescope = json.loads((tmp_path / "results.json").read_text())
-    assert sum(test.get("score", 0) for test in gradescope["tests"]) == 29
+    scored = sum(test.get("score", 0) for test in gradescope["tests"])
+    assert scored == sum(worth.values()) - worth["q2"]
 
 
 def test_an_unpinned_requirement_is_refused(tmp_path: Path) -> None:
