@@ -1,0 +1,8 @@
+"""A call for every public callable of `frugal.feedforward`; `tests.devices` says how."""
+
+from frugal.feedforward import dense
+from tests.devices import built, rows
+
+CASES = {
+    dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+}
