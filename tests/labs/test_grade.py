@@ -155,7 +155,7 @@ def batch(student: Student, lab: Lab, tmp_path_factory) -> Batch:
     hand_in(student, folder)
     (folder / "essay.pdf").write_bytes(b"%PDF-1.7")
     said: list[str] = []
-    desk = Desk(jobs=2, seconds=SECONDS)
+    desk = Desk(jobs=2, seconds=SECONDS, call_seconds=3)  # a call that sleeps gets four times that
     grades = grade_folder(folder, {"lab01": lab}, desk=desk, say=said.append)
     return Batch({grade.submission: grade for grade in grades}, folder, folder / "grades", said)
 
