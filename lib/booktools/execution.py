@@ -87,14 +87,39 @@ def _cache_of(app: Sphinx, docname: str) -> Path:
     return home / app.env.frugal_fingerprints[docname]
 
 
+def keep_outputs(app: Sphinx, doctree: Any) -> None:
+    """Put what the cells gave into the notebook that the page offers.
+
+    What comes from the cache reaches the page, but not the file that is written beside it.
+    """
+    docname = app.env.docname
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+    if docname not in app.env.frugal_fingerprints or not path.is_file():
+        return
+    kept = sorted(_cache_of(app, docname).glob("executed/*/base.ipynb"), key=os.path.getmtime)
+    if not kept:
+        return
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    ran = _code_cells(json.loads(kept[-1].read_text(encoding="utf-8")))
+    cells = _code_cells(notebook)
+    if len(cells) != len(ran):
+        return
+    for cell, done in zip(cells, ran, strict=True):
+        cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
 def report_failures(app: Sphinx, doctree: Any) -> None:
     """Say which cell failed. A figure that fails to draw itself counts: its cell does not stop."""
     docname = app.env.docname
     path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
     if docname not in app.env.frugal_fingerprints or not path.is_file():
         return
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    code = _code_cells(json.loads(path.read_text(encoding="utf-8")))
     for number, cell in enumerate(code, start=1):
         if "raises-exception" in cell["metadata"].get("tags", []):
             continue

@@ -14,6 +14,7 @@ from booktools.downloads import offer_notebook
 from booktools.execution import (
     changed_chapters,
     choose_cache,
+    keep_outputs,
     prepare_kernels,
     report_failures,
 )
@@ -28,6 +29,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", add_static_files)
     app.connect("env-get-outdated", changed_chapters)
     app.connect("source-read", choose_cache)
+    app.connect("doctree-read", keep_outputs)
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
     app.connect("html-collect-pages", show_files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -92,6 +93,13 @@ def test_nothing_changed_executes_nothing_and_is_quick(book) -> None:
     assert status == 0, said
     assert not executed
     assert processor_seconds() - started < 20, "however busy the machine is"
+
+
+def test_the_notebook_that_a_page_offers_has_what_its_cells_gave(book) -> None:
+    """Also when the page came from the cache."""
+    offered = json.loads((book.folder / "_build/html/_sources/one.ipynb").read_text())
+    texts = [o["text"] for cell in offered["cells"] for o in cell.get("outputs", [])]
+    assert "".join(texts[0]) == "1 1\n"
 
 
 def test_prose_executes_nothing_and_the_library_only_what_imports_it(book) -> None:

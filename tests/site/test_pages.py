@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -154,5 +155,8 @@ def test_chapters_offer_their_executed_notebook(html: Path, soups) -> None:
     chapters = [name for name, soup in soups.items() if soup.select(".cell_input")]
     assert chapters, "no page has a code cell"
     for name in chapters:
-        links = [a["href"] for a in soups[name].select("a[href$='.ipynb']")]
-        assert links, f"{name} offers no notebook"
+        links = [a["href"] for a in soups[name].select("a[href*='_sources'][href$='.ipynb']")]
+        offered = [(html / name).parent / link for link in links if "/labs/" not in link]
+        assert offered, f"{name} offers no notebook"
+        cells = json.loads(offered[0].resolve().read_text(encoding="utf-8"))["cells"]
+        assert any(cell.get("outputs") for cell in cells), f"{name} offers what did not run"
