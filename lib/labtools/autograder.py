@@ -19,7 +19,6 @@ REQUIREMENTS = (
     "numpy",
     "pandas",
     "matplotlib",
-    "einops",
     "jaxtyping",
     "tqdm",
     "jupytext",
