@@ -96,17 +96,19 @@ def keep_outputs(app: Sphinx, doctree: Any) -> None:
     path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
     if docname not in app.env.frugal_fingerprints or not path.is_file():
         return
-    kept = sorted(_cache_of(app, docname).glob("executed/*/base.ipynb"), key=os.path.getmtime)
-    if not kept:
-        return
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    ran = _code_cells(json.loads(kept[-1].read_text(encoding="utf-8")))
     cells = _code_cells(notebook)
-    if len(cells) != len(ran):
-        return
-    for cell, done in zip(cells, ran, strict=True):
-        cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for kept in _cache_of(app, docname).glob("executed/*/base.ipynb"):
+        ran = _code_cells(json.loads(kept.read_text(encoding="utf-8")))
+        if [_source(cell) for cell in ran] == [_source(cell) for cell in cells]:
+            for cell, done in zip(cells, ran, strict=True):
+                cell |= {name: done[name] for name in ("outputs", "execution_count")}
+            text = json.dumps(notebook, indent=1, ensure_ascii=False)
+            path.write_text(text + "\n", encoding="utf-8")
+
+
+def _source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
 
 
 def _code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
