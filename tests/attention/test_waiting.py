@@ -49,6 +49,7 @@ WAITS = {
     "rfa": "a past that would grow, refused on the CPU only",
     "decoder, linear": NEGATIVE,
     "span": REACH,
+    "reversible decoder": "states of random generators are compared, which lie on the CPU",
     "translate": ENDED,
     "mask-predict": LENGTHS,
 }

@@ -96,9 +96,9 @@ def broken(tmp_path: Path, old: str, new: str) -> Lab:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("8 minutes · 3 points", "8 minutes · 5 points", "q1 says 5 points"),
+        ("8 minutes · 2 points", "8 minutes · 5 points", "q1 says 5 points"),
         ("●○○ · 8 minutes", "8 minutes", "q1 has no line like"),
-        ("<details><summary>Hint 1</summary>", "", "q1 must have two hints"),
+        ("<details><summary>Hint 1</summary>", "", "q1 must have three hints"),
         ("Expected: `softmax", "`softmax", "q1 must show what to expect"),
         ("hidden: true\n", "", "q1 must have public and hidden"),
         ("points: 3\n", "points: 4\n", "add up to 3, not 4"),
@@ -152,7 +152,7 @@ def test_a_mutant_that_survives_or_is_broken_is_named(lab: Lab) -> None:
         ),
         ("success_message: scores", "success_message: a: b", "must be YAML"),
         (
-            "success_message: scores of 1000 give finite weights\n",
+            "success_message: scores of 1000 and more give finite weights\n",
             "",
             "must state its success_mess",
         ),

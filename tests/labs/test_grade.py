@@ -331,7 +331,6 @@ def test_nothing_a_notebook_started_goes_on(batch: Batch) -> None:
     assert batch.grades["exits.ipynb"].status == "stopped"
     alive = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
     assert not any(SLEEPER in (command or []) for command in alive)
-    assert not [command for command in alive if "labtools.warm" in (command or [])]
 
 
 def test_pip_in_a_notebook_changes_nothing(batch: Batch) -> None:

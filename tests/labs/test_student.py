@@ -100,7 +100,7 @@ def test_blank_runs_to_its_end_and_says_what_is_missing(blank: NotebookNode, lab
     assert f"0 of {public_points(lab)} public points" in score
     assert "passed" not in score
     looks = [cell for cell in blank.cells if "labtools.look(" in cell.source]
-    assert len(looks) == 5
+    assert len(looks) == 6
     assert all("Nothing to see yet" in said(blank, cell.source) for cell in looks)
 
 
@@ -218,6 +218,7 @@ def test_says_what_it_cannot_find(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.setattr("labtools.opened.LABS", tmp_path / "nowhere")  # as it was handed out
     with pytest.raises(ValueError, match="no notebook with the tests of lab01 was found"):
         Grader("lab01").check("q1", {})
     Path("lab01.ipynb").write_text(json.dumps(student.notebook()), encoding="utf-8")

@@ -1,5 +1,6 @@
 // What is wider than the page scrolls sideways; the keyboard must reach it to scroll it.
-const WIDE = 'mjx-container[display="true"], .bd-content .cell_output table, .frugal-table';
+const WIDE =
+  'mjx-container[display="true"], .bd-content .cell_output table, .frugal-table, .frugal-stage';
 
 function reach() {
   for (const box of document.querySelectorAll(WIDE)) {
