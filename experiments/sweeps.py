@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import queue
 import sys
 import time
@@ -50,7 +51,7 @@ def run_here(
         finished = joblib.Parallel(return_as="generator_unordered", **options)(calls)
         try:
             yield from finished
-        except TimeoutError:
+        except (TimeoutError, multiprocessing.TimeoutError):
             raise SweepError(_standstill("here", patience)) from None
         except TerminatedWorkerError:
             raise SweepError(
