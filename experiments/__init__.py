@@ -20,4 +20,6 @@ An experiment is a module in the folder of its part of the book, with three thin
 - `run(setting: dict, seed: int, smoke: bool) -> dict`: one training run, which gives numbers, lists
   of numbers, or a state_dict of weights, by name. It seeds everything from `seed`. With `smoke` it
   takes the same path through the code in about a second; the tests run every experiment so.
+
+It may state a `TOLERANCE` for `check`, as `experiments.checking` describes.
 """

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=float,
         default=runner.PATIENCE,
         metavar="SECONDS",
-        help="on a cluster: stop, and keep what is done, when nothing finishes for so long",
+        help="stop, and keep what is done, when nothing finishes for so long (an hour)",
     )
     run.add_argument("--smoke", action="store_true", help="at the size of a test, not recorded")
     check = commands.add_parser("check", help="run a recorded seed again and compare")
@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace) -> None:
+    states: dict[str, checking.State] = {}
     for name in runner.names():
         module = runner.module_of(name)
         print(f"{name}: {runner.question_of(module)}")
@@ -60,7 +61,16 @@ def _list(options: argparse.Namespace) -> None:
             print(f"    {len(module.settings())} settings, not recorded yet")
         else:
             print(f"    {len(module.settings())} settings. {recorded.provenance}")
-            print(f"    {checking.state_of(name, recorded).sentence}")
+            states[name] = checking.state_of(name, recorded)
+            print(f"    {states[name].sentence}")
+    for path in sorted(runner.RESULTS.glob(f"{runner.BENCH}*.json")):
+        recorded = results.load(path.stem, folder=runner.RESULTS)
+        states[path.stem] = checking.state_of(path.stem, recorded)
+        print(f"{path.stem}: {recorded.question}\n    {recorded.provenance}")
+        print(f"    {states[path.stem].sentence}")
+    old = [name for name, state in states.items() if not state.fits]
+    if old:
+        print(f"\nNot known to fit the code of this tree: {', '.join(old)}.")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -81,8 +91,11 @@ def _check(options: argparse.Namespace) -> int:
         index=False, float_format="{:.3g}".format
     )
     print(shown)
-    missed = int((~table["held"]).sum())
-    print(f"{len(table) - missed} of {len(table)} numbers are what is recorded")
+    missed, exact = int((~table["held"]).sum()), int((table["apart"] == 0).sum())
+    print(
+        f"{len(table) - missed} of {len(table)} numbers are what is recorded, {exact} of them to "
+        "the last digit"
+    )
     return 1 if missed else 0
 
 

@@ -8,10 +8,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from experiments import runner
 from experiments.writing import as_json, write
@@ -21,20 +23,26 @@ TOLERANCE = 0.02
 """How far a number may lie from the recorded one, over the larger of 1 and the recorded one.
 
 The same code on the same processor repeats itself to the last digit. Another processor adds up in
-another order, and training makes that larger; an experiment may state a TOLERANCE of its own.
+another order, and training makes that larger. An experiment may state a TOLERANCE of its own: a
+number, or a dict of them by metric (`*` stands for anything; infinity: not compared).
 """
-TIMES = re.compile(r"(^|[ _])(seconds|ms|time|times)($|[ _])")
+TIMES = re.compile(r"(^|[ _])(seconds|milliseconds|ms|time|times)($|[ _])")
 """Metrics that measure time, which no second run repeats; they are not compared."""
 
 
 def check(
-    name: str, *, seed: int = 0, settings: Sequence[str] = (), folder: Path | None = None
+    name: str,
+    *,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    folder: Path | None = None,
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """A row a number: setting, metric, recorded, now, apart, tolerance, held.
+    """A row a metric: setting, metric, recorded, now, apart, tolerance, held.
 
     The largest distance, the date and the fingerprint of the code are noted in the result's file.
     settings: some of the experiment's, all by default. Raises ValueError for a setting or a seed
-    that is not recorded.
+    that is not recorded, or is another one now.
     """
     folder = runner.RESULTS if folder is None else folder
     recorded = results.load(name, folder=folder)
@@ -44,23 +52,45 @@ def check(
         if (setting, seed) not in known:
             raise ValueError(f"{setting!r} with seed {seed} is not recorded in '{name}'.")
     module = runner.module_of(name)
-    tolerance = getattr(module, "TOLERANCE", TOLERANCE)
-    rows = []
+    now = json.loads(json.dumps(module.settings()))
     for setting in chosen:
-        job = (name, setting, recorded.settings[setting], seed, False)
-        again = runner.run_job(*job)["values"]
-        rows += list(_compared(setting, known[setting, seed], again, tolerance))
+        if now.get(setting) != recorded.settings[setting]:
+            raise ValueError(
+                f"setting {setting!r} is {now.get(setting)}; it must be what is recorded, "
+                f"{recorded.settings[setting]}: record '{name}' again."
+            )
+    stated = getattr(module, "TOLERANCE", TOLERANCE)
+    rows = []
+    for setting in tqdm(chosen, desc=name, disable=not progress):
+        again = runner.run_job(name, setting, seed, now[setting])["values"]
+        rows += list(_compared(setting, known[setting, seed], again, stated))
     table = pd.DataFrame(rows)
     _note(folder / f"{name}.json", name, seed, chosen, table)
     return table
 
 
+def tolerance_of(metric: str, stated: float | dict[str, float]) -> float:
+    """How far the metric's numbers may lie apart; infinity for a time."""
+    if TIMES.search(metric):
+        return math.inf
+    if isinstance(stated, dict):
+        fitting = (value for pattern, value in stated.items() if fnmatchcase(metric, pattern))
+        return next(fitting, TOLERANCE)
+    return stated
+
+
 def _compared(
-    setting: str, recorded: dict[str, Any], now: dict[str, Any], tolerance: float
+    setting: str,
+    recorded: dict[str, Any],
+    now: dict[str, Any],
+    stated: float | dict[str, float],
 ) -> Iterator[dict[str, Any]]:
-    for metric, value in recorded.items():
-        if TIMES.search(metric) or isinstance(value, dict):
+    """A row a metric that either has; one that the other lacks is infinitely far apart."""
+    for metric in {**recorded, **now}:
+        tolerance = tolerance_of(metric, stated)
+        if math.isinf(tolerance):
             continue
+        value = recorded.get(metric)
         before, after = list(_numbers(value)), list(_numbers(now.get(metric)))
         apart = math.inf
         if len(before) == len(after) > 0:
@@ -85,7 +115,10 @@ def _apart(recorded: float | None, now: float | None) -> float:
 
 
 def _numbers(value: Any) -> Iterator[float | None]:
-    if isinstance(value, list):
+    if isinstance(value, dict):  # weights
+        for kept in value.values():
+            yield from results.tensor_of(kept).flatten().tolist()
+    elif isinstance(value, list):
         for part in value:
             yield from _numbers(part)
     else:
@@ -113,16 +146,23 @@ class State:
     sentence: str
 
 
+def _remedy(name: str) -> str:
+    """The command that says whether old numbers still hold. Times cannot: they are taken anew."""
+    if name.startswith(runner.BENCH):
+        return f"python -m experiments.bench {name.removeprefix(runner.BENCH)} --write"
+    return f"python -m experiments check {name}"
+
+
 def state_of(name: str, recorded: results.Result) -> State:
     """Whether the files that made a result are those of the tree, or a check says they agree."""
     now = runner.fingerprint_of(name)
     made = {run.get("fingerprint") for run in recorded.runs}
     if made == {now}:
         return State(True, "Made by the code of this tree.")
-    words = "Made before fingerprints were kept" if None in made else "Made by other code"
+    words = "No fingerprint (made before they were kept)" if None in made else "Made by other code"
     checked = recorded.checked
     if checked is None:
-        return State(False, f"{words}, never checked since: python -m experiments check {name}")
+        return State(False, f"{words}, never checked since: {_remedy(name)}")
     outcome = "held" if checked["held"] else f"NOT held (apart by {checked['apart']:.2g})"
     what = f"{words}; checked on {checked['date'][:10]}: {outcome}"
     if checked["fingerprint"] != now:

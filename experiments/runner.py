@@ -27,8 +27,10 @@ FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
 PARTS = ("foundations", "interactions", "representations", "layers", "transfer", "beyond_text")
 """The folders that hold experiments, named as the parts of the book."""
+BENCH = "bench_"
+"""What the names of recorded benches begin with."""
 PATIENCE = 3600.0
-"""Seconds on a cluster in which something must finish; the longest run takes a quarter of it."""
+"""Seconds in which something must finish; the longest run takes a quarter of it."""
 
 Run = dict[str, Any]
 Job = tuple[str, int]
@@ -85,12 +87,13 @@ def record(
 
     seeds: every setting is run with seeds 0 to seeds - 1. smoke: at the size of a test; the result
     goes to a new temporary folder, never beside the recorded ones. jobs: processes on this machine,
-    one thread each. scheduler: address of a Dask scheduler whose workers run the jobs instead;
-    patience: seconds in which something must finish there. folder: experiments/results by default.
+    one thread each. scheduler: address of a Dask scheduler whose workers run the jobs instead.
+    patience: seconds in which something must finish. folder: experiments/results by default.
 
     Finished jobs are kept, whatever happens, and the next call goes on from there; jobs that other
-    code has finished are put aside, never mixed in. Raises ExperimentError when an argument is
-    wrong, a job failed, or the cluster does not answer or stands still.
+    code has finished are put aside, never mixed in, and a process whose files are not those of the
+    start runs nothing. Raises ExperimentError when an argument is wrong, a job failed, or the
+    cluster does not answer or stands still.
     """
     if seeds < 1 or jobs < 1 or patience <= 0:
         raise ExperimentError(
@@ -109,7 +112,11 @@ def record(
     fingerprint = fingerprint_of(name)
     partial = _Partial(folder / f"{name}.partial.jsonl", state=fingerprint + "-smoke" * smoke)
     done = {job: run for job, run in partial.read().items() if job in wanted}
-    todo = [(name, s, settings[s], seed, smoke) for s, seed in wanted if (s, seed) not in done]
+    todo = [
+        (name, setting, seed, settings[setting], smoke, fingerprint)
+        for setting, seed in wanted
+        if (setting, seed) not in done
+    ]
     origin = {"commit": provenance.commit(FOLDER.parent), "fingerprint": fingerprint}
     bar = tqdm(total=len(wanted), initial=len(done), desc=name, disable=not progress)
     try:
@@ -140,24 +147,51 @@ def record(
 
 
 def fingerprint_of(name: str) -> str:
-    """The state of the files that an experiment's numbers depend on, in this tree."""
-    return provenance.fingerprint(_files()[name], FOLDER.parent)
+    """The state of the files that an experiment's or a bench's numbers depend on, in this tree."""
+    if name.startswith(BENCH):
+        module = FOLDER / "bench" / f"{name.removeprefix(BENCH)}.py"
+    else:
+        module = _files()[name]
+    return provenance.fingerprint(module, FOLDER.parent)
+
+
+def _code_of(module: ModuleType, name: str) -> str:
+    """The same when this process first ran the experiment: the code that is in its memory."""
+    if not hasattr(module, "_code"):
+        module._code = fingerprint_of(name)
+    return module._code
 
 
 def _in_parallel(
     todo: list[tuple], jobs: int, scheduler: str | None, patience: float
 ) -> Iterator[Run]:
     if scheduler is None:
-        return sweeps.run_here(run_job, todo, processes=jobs)
+        return sweeps.run_here(run_job, todo, processes=jobs, patience=patience)
     return sweeps.run_on_cluster(run_job, todo, address=scheduler, patience=patience)
 
 
-def run_job(name: str, setting_name: str, setting: dict[str, Any], seed: int, smoke: bool) -> Run:
-    """One run, in whichever process and on whichever machine."""
+def run_job(
+    name: str,
+    setting_name: str,
+    seed: int,
+    setting: dict[str, Any],
+    smoke: bool = False,
+    fingerprint: str | None = None,
+) -> Run:
+    """One run, in whichever process and on whichever machine.
+
+    fingerprint: of the files that are to make it. Raises ExperimentError when those here are
+    others, or the run fails.
+    """
     what = f"experiment '{name}', setting '{setting_name}', seed {seed}"
+    module = module_of(name)
+    if fingerprint is not None and _code_of(module, name) != fingerprint:
+        raise ExperimentError(
+            f"{what}: the files are {_code_of(module, name)} where it was to run "
+            f"({platform.node()}); they must be {fingerprint}, as the sweep began."
+        )
     began = time.perf_counter()
     try:
-        module = module_of(name)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         values = module.run(dict(setting), seed, smoke)
@@ -194,6 +228,8 @@ def _bytes(tensor: Any, what: str) -> dict[str, Any]:
     if not hasattr(tensor, "detach"):
         raise ExperimentError(f"{what} is {type(tensor).__name__}; it must be a tensor.")
     half = tensor.detach().cpu().half().contiguous()
+    if not tensor.is_floating_point() or not half.isfinite().all():
+        raise ExperimentError(f"{what} is not in the range of half precision; it must be.")
     data = base64.b64encode(half.numpy().astype("<f2").tobytes()).decode("ascii")
     return {"shape": list(half.shape), "float16": data}
 

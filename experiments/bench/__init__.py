@@ -121,7 +121,7 @@ def bench(
     seconds = race(cases, rounds=rounds)
     frame = table(cases, seconds)
     processor, commit = provenance.processor(), provenance.commit(runner.FOLDER.parent)
-    fingerprint = provenance.fingerprint(Path(module.__file__), runner.FOLDER.parent)
+    fingerprint = runner.fingerprint_of(f"{runner.BENCH}{name}")
     runs = []
     for turn, taken in enumerate(seconds):
         for case in cases:
@@ -151,7 +151,12 @@ def bench(
         "python": platform.python_version(),
     }
     question = (module.__doc__ or name).strip().splitlines()[0]
-    result = {"name": f"bench_{name}", "question": question, "settings": settings, "smoke": smoke}
+    result = {
+        "name": f"{runner.BENCH}{name}",
+        "question": question,
+        "settings": settings,
+        "smoke": smoke,
+    }
     return frame, result | {"unit": "round", "made": made, "runs": runs}
 
 

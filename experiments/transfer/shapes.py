@@ -9,6 +9,7 @@ for 128 sources together; beside the three shapes stands a Mask-Predict model of
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ STEPS = 500
 SHAPES = {"4-1": (4, 1, 333), "2-3": (2, 3, 282), "1-4": (1, 4, 256)}
 """Encoder layers, decoder layers, and the d_ff that makes the parameters equal."""
 CHARACTERS, BATCH, ROUNDS = 48, 128, 7
+TOLERANCE = {"rate_*": math.inf}
+"""A rate is a speed, which no second run repeats."""
 
 
 def settings() -> dict[str, dict[str, Any]]:

@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from booktools.imports import ROOTS, home_of, imported
+from booktools.imports import ROOTS, home_of, imported, named
 from frugal.show.modules import embedded
 
 _CODE_CELL = re.compile(r"^(`{3,}|:{3,})\{code-cell\}[^\n]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
 _MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 _OPTION = re.compile(r"\A(?:---\n.*?^---\n|(?::[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
-_FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
 
 
 def fingerprint(chapter: Path, root: Path) -> str:
@@ -71,11 +70,9 @@ def _strings(tree: ast.AST) -> set[str]:
 
 
 def _loaded(code: str, folder: Path) -> Iterator[Path]:
-    """The files in `folder` that a module there names in a string: `module = "lever.js"`."""
-    for name in filter(_FILE_NAME.fullmatch, _strings(ast.parse(code))):
-        path = (folder / name).resolve()
-        if path.is_file():
-            yield from embedded(path) if path.suffix == ".js" else [path]
+    """The files in `folder` that a module there names, with what a script imports."""
+    for path in named(code, folder):
+        yield from embedded(path) if path.suffix == ".js" else [path]
 
 
 def _recorded(code: str, results: dict[str, Path]) -> Iterator[Path]:

@@ -1,25 +1,42 @@
-"""Which files of the repository a piece of Python imports, by reading it."""
+"""Which files of the repository a piece of Python imports or names, by reading it."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOTS = ("frugal", "experiments")
 """The packages whose modules count; all others are pinned."""
+_FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
 
 
 def reached(module: Path, root: Path) -> set[Path]:
-    """The file of a module and those of all that it imports, and they import, and so on."""
+    """The file of a module and those of all that it imports, and they import, and so on.
+
+    Data that one of them names count; scripts and styles do not, which change no number.
+    """
     found: set[Path] = set()
     waiting = [module]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += imported(path.read_text(encoding="utf-8"), root, package=path.parent)
+            code = path.read_text(encoding="utf-8")
+            data = named(code, path.parent)
+            found.update(file for file in data if file.suffix not in (".js", ".css"))
+            waiting += imported(code, root, package=path.parent)
     return found
+
+
+def named(code: str, folder: Path) -> Iterator[Path]:
+    """The files in `folder` that a module there names in a string: `module = "lever.js"`."""
+    for node in ast.walk(ast.parse(code)):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        if _FILE_NAME.fullmatch(node.value) and (folder / node.value).is_file():
+            yield (folder / node.value).resolve()
 
 
 def home_of(root: Path, name: str) -> Path:

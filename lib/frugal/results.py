@@ -94,18 +94,9 @@ class Result:
 
         Raises ValueError when that run recorded none.
         """
-        import torch
-
         for run in self.runs:
             if (run["setting"], run["seed"]) == (setting, seed) and name in run["values"]:
-                return {
-                    part: torch.from_numpy(
-                        np.frombuffer(base64.b64decode(kept["float16"]), "<f2")
-                        .astype(np.float32)
-                        .reshape(kept["shape"])
-                    )
-                    for part, kept in run["values"][name].items()
-                }
+                return {part: tensor_of(kept) for part, kept in run["values"][name].items()}
         raise ValueError(
             f"setting is {setting!r} and seed {seed}; '{self.name}' recorded no {name} of that run."
         )
@@ -153,6 +144,14 @@ class Result:
         text, command = html.escape(self.provenance), html.escape(self.made["command"])
         text = text.replace(command, f"<code>{command}</code>")
         return f'<p class="frugal-provenance"><small>{text}</small></p>'
+
+
+def tensor_of(kept: dict[str, Any]) -> Tensor:
+    """A tensor of float32 from its `shape` and the base64 of its half-precision bytes."""
+    import torch
+
+    halves = np.frombuffer(base64.b64decode(kept["float16"]), "<f2")
+    return torch.from_numpy(halves.astype(np.float32).reshape(kept["shape"]))
 
 
 def load(name: str, *, folder: Path | str | None = None) -> Result:

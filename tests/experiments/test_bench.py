@@ -1,8 +1,11 @@
 """Benchmarks: turns, ratios, bars, and results that chapters can read."""
 
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from experiments import bench
 from experiments.bench import Case
@@ -48,8 +51,6 @@ def test_cases_take_turns_and_the_first_round_is_not_counted(work):
 
 
 def test_a_bar_on_time_or_memory_that_is_missed_is_told():
-    import torch
-
     def megabyte():
         return torch.zeros(250_000)
 
@@ -76,16 +77,29 @@ def test_bad_cases(cases, rounds, sentence):
         bench.race(cases, rounds=rounds, progress=False)
 
 
-def test_the_pattern_bench_runs_small_and_is_read_like_an_experiment(tmp_path):
-    pytest.importorskip("transformers")
-    frame, result = bench.bench("patterns", rounds=1, smoke=True)
-    assert set(frame["against"]) - {""} <= set(frame.index)
+def test_a_bench_is_written_and_read_like_an_experiment(tmp_path, monkeypatch):
+    def numbers(count):
+        return lambda: torch.zeros(count)
+
+    def cases(smoke):
+        count = 1000 if smoke else 10**9
+        base = Case("base", numbers(count))
+        return [base, Case("half", numbers(count // 2), "base", 0.5, memory_bar=2000)]
+
+    module = SimpleNamespace(__doc__="Which is faster?\n\nMore.", cases=cases)
+    monkeypatch.setitem(sys.modules, "experiments.bench.fake", module)
+    monkeypatch.setattr(bench, "names", lambda: ["fake"])
+    monkeypatch.setattr(bench.runner, "fingerprint_of", lambda name: f"of {name}")
+    frame, result = bench.bench("fake", rounds=2, smoke=True)
+    assert list(frame.index) == ["base", "half"]
     bench.write(result, tmp_path)
-    read = results.load("bench_patterns", folder=tmp_path)
+    read = results.load("bench_fake", folder=tmp_path)
     assert read.smoke
-    assert list(read.settings) == list(frame.index)
-    assert read.mean_std("seconds")["n"].eq(1).all()
-    assert read.mean_std("peak_bytes")["mean"].gt(0).all()
+    assert (read.question, read.unit) == ("Which is faster?", "round")
+    assert read.settings["half"] == {"against": "base", "bar": 0.5, "memory_bar": 2000}
+    assert read.mean_std("seconds")["n"].eq(2).all()
+    assert read.values("peak_bytes") == {"half": [2000, 2000]}
+    assert {run["fingerprint"] for run in read.runs} == {"of bench_fake"}
 
 
 def test_an_unknown_bench_is_one_sentence(capsys):

@@ -1,6 +1,7 @@
 """Sweeps on real `dask worker` processes: what they lose when workers are killed. Nothing."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,12 +33,13 @@ def run(setting, seed, smoke):
 class Cluster:
     """A scheduler and its workers, each a process group of its own that can be killed whole."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder, self.processes, self.workers = folder, [], []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-        self.start("scheduler", "--host", self.address, "--no-dashboard")
+        options = ["--host", self.address, "--no-dashboard"]
+        self.scheduler = self.start("scheduler", *options, **environment)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         log = open(self.folder / f"dask-{len(self.processes)}.log", "w")  # noqa: SIM115
@@ -56,6 +58,14 @@ class Cluster:
         options = ["--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder)]
         self.workers.append(self.start("worker", self.address, *options, **environment))
 
+    def freeze(self, process: subprocess.Popen) -> None:
+        """Its connections stay open and nothing answers, as when a machine has gone."""
+        os.killpg(process.pid, signal.SIGSTOP)
+
+    def registered(self, worker: int) -> bool:
+        said = self.folder / f"dask-{self.processes.index(self.workers[worker])}.log"
+        return "Registered to" in said.read_text()
+
     def kill(self, process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -67,13 +77,14 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path) -> Iterator[Cluster]:
+def cluster(tmp_path, request) -> Iterator[Cluster]:
+    """A scheduler in a checkout of one experiment; a parameter adds to its environment."""
     package = tmp_path / "experiments"
     (package / "layers").mkdir(parents=True)
     for path in (ROOT / "experiments").glob("*.py"):
         (package / path.name).write_bytes(path.read_bytes())
     (package / "layers" / "fake.py").write_text(FAKE)
-    made = Cluster(tmp_path)
+    made = Cluster(tmp_path, **getattr(request, "param", {}))
     yield made
     made.close()
 
@@ -144,3 +155,75 @@ def test_a_sweep_that_stands_still_says_so_keeps_what_is_done_and_stops(cluster)
     cluster.add_worker()
     _, err = sweep(cluster).communicate(timeout=90)
     assert len(results.load("fake", folder=cluster.folder / "experiments" / "results").runs) == 24
+
+
+@pytest.mark.parametrize(
+    "cluster", [{"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}], indirect=True
+)
+def test_a_job_that_dask_gives_up_is_submitted_again(cluster):
+    """What Dask gives up does not return, and joblib's backend waits for it without end."""
+    cluster.add_worker()
+    cluster.add_worker()
+    process = sweep(cluster)
+    while finished(cluster) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    cluster.kill(cluster.workers[0])
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    runs = results.load("fake", folder=cluster.folder / "experiments" / "results").runs
+    assert len(runs) == 24
+
+
+def test_a_worker_that_is_frozen_from_the_start_stops_no_other(cluster):
+    """Asked whether it has the code, it would not answer, and the sweep stand at 0."""
+    cluster.add_worker()
+    cluster.add_worker()
+    while not (cluster.registered(0) and cluster.registered(1)):
+        time.sleep(0.05)
+    cluster.freeze(cluster.workers[0])
+    _, err = sweep(cluster, "--patience", "6").communicate(timeout=90)
+    assert "nothing finished on tcp://127.0.0.1" in err
+    assert "Traceback" not in err
+    assert 18 <= finished(cluster) < 24  # all but those that the frozen one was given
+
+
+def test_a_scheduler_that_goes_is_one_sentence(cluster):
+    cluster.add_worker()
+    process = sweep(cluster)
+    while finished(cluster) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    cluster.kill(cluster.scheduler)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "is gone; what is done is kept" in err
+    assert "Traceback" not in err
+    assert finished(cluster) >= 2
+
+
+@pytest.mark.parametrize("cluster", [{"PYTHONPATH": "", "PYTHONSAFEPATH": "1"}], indirect=True)
+def test_workers_alone_need_the_code(cluster):
+    """A scheduler elsewhere does; a worker without it is one sentence."""
+    cluster.add_worker(PYTHONPATH="", PYTHONSAFEPATH="1")
+    _, err = sweep(cluster).communicate(timeout=90)
+    assert "cannot import the experiments (No module named 'experiments')" in err
+    assert "PYTHONPATH=. dask worker" in err
+    cluster.kill(cluster.workers[0])
+    cluster.add_worker()
+    out, err = sweep(cluster, seeds=1).communicate(timeout=90)
+    assert "wrote" in out, err
+
+
+def test_a_worker_with_other_files_runs_nothing(cluster, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(cluster.folder / "experiments", elsewhere / "experiments")
+    fake = elsewhere / "experiments" / "layers" / "fake.py"
+    fake.write_text(FAKE + "\n# other words\n")
+    cluster.add_worker(PYTHONPATH=str(elsewhere), PYTHONSAFEPATH="1")
+    process = sweep(cluster)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "they must be" in err
+    assert "as the sweep began" in err
+    assert finished(cluster) == 0

@@ -321,20 +321,106 @@ def test_list_says_which_results_other_code_made_and_check_compares(checkout):
     run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
     fake.write_text(fake.read_text() + "\n# other words\n")
     said = run(checkout, "check", "fake", "--seed", "1")
-    assert "8 of 8 numbers are what is recorded" in said  # a missing number stays missing
+    # a missing number stays missing
+    assert "8 of 8 numbers are what is recorded, 8 of them to the last digit" in said
     assert "held with the code of this tree" in run(checkout, "list")
     fake.write_text(fake.read_text().replace("seed / 10", "seed / 2"))
     assert "held, but the code has changed since" in run(checkout, "list")
     run(checkout, "check", "fake", "--seed", "1", "--setting", "small", fails=True)
     assert "NOT held (apart by 0.36)" in run(checkout, "list")
+    assert "Not known to fit the code of this tree: fake." in run(checkout, "list")
     assert "not recorded" in run(checkout, "check", "fake", "--seed", "9", fails=True)
 
 
+FEW = 'return {"value": setting["n"] + seed / 10, "curve": [seed, [1.5]]}'
+
+
+def of_few(here, **changes: str) -> runner.ModuleType:
+    """The fake with fewer metrics, changed by hand and imported anew."""
+    text = FAKE[: FAKE.index('return {"value"')] + FEW
+    for old, new in changes.values():
+        text = text.replace(old, new)
+    (here / "experiments" / "layers" / "fake.py").write_text(text + "\n")
+    sys.modules.pop("experiments.layers.fake", None)
+    return runner.module_of("fake")
+
+
+def test_check_compares_every_metric_within_what_the_experiment_states(here):
+    of_few(here)
+    runner.record("fake", seeds=1, progress=False)
+    module = of_few(here, change=("[1.5]", "[1.6]"))
+
+    def apart() -> dict[str, bool]:
+        table = checking.check("fake", settings=["small"], progress=False)
+        return dict(zip(table["metric"], table["held"], strict=True))
+
+    assert apart() == {"value": True, "curve": False}  # 0.1 of 1.5
+    module.TOLERANCE = {"cur*": 0.1}
+    assert apart() == {"value": True, "curve": True}
+    module.TOLERANCE = {"cur*": float("inf")}
+    assert apart() == {"value": True}
+    of_few(here, change=('"curve"', '"other"'))
+    assert apart() == {"value": True, "curve": False, "other": False}
+    of_few(here, change=("[seed, [1.5]]", "[seed]"))
+    assert apart() == {"value": True, "curve": False}
+
+
+def test_check_refuses_a_setting_that_is_another_now(here):
+    of_few(here)
+    runner.record("fake", seeds=1, progress=False)
+    of_few(here, change=('"n": 10', '"n": 11'))
+    checking.check("fake", settings=["small"], progress=False)
+    with pytest.raises(
+        ValueError, match=r"'large' is \{'n': 11\}; it must be what is recorded, \{"
+    ):
+        checking.check("fake", progress=False)
+
+
+def test_list_names_benches_that_other_code_made(checkout):
+    bench = checkout / "experiments" / "bench"
+    bench.mkdir()
+    (bench / "fake.py").write_text('"""Which is faster?"""\n')
+    run(checkout, "run", "fake", "--seeds", "1", "--jobs", "1")
+    folder = checkout / "experiments" / "results"
+    result = json.loads((folder / "fake.json").read_text())
+    (folder / "bench_fake.json").write_text(json.dumps(result | {"unit": "round"}))
+    said = run(checkout, "list")
+    assert "never checked since: python -m experiments.bench fake --write" in said
+    assert said.endswith("Not known to fit the code of this tree: bench_fake.\n")
+
+
+def test_files_that_change_under_a_sweep_end_it(here, monkeypatch):
+    """What a process of the sweep would import is no longer what the sweep began with."""
+    module = runner.module_of("fake")
+    job = ("fake", "small", 0, {"n": 1})
+    runner.run_job(*job, fingerprint=runner.fingerprint_of("fake"))
+    del module._code  # as in a new process
+    began = runner.fingerprint_of("fake")
+    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\n# changed\n")
+    with pytest.raises(runner.ExperimentError, match=f"they must be {began}, as the sweep began"):
+        runner.run_job(*job, fingerprint=began)
+
+
+def test_a_process_that_dies_and_one_that_hangs_are_a_sentence_each(checkout):
+    fake = checkout / "experiments" / "layers" / "fake.py"
+    fake.write_text(
+        FAKE.replace("    time.sleep", '    os.environ.get("DIES") and os._exit(9)\n    time.sleep')
+    )
+    said = run(checkout, "run", "fake", "--jobs", "2", fails=True, DIES="1")
+    assert "a process died" in said
+    options = ["--jobs", "2", "--patience", "2"]
+    said = run(checkout, "run", "fake", *options, fails=True, FAKE_SECONDS="30")
+    assert "nothing finished here for 2 s; what is done is kept" in said
+
+
 def test_times_are_not_compared():
-    for name in ("seconds", "training_seconds", "update_ms", "time", "one text ms"):
+    for name in ("seconds", "training_seconds", "update_ms", "milliseconds_4-1", "one text ms"):
         assert checking.TIMES.search(name), name
-    for name in ("times table", "sometimes", "exact", "items", "msa"):
-        assert not checking.TIMES.search(name) or name == "times table"
+    for name in ("sometimes", "exact", "items", "msa", "bits_by_rate"):
+        assert not checking.TIMES.search(name), name
+    shapes = runner.module_of("shapes").TOLERANCE
+    assert checking.tolerance_of("rate_4-1", shapes) == float("inf")
+    assert checking.tolerance_of("exact_4-1", shapes) == checking.TOLERANCE
 
 
 def test_lists_of_numbers_stand_on_one_line():
@@ -363,6 +449,15 @@ def test_weights_are_kept_as_bytes_of_half_precision(here):
     assert "weights" not in set(result.frame()["metric"])
     with pytest.raises(ValueError, match="recorded no weights of that run"):
         result.weights("small", seed=7)
+    table = checking.check("fake", settings=["small"], progress=False)
+    assert table.set_index("metric").loc["weights", "apart"] == 0
+    for bad in ("1e6", "float('nan')"):
+        (here / "experiments" / "layers" / "fake.py").write_text(fake.replace("-2.5", bad))
+        sys.modules.pop("experiments.layers.fake")
+        with pytest.raises(
+            runner.ExperimentError, match=r"layer\.weight is not in the range of half"
+        ):
+            runner.record("fake", seeds=1, progress=False)
 
 
 @pytest.mark.parametrize("name", runner.names())
