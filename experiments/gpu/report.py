@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import math
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from experiments.writing import as_json, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EVERY = 5.0
@@ -74,10 +74,7 @@ class Report:
 
     def write(self) -> Path:
         """Put the file in place, whole."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        text = json.dumps(self.result, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, self.path)
+        write(self.path, as_json(self.result))
         self.written = time.monotonic()
         return self.path
 
