@@ -12,6 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+START = 2**-0.5
+"""Standard deviation at which learned positions start."""
+
 KINDS = ("sinusoidal", "learned", "rope", "alibi", "none")
 
 
@@ -51,12 +54,17 @@ class SinusoidalPositions(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """Add a learned vector for each position to x (batch, length, d_model), up to max_length."""
+    """Add a learned vector for each position to x (batch, length, d_model), up to max_length.
+
+    They start as loud as sinusoids, whose root mean square is 1/√2, since the token embeddings
+    beside them have unit variance. Fifty times quieter (0.02, right beside embeddings that are as
+    small), a model has to learn first to hear where a token stands, and loses every comparison.
+    """
 
     def __init__(self, max_length: int, d_model: int) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.empty(max_length, d_model))
-        nn.init.normal_(self.table, std=0.02)
+        nn.init.normal_(self.table, std=START)
 
     def forward(self, x: Float[Tensor, "batch length d_model"], offset: int = 0) -> Tensor:
         length = x.shape[1]
