@@ -19,6 +19,7 @@ REQUIREMENTS = (
     "numpy",
     "pandas",
     "matplotlib",
+    "einops",
     "jaxtyping",
     "tqdm",
     "jupytext",
