@@ -183,7 +183,7 @@ def test_other_code_starts_anew_and_loses_nothing(here, monkeypatch, capsys):
     with pytest.raises(runner.ExperimentError):
         runner.record("fake", seeds=1, progress=False)
     monkeypatch.delenv("FAKE_FAILS")
-    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\n# changed\n")
+    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\nCHANGED = 1\n")
     sys.modules.pop("experiments.layers.fake")
     runner.record("fake", seeds=1, progress=False)
     assert "fake.partial.jsonl is of other code or damaged" in capsys.readouterr().err
@@ -307,19 +307,22 @@ def test_a_run_carries_the_fingerprint_of_what_made_it(here):
         (here / path).write_text(text)
         changed = path != "experiments/layers/helper.py" or "2" in text
         assert (runner.fingerprint_of("fake") != earlier) is changed
+    earlier = runner.fingerprint_of("fake")
+    (here / "experiments/layers/helper.py").write_text('"""Words."""\n# and more\nANSWER = 2\n')
+    assert runner.fingerprint_of("fake") == earlier
 
 
 def test_list_says_which_results_other_code_made_and_check_compares(checkout):
     run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
     assert "Made by the code of this tree." in run(checkout, "list")
     fake = checkout / "experiments" / "layers" / "fake.py"
-    fake.write_text(FAKE + "\n# other words\n")
+    fake.write_text(FAKE + "\nMORE = 1\n")
     assert "Made by other code, never checked since: python -m experiments check" in run(
         checkout, "list"
     )
     fake.write_text(FAKE.replace('"process": os.getpid(), ', ""))
     run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
-    fake.write_text(fake.read_text() + "\n# other words\n")
+    fake.write_text(fake.read_text() + "\nMORE = 1\n")
     said = run(checkout, "check", "fake", "--seed", "1")
     # a missing number stays missing
     assert "8 of 8 numbers are what is recorded, 8 of them to the last digit" in said
@@ -396,7 +399,7 @@ def test_files_that_change_under_a_sweep_end_it(here, monkeypatch):
     runner.run_job(*job, fingerprint=runner.fingerprint_of("fake"))
     del module._code  # as in a new process
     began = runner.fingerprint_of("fake")
-    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\n# changed\n")
+    (here / "experiments" / "layers" / "fake.py").write_text(FAKE + "\nCHANGED = 1\n")
     with pytest.raises(runner.ExperimentError, match=f"they must be {began}, as the sweep began"):
         runner.run_job(*job, fingerprint=began)
 
