@@ -10,13 +10,13 @@ import frugal
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "norms", "penalty", "positions"}
-    | {"arithmetic", "claims", "results", "show"},
+    | {"arithmetic", "claims", "results"},
     {"data", "depth", "embeddings", "feedforward", "measure", "training"},
     {"attention"},
     {"mixing"},
     {"model"},
     {"decoding", "tokens"},
-    {"tasks"},
+    {"show", "tasks"},
     {"figures"},
 ]
 """From the ground up. A room is a file or a folder of `frugal`; a new one has to find its floor."""

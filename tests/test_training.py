@@ -1,6 +1,10 @@
 import dataclasses
+import inspect
 import itertools
 import math
+import os
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -201,6 +205,11 @@ def test_bad_arguments_are_named(options, named):
         run(**options)
 
 
+def test_one_number_is_no_list_of_checkpoints():
+    with pytest.raises(ValueError, match="checkpoints is 2; it must be a list of updates"):
+        inspect.unwrap(train)(make_model(), line, squares, steps=3, checkpoints=2)
+
+
 def test_autocast_computes_in_bfloat16():
     seen = []
 
@@ -232,13 +241,27 @@ def test_move_walks_every_container():
     assert one.device.type == "cpu"
 
 
-def test_no_progress_bar_on_the_static_site(monkeypatch, capsys):
-    monkeypatch.setenv("FRUGAL_SITE", "1")
-    run(progress=True)
-    assert capsys.readouterr().err == ""
-    monkeypatch.delenv("FRUGAL_SITE")
-    run(progress=True)
-    assert "training" in capsys.readouterr().err
+@pytest.mark.parametrize("disabled", ["", "1"])
+def test_the_progress_bar_can_be_switched_off_from_outside(disabled):
+    """As the build of the site does, which sets the variable before a chapter begins."""
+    code = (
+        "import torch; from frugal.training import train; model = torch.nn.Linear(1, 1)\n"
+        "train(model, [torch.ones(1, 1)], lambda m, x: m(x).sum(), steps=2)"
+    )
+    environment = os.environ | {"TQDM_DISABLE": disabled}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ("training" in done.stderr) is not bool(disabled)
+    run(progress=False)
+
+
+def test_a_drawing_without_altair_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(
+        ImportError, match=r"altair is not .* pip install 'frugal\[book\]'"
+    ):
+        run(steps=2).plot()
 
 
 def test_plot_shows_the_loss_and_each_metric():

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from importlib import import_module
 from inspect import isclass, isfunction, ismethod, signature
 from numbers import Integral, Real
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -40,6 +42,16 @@ def one_of(known: Iterable[Any], **values: Any) -> None:
         if value not in known:
             listed = ", ".join(map(repr, known))
             raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
+
+
+def installed(package: str, *, extra: str) -> ModuleType:
+    """The package that a drawing or a data set needs; ImportError says how to install it."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{package} is not installed; this needs it: pip install 'frugal[{extra}]'."
+        ) from error
 
 
 def refuse(why: str, **options: Any) -> None:

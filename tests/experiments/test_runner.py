@@ -280,7 +280,7 @@ def test_chapters_find_results_from_below(here, monkeypatch):
 def test_results_that_cannot_be_read_or_lack_a_metric(here):
     path = runner.record("fake", seeds=1, progress=False)
     result = recorded(here)
-    with pytest.raises(ValueError, match=r"metric is 'curve', but 'fake' has the numbers \['bad'"):
+    with pytest.raises(ValueError, match=r"metric is 'curve'; 'fake' has the numbers \['bad'"):
         result.mean_std("curve")
     with pytest.raises(ValueError, match="metric is 'none'"):
         result.values("none")
