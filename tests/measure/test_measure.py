@@ -1,6 +1,6 @@
+import inspect
 import itertools
 import json
-import inspect
 import math
 import time
 
