@@ -153,7 +153,8 @@ def check_input(
             f"{name} has shape {tuple(x.shape)}; it must be (batch, length, {width}) with a length "
             "of at least 1."
         )
-    check_padding(padding, tuple(x.shape[:2]))
+    if padding is not None:
+        check_padding(padding, tuple(x.shape[:2]))
 
 
 def check_divides(n_heads: int, d_model: int) -> None:
@@ -202,6 +203,8 @@ def check_options(call: Callable[..., Any], options: dict[str, Any]) -> dict[str
     An option of the protocol that asks for nothing is left out where it is not taken. The sentence
     quotes `call.refuses`, a dictionary from an option to the reason why it is not taken.
     """
+    if not options:
+        return options
     takes = options_of(call)
     if takes is None or takes.issuperset(options):
         return options
