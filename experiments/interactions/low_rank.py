@@ -12,8 +12,9 @@ rank k, on three tasks:
 Linformer learns its mixtures E and F, or keeps them random as they start ("frozen"). For full
 attention the singular values of its matrices are recorded, before and after training, as the error
 of their best rank k; and how well the trained model does when each matrix is replaced by its best
-of rank k ("cut"). The learning rate was found in short sweeps with another seed.
-About 20 seconds a run on one core.
+of rank k ("cut"). Every model is trained with the same two learning rates; a chapter takes the rate
+that is best on validation data and reads the test once. Recorded at several moments of a run, so
+that a plateau can be seen. About 18 seconds a run on one core.
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ from frugal.data.sequences import IGNORE
 from frugal.model import Encoder, TransformerConfig
 from frugal.training import train
 
-RANKS = {"digits": (2, 8, 24), "pairs": (8, 24), "pointers": (2, 8, 24, 48)}
-STEPS = {"digits": 1000, "pairs": 1500, "pointers": 600}
+RANKS = {"digits": (2, 8, 24), "pairs": (8, 24), "pointers": (8, 24, 48)}
+MOMENTS = {
+    "digits": (500, 1000, 1500, 2000, 2500),
+    "pairs": (200, 400, 600, 800, 1000),
+    "pointers": (150, 300, 600, 900, 1200),
+}
+"""Updates after which a model is read; the last is the end of the run."""
 CUTS = (1, 2, 4, 8, 16, 24, 32, 48)
-LEARNING_RATE = 5e-3
+RATES = (2e-3, 5e-3)
 LENGTH = {"digits": 64, "pairs": 48, "pointers": 48}
 TOKENS = 1024
 """In a batch."""
@@ -51,15 +57,16 @@ Batch = tuple[Tensor, Tensor]
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    """By name: the task, k (None is full attention), and whether E and F stay random."""
-    found = {}
+    """By name `task-arm-rate`: the task, k (None is full attention), whether E and F stay random,
+    and the learning rate."""
+    arms = {}
     for task, ranks in RANKS.items():
         for rank in (None, *ranks):
             name = f"{task}-{'full' if rank is None else rank}"
-            found[name] = {"task": task, "rank": rank, "frozen": False}
+            arms[name] = {"task": task, "rank": rank, "frozen": False}
     for task in ("digits", "pointers"):
-        found[f"{task}-8-frozen"] = {"task": task, "rank": 8, "frozen": True}
-    return found
+        arms[f"{task}-8-frozen"] = {"task": task, "rank": 8, "frozen": True}
+    return {f"{name}-{rate:g}": arm | {"lr": rate} for name, arm in arms.items() for rate in RATES}
 
 
 class Reader(nn.Module):
@@ -111,21 +118,27 @@ def texts(task: str, batch: int, seed: int | torch.Generator) -> Batch:
     return inputs.gather(1, order[..., None].expand_as(inputs)), targets.gather(1, order)
 
 
-def supply(task: str, smoke: bool) -> tuple[Callable[[int, torch.Generator], Batch], Batch]:
-    """Batches for training, and what is tested on."""
+def supply(
+    task: str, smoke: bool
+) -> tuple[Callable[[int, torch.Generator], Batch], dict[str, Batch]]:
+    """Batches for training, and what is held out: "valid" and "test"."""
     size = 4 if smoke else TOKENS // LENGTH[task]
+    seeds = {"valid": 2_000_000, "test": 1_000_000}
     if task != "digits":
         return (
             lambda step, generator: texts(task, size, generator),
-            texts(task, 8 if smoke else 512, 1_000_000),
+            {part: texts(task, 8 if smoke else 256, seed) for part, seed in seeds.items()},
         )
-    draw, held_out = digits.batches(digits.load("train"), size), digits.load("test")
+    draw = digits.batches(digits.load("train"), size)
+    held_out = {part: digits.load(part) for part in seeds}
 
     def pictures(step: int, generator: torch.Generator) -> Batch:
         images, labels = draw(step, generator)
         return images.flatten(1)[..., None], labels
 
-    return pictures, (held_out.images.flatten(1)[..., None], held_out.labels)
+    return pictures, {
+        part: (data.images.flatten(1)[..., None], data.labels) for part, data in held_out.items()
+    }
 
 
 def rank_errors(model: Reader, x: Tensor) -> list[list[list[float]]]:
@@ -161,11 +174,12 @@ def share_right(model: Reader, x: Tensor, targets: Tensor) -> float:
 
 
 def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
-    """Train once: the share of right answers; for full attention also the errors of rank k, and
-    pairs of k and the share that is right when cut to it."""
+    """Train once: the share of right answers on validation and test data at each moment; for full
+    attention also the errors of rank k, and pairs of k and the share that is right when cut."""
     torch.manual_seed(seed)
     model, task = Reader(setting), setting["task"]
-    batches, (x, targets) = supply(task, smoke)
+    batches, held_out = supply(task, smoke)
+    x, targets = held_out["test"]
     looked_at = x[: 2 if smoke else 32]
     start = rank_errors(model, looked_at) if setting["rank"] is None else None
 
@@ -173,13 +187,34 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         scores, wanted = model(batch[0]).flatten(0, -2), batch[1].flatten()
         return F.cross_entropy(scores, wanted, ignore_index=IGNORE)
 
-    steps = 3 if smoke else STEPS[task]
-    train(model, batches, loss, steps=steps, lr=LEARNING_RATE, seed=seed, progress=False)
-    values: dict[str, Any] = {"right": share_right(model, x, targets)}
+    moments = [3] if smoke else list(MOMENTS[task])
+    history = train(
+        model,
+        batches,
+        loss,
+        steps=moments[-1],
+        lr=setting["lr"],
+        seed=seed,
+        checkpoints=moments,
+        progress=False,
+    )
+    curves: dict[str, list[float]] = {part: [] for part in held_out}
+    for moment in moments:
+        model.load_state_dict(history.checkpoints[moment])
+        for part, data in held_out.items():
+            curves[part].append(share_right(model, *data))
+    values: dict[str, Any] = {
+        "right": curves["test"][-1],
+        "valid": curves["valid"][-1],
+        "curve": curves["test"],
+        "valid_curve": curves["valid"],
+        "moments": moments,
+        "asked": (targets != IGNORE).sum().item(),
+    }
     if start is None:
         return values
     values |= {"start": start, "errors": rank_errors(model, looked_at)}
-    few = 2 if smoke else 128
+    few = 2 if smoke else len(x)
     cut = []
     for rank in CUTS:
         for layer in model.encoder.stack.layers:

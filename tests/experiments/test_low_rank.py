@@ -42,7 +42,7 @@ def test_the_best_of_full_rank_is_softmax_attention_and_of_less_is_not():
 
 
 def test_errors_of_rank_are_what_the_best_rank_leaves():
-    setting = low_rank.settings()["pointers-full"]
+    setting = low_rank.settings()["pointers-full-0.005"]
     torch.manual_seed(0)
     model = low_rank.Reader(setting)
     x, _ = low_rank.texts("pointers", 1, 0)
@@ -58,7 +58,9 @@ def test_errors_of_rank_are_what_the_best_rank_leaves():
     assert first[6] == pytest.approx(left.item(), abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "moves"), [("pointers-8", True), ("pointers-8-frozen", False)])
+@pytest.mark.parametrize(
+    ("name", "moves"), [("pointers-8-0.005", True), ("pointers-8-frozen-0.005", False)]
+)
 def test_frozen_mixtures_stay_as_they_were(name, moves, monkeypatch):
     made = []
     reader = low_rank.Reader
