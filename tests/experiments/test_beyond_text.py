@@ -31,6 +31,23 @@ def test_the_patch_experiment_counts_its_tokens(name):
     assert values["flops"] > 4 * 48**2 * values["tokens"]
 
 
+@pytest.mark.parametrize("name", ["full", "convolution", "no-residual"])
+def test_every_middle_is_as_large_and_hears_the_words(name):
+    torch.manual_seed(0)
+    model = drawer.model_of(drawer.settings()[name])
+    weights, latents = (
+        sum(p.numel() for p in m.parameters())
+        for m in (model, drawer.model_of(drawer.settings()["latents-16"]))
+    )
+    assert abs(weights / latents - 1) < 0.05
+    batch = cabinets.draw(2, seed=0)
+    other = batch.asking((batch.drawers + 1) % 3)
+    with torch.no_grad():
+        first = model(batch.voxels, batch.instructions)
+        assert first.shape == (2, 16**3)
+        assert not first.allclose(model(batch.voxels, other.instructions))
+
+
 def test_a_deaf_model_hears_nothing():
     torch.manual_seed(0)
     deaf = drawer.Deaf(VoxelActor(side=12, d_model=16, n_latents=2, n_layers=1, n_heads=2))
