@@ -11,14 +11,14 @@ import re
 import jupytext
 import pytest
 
-from tests.book.pages import LISTED, ROOT, prose
+from tests.book.pages import LISTED, ROOT, prose, section
 
 PAGES = [file for file in [*LISTED, "index"] if "references" not in file]
 
 OURS = re.compile(
-    r"\b(ours|on this page|this page's|in this book|this book's|on this machine|in our (?:run|model|"
-    r"data|experiment)\w*|our (?:model|run|network|reader|result|record)\w*|we (?:measured|saw|see|"
-    r"found|get|got)|of our own|this run|these runs|the recorded|the record|here)\b",
+    r"\b(ours|on this page|this page's|in this book|this book's|on this machine|this run|these runs|"
+    r"in our (?:run|model|data|experiment)\w*|our (?:model|run|network|reader|result|record)\w*|"
+    r"we (?:measured|saw|see|found|get|got)|of our own|the recorded|the record|here)\b",
     re.IGNORECASE,
 )
 NUMBER = re.compile(
@@ -26,9 +26,9 @@ NUMBER = re.compile(
     r"quarter|tenth))(?![\w`}])"
 )
 COMPARED = re.compile(
-    r"\b(?:faster|slower|better|worse|(?:more|less) (?:accurate|often|exact)|beats?|wins?|won|loses?|"
-    r"lost|ahead|behind|catch(?:es)? up|as (?:good|fast|accurate) as|outperforms?|no difference|"
-    r"learns? (?:faster|sooner|more|nothing)|best|worst)\b"
+    r"\b(?:faster|slower|better|worse|best|worst|(?:more|less) (?:accurate|often|exact)|beats?|wins?|"
+    r"won|loses?|lost|ahead|behind|catch(?:es)? up|as (?:good|fast|accurate) as|outperforms?|"
+    r"no difference|learns? (?:faster|sooner|more|nothing))\b"
 )
 NOT_RESULTS = re.compile(
     r"^(?:\||\d+\. \*\*|```|:)"  # tables, fences
