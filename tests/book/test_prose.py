@@ -16,8 +16,8 @@ from tests.book.pages import LISTED, ROOT, prose, section
 PAGES = [file for file in [*LISTED, "index"] if "references" not in file]
 
 OURS = re.compile(
-    r"\b(ours|on this page|this page's|in this book|this book's|on this machine|this run|these runs|"
-    r"in our (?:run|model|data|experiment)\w*|our (?:model|run|network|reader|result|record)\w*|"
+    r"\b(ours|on this page|this page's|in this book|this book's|on this machine|this run|"
+    r"these runs|in our (?:run|model|data|experiment)\w*|our (?:model|run|network|reader|result|record)\w*|"
     r"we (?:measured|saw|see|found|get|got)|of our own|the recorded|the record|here)\b",
     re.IGNORECASE,
 )
@@ -26,8 +26,8 @@ NUMBER = re.compile(
     r"quarter|tenth))(?![\w`}])"
 )
 COMPARED = re.compile(
-    r"\b(?:faster|slower|better|worse|best|worst|(?:more|less) (?:accurate|often|exact)|beats?|wins?|"
-    r"won|loses?|lost|ahead|behind|catch(?:es)? up|as (?:good|fast|accurate) as|outperforms?|"
+    r"\b(?:faster|slower|better|worse|best|worst|(?:more|less) (?:accurate|often|exact)|beats?|"
+    r"wins?|won|loses?|lost|ahead|behind|catch(?:es)? up|as (?:good|fast|accurate) as|outperforms?|"
     r"no difference|learns? (?:faster|sooner|more|nothing))\b"
 )
 NOT_RESULTS = re.compile(
