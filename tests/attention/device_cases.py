@@ -7,6 +7,7 @@ from frugal.attention import (
     alibi,
     cache,
     contract,
+    entmax,
     kernels,
     linformer,
     lsh,
@@ -85,6 +86,10 @@ CASES = {
     ),
     block_sparse.block_mask: lambda: (
         block_sparse.block_mask(lambda b, h, i, j: i >= j, 1, 200, 200, rows().device).kv_num_blocks
+    ),
+    entmax.entmax: lambda: entmax.entmax(heads().repeat(1, 1, 1, 20), 1.5),
+    entmax.EntmaxAttention: lambda: built(entmax.EntmaxAttention, 3, learned=True)(
+        heads(), heads(), heads(), padding=real(), causal=True
     ),
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
