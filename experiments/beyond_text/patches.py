@@ -30,7 +30,7 @@ from frugal.tokens.patches import image_patches
 from frugal.training import History, train
 
 STEPS = {"digits": 1800, "chirps": 700}
-"""Updates: pictures need more, and the curve of `accuracy_by_step` tells whether they are enough."""
+"""Updates. Pictures need more; `accuracy_by_step` tells whether they were enough."""
 TRIAL_SHARE = 6
 """A learning rate is tried for one update in so many."""
 RATES = (2e-3, 4e-3)
