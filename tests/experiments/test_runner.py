@@ -190,6 +190,11 @@ def test_other_code_starts_anew_and_loses_nothing(here, monkeypatch, capsys):
     assert len(calls(here)) == 4
     aside = here / "experiments" / "results" / "fake.old.partial.jsonl"
     assert '"setting": "small"' in aside.read_text()
+    # what a second change leaves behind takes no first one's place
+    aside.with_name("fake.partial.jsonl").write_text("rubbish\n")
+    runner.record("fake", seeds=1, progress=False)
+    assert '"setting": "small"' in aside.read_text()
+    assert aside.with_name("fake.old2.partial.jsonl").read_text() == "rubbish\n"
 
 
 def test_a_partial_file_of_rubbish_starts_anew(here, capsys):
