@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from booktools.imports import reached
@@ -20,8 +21,15 @@ def fingerprint(module: Path, root: Path) -> str:
     its comments and docstrings, and how its lines break, change no number.
     """
     files = reached(module.resolve(), root.resolve())
+    return fingerprint_of_files(
+        files | ({root / "constraints.txt"} & set(root.glob("*.txt"))), root
+    )
+
+
+def fingerprint_of_files(files: Iterable[Path], root: Path) -> str:
+    """16 digits that change with the code, and with the places below `root`, of the files."""
     digest = hashlib.sha256()
-    for path in sorted(files | ({root / "constraints.txt"} & set(root.glob("*.txt")))):
+    for path in sorted(files):
         digest.update(f"{path.resolve().relative_to(root.resolve()).as_posix()}\n".encode())
         content = code_of(path) if path.suffix == ".py" else path.read_bytes()
         digest.update(hashlib.sha256(content).digest())

@@ -208,6 +208,14 @@ def run_job(
     }
 
 
+def _unused(path: Path) -> Path:
+    """Where to keep a partial file of other code: NAME.old.partial.jsonl, .old2, .old3 and so on,
+    so that none replaces another."""
+    name = path.name.partition(".")[0]
+    kept = (path.with_name(f"{name}.old{n}.partial.jsonl") for n in ["", *range(2, 1000)])
+    return next(place for place in kept if not place.exists())
+
+
 def _plain(value: Any, what: str) -> Any:
     """Numbers and lists as JSON holds them, null for what is not finite; weights as bytes."""
     if isinstance(value, dict):
@@ -250,7 +258,7 @@ class _Partial:
             return {}
         header, *lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
         if header != self.header:
-            aside = self.path.with_name(f"{self.path.name.partition('.')[0]}.old.partial.jsonl")
+            aside = _unused(self.path)
             self.path.replace(aside)
             print(
                 f"{self.path.name} is of other code or damaged: starting anew; it is kept as "

@@ -1,6 +1,9 @@
 import dataclasses
 import itertools
 import math
+import os
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -189,6 +192,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update():
         ({"seconds": 0.0}, "seconds is 0.0"),
         ({"every": 0}, "every is 0"),
         ({"checkpoints": [31]}, "checkpoints has 31"),
+        ({"checkpoints": ""}, "checkpoints is ''; it must be a list of updates"),
         ({"autocast": torch.float16}, "autocast is torch.float16"),
         ({"loss": lambda m, b: 1.0}, "loss returned float"),
         ({"loss": lambda m, b: m(b[0])}, r"loss returned \(32, 1\)"),
@@ -232,13 +236,25 @@ def test_move_walks_every_container():
     assert one.device.type == "cpu"
 
 
-def test_no_progress_bar_on_the_static_site(monkeypatch, capsys):
-    monkeypatch.setenv("FRUGAL_SITE", "1")
-    run(progress=True)
-    assert capsys.readouterr().err == ""
-    monkeypatch.delenv("FRUGAL_SITE")
-    run(progress=True)
-    assert "training" in capsys.readouterr().err
+@pytest.mark.parametrize("disabled", ["", "1"])
+def test_the_progress_bar_can_be_switched_off_from_outside(disabled):
+    """As the build of the site does, which sets the variable before a chapter begins."""
+    code = (
+        "import torch; from frugal.training import train; model = torch.nn.Linear(1, 1)\n"
+        "train(model, [torch.ones(1, 1)], lambda m, x: m(x).sum(), steps=2)"
+    )
+    environment = os.environ | {"TQDM_DISABLE": disabled}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ("training" in done.stderr) is not bool(disabled)
+    run(progress=False)
+
+
+def test_a_drawing_without_altair_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(ImportError, match=r"altair is not .* pip install 'frugal\[book\]'"):
+        run(steps=2).plot()
 
 
 def test_plot_shows_the_loss_and_each_metric():

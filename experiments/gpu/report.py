@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import math
 import platform
 import re
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from experiments.provenance import commit, fingerprint_of_files
 from experiments.writing import as_json, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ class Report:
         self.path = folder / f"{name}.json"
         self.written = time.monotonic()
         self.processor = card_name(device)
-        self.commit = commit()
+        self.commit = commit(REPOSITORY)
         self.result: dict[str, Any] = {
             "name": name,
             "question": question,
@@ -129,20 +129,7 @@ def driver() -> str:
 
 
 def fingerprint() -> str:
-    """16 digits that change with any file of the library or of these measurements."""
-    digest = hashlib.sha256()
-    files = [*(REPOSITORY / "lib" / "frugal").rglob("*.py"), *Path(__file__).parent.glob("*.py")]
-    for path in sorted(files):
-        digest.update(str(path.relative_to(REPOSITORY)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def commit() -> str:
-    """The commit of the checkout, or "unknown" where there is none: a copy of its files will do."""
-    ask = ["git", "-C", str(REPOSITORY), "rev-parse", "--short=10", "HEAD"]
-    try:
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return answer.stdout.strip()
+    """16 digits that change with the code of the library or of these measurements."""
+    measured = (REPOSITORY / "lib" / "frugal", REPOSITORY / "experiments" / "gpu")
+    files = (path for folder in measured for path in folder.rglob("*.py"))
+    return fingerprint_of_files(files, REPOSITORY)

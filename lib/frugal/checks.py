@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from importlib import import_module
 from inspect import isclass, isfunction, ismethod, signature
 from numbers import Integral, Real
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -40,6 +42,16 @@ def one_of(known: Iterable[Any], **values: Any) -> None:
         if value not in known:
             listed = ", ".join(map(repr, known))
             raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
+
+
+def installed(package: str, *, extra: str) -> ModuleType:
+    """The package that a drawing or a data set needs; ImportError says how to install it."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{package} is not installed; this needs it: pip install 'frugal[{extra}]'."
+        ) from error
 
 
 def refuse(why: str, **options: Any) -> None:
@@ -141,7 +153,8 @@ def check_input(
             f"{name} has shape {tuple(x.shape)}; it must be (batch, length, {width}) with a length "
             "of at least 1."
         )
-    check_padding(padding, tuple(x.shape[:2]))
+    if padding is not None:
+        check_padding(padding, tuple(x.shape[:2]))
 
 
 def check_divides(n_heads: int, d_model: int) -> None:
@@ -190,6 +203,8 @@ def check_options(call: Callable[..., Any], options: dict[str, Any]) -> dict[str
     An option of the protocol that asks for nothing is left out where it is not taken. The sentence
     quotes `call.refuses`, a dictionary from an option to the reason why it is not taken.
     """
+    if not options:
+        return options
     takes = options_of(call)
     if takes is None or takes.issuperset(options):
         return options

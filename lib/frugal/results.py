@@ -69,7 +69,7 @@ class Result:
         rows = frame[frame["metric"] == metric]
         if rows.empty:
             known = sorted(set(frame["metric"]))
-            raise ValueError(f"metric is {metric!r}, but '{self.name}' has the numbers {known}")
+            raise ValueError(f"metric is {metric!r}; '{self.name}' has the numbers {known}.")
         table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
         order = [name for name in self.settings if name in table.index]
         return table.rename(columns={"count": "n"}).loc[order]
@@ -86,7 +86,7 @@ class Result:
         found = {name: values for name, values in found.items() if values}
         if not found:
             known = sorted({known for run in self.runs for known in run["values"]})
-            raise ValueError(f"metric is {metric!r}, but '{self.name}' has {known}")
+            raise ValueError(f"metric is {metric!r}; '{self.name}' has {known}.")
         return found
 
     def weights(self, setting: str, *, seed: int = 0, name: str = "weights") -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 AdamW with linear warm-up and a cosine decay to a tenth of the peak rate, gradients clipped by
 their global norm. The loop trains anything with parameters; what a batch is, and what its loss
 is, stays with the caller.
+Chapters: every one, in the section Learn.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from frugal.checks import installed
 from frugal.modes import modes_put_back
-from frugal.show.site import building_site
 
 if TYPE_CHECKING:
     import altair
@@ -36,7 +37,7 @@ FINAL_RATE = 0.1
 
 
 class TrainingDiverged(FloatingPointError):
-    """The loss or the gradient stopped being finite; ``history`` holds what came before."""
+    """The loss or the gradient stopped being finite; `history` holds what came before."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
@@ -47,14 +48,11 @@ class TrainingDiverged(FloatingPointError):
 class History:
     """What a training run did.
 
-    Attributes:
-        steps: updates made.
-        losses: the training loss of each update, measured before that update.
-        learning_rates: the learning rate of each update.
-        evaluations: one dict an evaluation: ``step`` (updates made by then) and its metrics.
-        seconds: wall-clock seconds spent training; evaluations are not counted.
-        stopped: ``"steps"`` or ``"seconds"``, whichever budget ended the run.
-        checkpoints: copies of the model's ``state_dict`` on the CPU, keyed by updates made.
+    steps: updates made. losses: the training loss of each update, measured before that update.
+    learning_rates: the learning rate of each update. evaluations: one dict an evaluation: `step`
+    (updates made by then) and its metrics. seconds: wall-clock seconds spent training; evaluations
+    are not counted. stopped: `"steps"` or `"seconds"`, whichever budget ended the run.
+    checkpoints: copies of the model's `state_dict` on the CPU, keyed by updates made.
     """
 
     steps: int = 0
@@ -79,11 +77,11 @@ class History:
         return frame.merge(pd.DataFrame(self.evaluations), on="step", how="left")
 
     def plot(self, *, smoothing: int = 20, title: str = "") -> altair.LayerChart:
-        """The loss, its running mean over ``smoothing`` updates, and every metric (needs Altair).
+        """The loss, its running mean over `smoothing` updates, and every metric (needs Altair).
 
         Returns an Altair chart: the loss on the left axis, metrics, dashed, on the right one.
         """
-        import altair as alt
+        alt = installed("altair", extra="book")
 
         frame = self.to_frame()
         frame["running mean"] = frame["loss"].rolling(smoothing, min_periods=1).mean()
@@ -140,44 +138,38 @@ def train(
     autocast: torch.dtype | None = None,
     progress: bool = True,
 ) -> History:
-    """Train ``model`` in place and return its :class:`History`.
+    """Train `model` in place and return its `History`.
 
-    Args:
-        model: trained where it is, or on ``device`` if given. It is in training mode during the
-            run and afterwards in the mode it came in.
-        batches: an iterable of batches (a list or data loader starts again when it ends, an
-            iterator must last), or a callable ``(step, generator) -> batch`` that is called with
-            step = 0, 1, ... and a CPU generator seeded with ``seed``. Batches are moved to the
-            model's device.
-        loss: ``(model, batch) -> scalar tensor`` to minimise.
-        steps: updates to make. The schedule is laid out over them.
-        lr: peak learning rate, reached after ``warmup`` updates (at most half of ``steps``).
-        weight_decay: decoupled, on matrices only; biases and norms are left alone.
-        clip: largest global norm of the gradient; None leaves it as it is.
-        seed: seeds every torch generator for the run. The caller's generators are put back
-            afterwards, so calling ``train`` leaves their state as it found it.
-        seconds: wall-clock budget of training; the run ends cleanly after the update during
-            which it is spent, wherever the schedule is by then.
-        evaluate: ``model -> {metric: value}``, called without gradients in evaluation mode every
-            ``every`` updates and after the last. It draws from its own copy of the random state,
-            so that evaluating more often changes no weight, and its time is not counted.
-        checkpoints: numbers of updates after which to keep a copy of the weights; 0 is the start.
-        autocast: ``torch.bfloat16`` to compute the loss in mixed precision.
-        progress: show a progress bar (never when the static site is being built).
+    model: trained where it is, or on `device` if given. It is in training mode during the run and
+    afterwards in the mode it came in. batches: an iterable of batches (a list or data loader starts
+    again when it ends, an iterator must last), or a callable `(step, generator) -> batch` that is
+    called with step = 0, 1, ... and a CPU generator seeded with `seed`. Batches are moved to the
+    model's device. loss: `(model, batch) -> scalar tensor` to minimise. steps: updates to make.
+    The schedule is laid out over them. lr: peak learning rate, reached after `warmup` updates (at
+    most half of `steps`). weight_decay: decoupled, on matrices only; biases and norms are left
+    alone. clip: largest global norm of the gradient; None leaves it as it is. seed: seeds every
+    torch generator for the run. The caller's generators are put back afterwards, so calling
+    `train` leaves their state as it found it. seconds: wall-clock budget of training; the run
+    ends cleanly after the update during which it is spent, wherever the schedule is by then.
+    evaluate: `model -> {metric: value}`, called without gradients in evaluation mode every
+    `every` updates and after the last. It draws from its own copy of the random state, so that
+    evaluating more often changes no weight, and its time is not counted. checkpoints: numbers of
+    updates after which to keep a copy of the weights; 0 is the start. autocast: `torch.bfloat16`
+    to compute the loss in mixed precision. progress: show a progress bar (unless TQDM_DISABLE
+    is set, as it is while the site is built).
 
     The same seed, model and batches give the same history bit for bit on one CPU.
 
-    Raises:
-        ValueError: an argument is out of range, the batches ran out, or the loss is no scalar.
-        TrainingDiverged: the loss or its gradient is not finite. The weights are those before
-            the update that failed, and the exception carries the history.
+    Raises ValueError: an argument is out of range, the batches ran out, or the loss is no scalar.
+    TrainingDiverged: the loss or its gradient is not finite. The weights are those before the
+    update that failed, and the exception carries the history.
     """
     _check_arguments(steps, lr, warmup, clip, seconds, every, checkpoints, autocast)
     if device is not None:
         model.to(device)
     weights = [p for p in model.parameters() if p.requires_grad]
     if not weights:
-        raise ValueError("model has no parameter that needs a gradient, so nothing can be trained")
+        raise ValueError("model has no parameter that needs a gradient; nothing can be trained.")
     device = weights[0].device
     history = History()
 
@@ -189,8 +181,8 @@ def train(
         supply = _supply(batches, torch.Generator().manual_seed(seed))
         if 0 in checkpoints:
             history.checkpoints[0] = _copy_of_weights(model)
-        quiet = not progress or building_site()
-        bar = tqdm(total=steps, disable=quiet, leave=False, desc="training")
+        quiet = {} if progress else {"disable": True}  # else the TQDM_DISABLE of the site's build
+        bar = tqdm(total=steps, leave=False, desc="training", **quiet)
         try:
             for step in range(steps):
                 began = time.perf_counter()
@@ -225,7 +217,7 @@ def train(
 
 
 def learning_rate_share(step: int, *, steps: int, warmup: int) -> float:
-    """Share of the peak learning rate at update ``step`` (from 0): linear up, then a cosine."""
+    """Share of the peak learning rate at update `step` (from 0): linear up, then a cosine."""
     if step < warmup:
         return (step + 1) / (warmup + 1)
     done = (step - warmup) / max(1, steps - warmup)
@@ -233,7 +225,7 @@ def learning_rate_share(step: int, *, steps: int, warmup: int) -> float:
 
 
 def move(batch: Batch, device: torch.device | str) -> Batch:
-    """``batch`` with every tensor in it on ``device``; what is no tensor stays as it is."""
+    """`batch` with every tensor in it on `device`; what is no tensor stays as it is."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, Mapping):
@@ -262,22 +254,24 @@ def _check_arguments(
     autocast: torch.dtype | None,
 ) -> None:
     if steps < 1:
-        raise ValueError(f"steps is {steps}, but training needs at least 1")
+        raise ValueError(f"steps is {steps}; training needs at least 1.")
     if not lr > 0:
-        raise ValueError(f"lr is {lr}, but a learning rate must be positive")
+        raise ValueError(f"lr is {lr}; a learning rate must be positive.")
     if warmup < 0:
-        raise ValueError(f"warmup is {warmup}, but it must be 0 or more updates")
+        raise ValueError(f"warmup is {warmup}; it must be 0 or more updates.")
     if clip is not None and not clip > 0:
-        raise ValueError(f"clip is {clip}, but it must be a positive norm, or None")
+        raise ValueError(f"clip is {clip}; it must be a positive norm, or None.")
     if seconds is not None and not seconds > 0:
-        raise ValueError(f"seconds is {seconds}, but a time budget must be positive, or None")
+        raise ValueError(f"seconds is {seconds}; a time budget must be positive, or None.")
     if every < 1:
-        raise ValueError(f"every is {every}, but it must be 1 update or more")
+        raise ValueError(f"every is {every}; it must be 1 update or more.")
+    if isinstance(checkpoints, str) or not isinstance(checkpoints, Sequence):
+        raise ValueError(f"checkpoints is {checkpoints!r}; it must be a list of updates.")
     outside = [c for c in checkpoints if not 0 <= c <= steps]
     if outside:
-        raise ValueError(f"checkpoints has {outside[0]}, but it must lie in 0..{steps}")
+        raise ValueError(f"checkpoints has {outside[0]}; it must lie in 0..{steps}.")
     if autocast not in (None, torch.bfloat16):
-        raise ValueError(f"autocast is {autocast}, but only torch.bfloat16 or None is supported")
+        raise ValueError(f"autocast is {autocast}; only torch.bfloat16 or None is supported.")
 
 
 @contextmanager
@@ -316,8 +310,8 @@ def _supply(batches: Batches, generator: torch.Generator) -> Iterator[Batch]:
             yield batch
         if given == before or isinstance(batches, Iterator):
             raise ValueError(
-                f"batches ended after {given}, but training needs one for every step: "
-                "give a list, a data loader, or a callable (step, generator) -> batch"
+                f"batches ended after {given}; training needs one for every step: "
+                "give a list, a data loader, or a callable (step, generator) -> batch."
             )
 
 
@@ -338,7 +332,7 @@ def _update(
         value = loss(model, batch)
     if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"loss returned {got}, but it must return one number with a gradient")
+        raise ValueError(f"loss returned {got}; it must return one number with a gradient.")
     number = value.item()
     at = f"at update {history.steps + 1}"
     if not math.isfinite(number):

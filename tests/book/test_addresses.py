@@ -1,21 +1,11 @@
 """A chapter says where its method lives, and all of it is there."""
 
 import re
-from pathlib import Path
 
 import pytest
-import yaml
 
 from booktools.address import KINDS, address, files_of
-
-ROOT = Path(__file__).parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-CHAPTERS = [
-    chapter["file"]
-    for part in TOC["parts"]
-    for chapter in part["chapters"]
-    if not chapter["file"].startswith("chapters/appendix/")
-]
+from tests.book.pages import CHAPTERS, ROOT
 
 
 @pytest.mark.parametrize("file", CHAPTERS)

@@ -2,32 +2,25 @@
 
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import jupytext
 import pytest
-import yaml
 from pybtex.database import parse_file
 
-ROOT = Path(__file__).parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-LISTED = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
-CHAPTERS = [file for file in LISTED if not file.startswith("chapters/appendix/")]
+from tests.book.pages import CHAPTERS, LISTED, ROOT, section, source
+
 KEYS = set(parse_file(str(ROOT / "references.bib")).entries)
 
 BEATS = [
+    "See",
     "The bill",
     "The idea",
     "Build",
-    "See",
     "Speed",
     "Learn",
     "What the paper found, what we saw",
 ]
-
-
-def source(file: str) -> str:
-    return (ROOT / f"{file}.md").read_text()
+CITED = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 
 
 def unrecorded(file: str) -> set[str]:
@@ -48,8 +41,32 @@ def test_every_page_is_listed_once():
 
 @pytest.mark.parametrize("file", CHAPTERS)
 def test_a_chapter_has_the_seven_beats_in_order(file):
+    """Each heading says its beat, and most say their subject after a colon."""
     headings = re.findall(r"^## (.+)$", source(file), flags=re.MULTILINE)
-    assert [heading for heading in headings if heading in BEATS] == BEATS
+    beats = [heading.partition(":")[0] for heading in headings]
+    assert [beat for beat in beats if beat in BEATS] == BEATS
+    told = [h for h in headings if h.partition(":")[0] in BEATS and h.partition(": ")[2]]
+    assert len(told) >= 5, headings
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_a_chapter_judges_its_papers(file):
+    text = source(file)
+    assert len(re.findall(r"^verdicts\(|= verdicts\(", text, flags=re.MULTILINE)) == 1
+    assert len(re.findall(r"\bverdict\(|\buntested\(", text)) >= 4
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_what_practice_uses_today_is_cited(file):
+    groups = CITED.findall(section(file, "What practice uses today"))
+    assert len({key.strip() for group in groups for key in group.split(",")}) >= 3
+
+
+@pytest.mark.parametrize("file", CHAPTERS)
+def test_a_chapter_ends_with_three_sentences_to_remember(file):
+    lines = section(file, "To remember").strip().splitlines()
+    items = [line for line in lines if re.match(r"(\d\.|[-*]) ", line)]
+    assert len(items) == 3, lines
 
 
 @pytest.mark.parametrize("file", CHAPTERS)
@@ -81,8 +98,7 @@ def test_every_section_opens_with_words(file):
 
 @pytest.mark.parametrize("file", [*LISTED, "index"])
 def test_citations_exist(file):
-    cited = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", source(file))
-    keys = {key.strip() for group in cited for key in group.split(",")}
+    keys = {key.strip() for group in CITED.findall(source(file)) for key in group.split(",")}
     assert keys <= KEYS
 
 

@@ -131,10 +131,10 @@ def test_accuracy_counts_only_what_was_asked():
     [
         (lambda: copying.draw(0, n=3), "batch_size is 0"),
         (lambda: copying.draw(1, n=0), "n is 0"),
-        (lambda: recall.draw(1, n_pairs=3, length=10), "length is 10, .* 12 or more"),
-        (lambda: recall.draw(1, n_pairs=3, length=13), "length is 13, .* even"),
+        (lambda: recall.draw(1, n_pairs=3, length=10), "length is 10; .* 12 or more"),
+        (lambda: recall.draw(1, n_pairs=3, length=13), "length is 13; .* even"),
         (lambda: recall.draw(1, n_pairs=3, length=20, power=0.0), "power is 0.0"),
-        (lambda: recall.draw(1, n_pairs=3, length=20, n_symbols=7), "n_symbols is 7, .* need 8"),
+        (lambda: recall.draw(1, n_pairs=3, length=20, n_symbols=7), "n_symbols is 7; .* need 8"),
         (lambda: retrieval.draw(1, n_pairs=9, n_keys=8), "n_keys is 8"),
         (lambda: retrieval.draw(1, n_pairs=2, n_queries=3), "n_queries is 3"),
         (lambda: retrieval.draw(1, n_pairs=2, positions=2), r"positions must lie in 0..1"),

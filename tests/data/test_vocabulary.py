@@ -59,7 +59,7 @@ def test_words():
         (lambda: CharacterVocabulary(""), "symbols is empty"),
         (lambda: letters.encode("abc"), "texts is one string"),
         (lambda: letters.encode([]), "texts is empty"),
-        (lambda: letters.encode(["abc"], length=2), "length is 2, but one text takes 3"),
+        (lambda: letters.encode(["abc"], length=2), "length is 2; one text takes 3"),
         (lambda: letters.decode(torch.tensor([99])), "the id 99"),
         (lambda: letters.decode(torch.tensor([-1])), "the id -1"),
         (lambda: letters.decode(torch.zeros(1, 1, 1).long()), "tokens has 3 dimensions"),

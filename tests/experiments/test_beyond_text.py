@@ -8,7 +8,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.beyond_text import drawer, patches
+from experiments.beyond_text import drawer, file_bytes, patches
 from frugal.data import cabinets, digits, tones
 from frugal.tasks.drawer import VoxelActor
 
@@ -31,6 +31,23 @@ def test_the_patch_experiment_counts_its_tokens(name):
     assert values["flops"] > 4 * 48**2 * values["tokens"]
 
 
+@pytest.mark.parametrize("name", ["full", "convolution", "no-residual"])
+def test_every_middle_is_as_large_and_hears_the_words(name):
+    torch.manual_seed(0)
+    model = drawer.model_of(drawer.settings()[name])
+    weights, latents = (
+        sum(p.numel() for p in m.parameters())
+        for m in (model, drawer.model_of(drawer.settings()["latents-16"]))
+    )
+    assert abs(weights / latents - 1) < 0.05
+    batch = cabinets.draw(2, seed=0)
+    other = batch.asking((batch.drawers + 1) % 3)
+    with torch.no_grad():
+        first = model(batch.voxels, batch.instructions)
+        assert first.shape == (2, 16**3)
+        assert not first.allclose(model(batch.voxels, other.instructions))
+
+
 def test_a_deaf_model_hears_nothing():
     torch.manual_seed(0)
     deaf = drawer.Deaf(VoxelActor(side=12, d_model=16, n_latents=2, n_layers=1, n_heads=2))
@@ -38,6 +55,25 @@ def test_a_deaf_model_hears_nothing():
     other = batch.asking((batch.drawers + 1) % 3)
     first = deaf(batch.voxels, batch.instructions)
     assert first.equal(deaf(batch.voxels, other.instructions))
+
+
+@pytest.mark.parametrize("name", ["raw-scrambled", "png-varied"])
+def test_the_file_experiment_gives_every_number(name):
+    values = file_bytes.run(file_bytes.settings()[name], 0, smoke=True)
+    assert 0 <= values["accuracy"] <= 1
+    assert values["test_files"] == values["train_files"] == 16
+    assert values["steps"] == [2, 4]
+
+
+def test_five_folds_test_every_picture_once():
+    folds = [file_bytes.folded(fold) for fold in range(file_bytes.FOLDS)]
+    assert sum(len(fold["test"].labels) for fold in folds) == 1797
+    tested = torch.cat([fold["test"].images for fold in folds]).flatten(1)
+    everything = torch.cat([digits.load(name).images for name in ("train", "valid", "test")])
+    assert sorted(tested.sum(1).tolist()) == sorted(everything.flatten(1).sum(1).tolist())
+    for fold in folds:
+        assert sum(len(split.labels) for split in fold.values()) == 1797
+        assert fold["test"].labels.bincount().min() >= 34
 
 
 def test_a_placed_digit_is_whole_and_anywhere():

@@ -190,6 +190,11 @@ def test_other_code_starts_anew_and_loses_nothing(here, monkeypatch, capsys):
     assert len(calls(here)) == 4
     aside = here / "experiments" / "results" / "fake.old.partial.jsonl"
     assert '"setting": "small"' in aside.read_text()
+    # what a second change leaves behind takes no first one's place
+    aside.with_name("fake.partial.jsonl").write_text("rubbish\n")
+    runner.record("fake", seeds=1, progress=False)
+    assert '"setting": "small"' in aside.read_text()
+    assert aside.with_name("fake.old2.partial.jsonl").read_text() == "rubbish\n"
 
 
 def test_a_partial_file_of_rubbish_starts_anew(here, capsys):
@@ -280,7 +285,7 @@ def test_chapters_find_results_from_below(here, monkeypatch):
 def test_results_that_cannot_be_read_or_lack_a_metric(here):
     path = runner.record("fake", seeds=1, progress=False)
     result = recorded(here)
-    with pytest.raises(ValueError, match=r"metric is 'curve', but 'fake' has the numbers \['bad'"):
+    with pytest.raises(ValueError, match=r"metric is 'curve'; 'fake' has the numbers \['bad'"):
         result.mean_std("curve")
     with pytest.raises(ValueError, match="metric is 'none'"):
         result.values("none")

@@ -1,3 +1,4 @@
+import inspect
 import itertools
 import json
 import math
@@ -336,6 +337,7 @@ def one(n):
         (lambda: measure(one, 1, rounds=0), "rounds is 0"),
         (lambda: measure(one, 1, min_seconds=0.0), "min_seconds 0.0"),
         (lambda: compare({}, [1], one), "competitors is empty"),
+        (lambda: inspect.unwrap(compare)([one], [1], one), "competitors is a list; it must be"),
         (lambda: compare({"a": one}, [], one), r"lengths is \[\]"),
         (lambda: compare({"a": one}, [0], one), r"lengths is \[0\]"),
         (lambda: compare({"a": one}, [1], one, baseline="b"), "baseline names 'b'"),

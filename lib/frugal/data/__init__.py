@@ -1,10 +1,11 @@
 """Small real data and generators, all offline: nothing here is ever downloaded.
 
 Text, dates and pictures come from packages that are installed anyway; the rest is generated.
-Whatever is random takes a seed or a ``torch.Generator`` and leaves torch's global state alone.
-Functions named ``batches`` give what :func:`frugal.training.train` takes, a callable
-``(step, generator) -> batch``; a generator's ``draw`` becomes one with
-``lambda step, generator: recall.draw(64, n_pairs=6, length=64, seed=generator)``.
+Whatever is random takes a seed or a `torch.Generator` and leaves torch's global state alone.
+Functions named `batches` give what `frugal.training.train` takes, a callable
+`(step, generator) -> batch`; a generator's `draw` becomes one with
+`lambda step, generator: recall.draw(64, n_pairs=6, length=64, seed=generator)`.
+Chapters: every one that trains.
 """
 
 from __future__ import annotations

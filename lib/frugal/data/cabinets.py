@@ -5,6 +5,7 @@ unequal heights stands somewhere in a cube of voxels and faces one of four ways.
 handle, one voxel in front of it and three long; to open the drawer is to name the middle voxel of
 its handle. Knobs in the handles' color on the other sides and things on top mislead whoever goes by
 color alone, and which drawer is the middle one depends on where the other two are.
+Chapter: acting.
 """
 
 from __future__ import annotations
@@ -102,8 +103,7 @@ def draw(
     of its handles, how high each drawer is (2 to 4 voxels), where along its front each handle sits,
     a rail at the back, a knob on either side, and a thing on top.
 
-    Raises:
-        ValueError: batch_size is below 1, or side below `SMALLEST_SIDE`.
+    Raises ValueError: batch_size is below 1, or side below `SMALLEST_SIDE`.
     """
     at_least(1, batch_size=batch_size)
     at_least(SMALLEST_SIDE, side=side)

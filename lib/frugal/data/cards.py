@@ -1,4 +1,7 @@
-"""The cards of all data sets of the book: where each comes from, and under which licence."""
+"""The cards of all data sets of the book: where each comes from, and under which licence.
+
+Chapters: every one that trains.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The copy task: read symbols, then say them again."""
+"""The copy task: read symbols, then say them again.
+
+Chapters: fixed-patterns, hashing.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,12 @@ def draw(
     seed: Seed = 0,
     device: torch.device | str | None = None,
 ) -> SequenceBatch:
-    """``n`` random symbols, a mark, and the symbols again, for a causal model.
+    """`n` random symbols, a mark, and the symbols again, for a causal model.
 
     Position n holds the mark and asks for the first symbol; position n + t holds symbol t and
     asks for the next. The answer is always n positions back.
 
-    Returns:
-        inputs and targets of length 2 n; ids lie in 0..n_symbols.
+    Gives inputs and targets of length 2 n; ids lie in 0..n_symbols.
     """
     at_least(1, batch_size=batch_size, n=n, n_symbols=n_symbols)
     generator = generator_of(seed)

@@ -5,6 +5,7 @@ right answer; from ISO to written there are as many as there are languages and s
 what makes it a test for models that predict all characters at once.
 
 The written forms are those of the CLDR, through Babel.
+Chapters: the-vanilla-transformer, decoding-in-parallel.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ YEARS = (1950, 2049)
 
 
 class DatePair(NamedTuple):
-    """One example: ``source`` is to be turned into ``target``."""
+    """One example: `source` is to be turned into `target`."""
 
     source: str
     target: str
@@ -68,32 +69,26 @@ def pairs(
     A day belongs to one split whatever the language and style, so nothing leaks between splits.
     Each pair draws a language and a style with equal chance.
 
-    Args:
-        split: "train", "valid" or "test".
-        languages: CLDR locales such as "en", "en-GB", "de".
-        styles: of "full" (Thursday, June 27, 2019), "long", "medium" and "short" (6/27/19).
-        direction: "to_iso" makes the written form the source, "to_written" the target.
-        tagged: begin the source with language and style ("de full 2019-06-27"), so that there is
-            one right answer again in the direction "to_written".
-        ambiguous: also give written forms that could mean another day in the same languages and
-            styles: 6/7/19 is June in one place and July in another.
-        years: first and last year.
-        n: number of pairs; by default one for each day of the split. More than there are days
-            goes through the days again, with other draws.
-        seed: a seed or a torch generator.
+    split: "train", "valid" or "test". languages: CLDR locales such as "en", "en-GB", "de". styles:
+    of "full" (Thursday, June 27, 2019), "long", "medium" and "short" (6/27/19). direction: "to_iso"
+    makes the written form the source, "to_written" the target. tagged: begin the source with
+    language and style ("de full 2019-06-27"), so that there is one right answer again in the
+    direction "to_written". ambiguous: also give written forms that could mean another day in the
+    same languages and styles: 6/7/19 is June in one place and July in another. years: first and
+    last year. n: number of pairs; by default one for each day of the split. More than there are
+    days goes through the days again, with other draws. seed: a seed or a torch generator.
 
-    Raises:
-        ValueError: an argument is out of range, or every form is ambiguous.
-        MissingSource: Babel is not installed.
+    Raises ValueError: an argument is out of range, or every form is ambiguous. MissingSource: Babel
+    is not installed.
     """
     if direction not in ("to_iso", "to_written"):
-        raise ValueError(f"direction is {direction!r}, but it must be 'to_iso' or 'to_written'")
+        raise ValueError(f"direction is {direction!r}; it must be 'to_iso' or 'to_written'.")
     forms = _check_forms(languages, styles)
     days = days_of(split, years=years)
     generator = generator_of(seed)
     n = len(days) if n is None else n
     if n < 1:
-        raise ValueError(f"n is {n}, but it must be 1 or more")
+        raise ValueError(f"n is {n}; it must be 1 or more.")
     made: list[DatePair] = []
     while len(made) < n:
         before = len(made)
@@ -135,7 +130,7 @@ def vocabulary(
 
 
 def write(day: datetime.date, language: str, style: str) -> str:
-    """The written form of ``day``: ``write(day, "fr", "long") == "27 juin 2019"``."""
+    """The written form of `day`: `write(day, "fr", "long") == "27 juin 2019"`."""
     pattern, locale = _pattern(language, style)
     # CLDR sets some spaces as narrow or unbreakable; here a space is a space
     return " ".join(pattern.apply(day, locale).split())
@@ -147,7 +142,7 @@ def answers(
     languages: Sequence[str] = LANGUAGES,
     styles: Sequence[str] = STYLES,
 ) -> list[str]:
-    """Every right written form of ``day``, each once, sorted."""
+    """Every right written form of `day`, each once, sorted."""
     return sorted({write(day, *form) for form in _check_forms(languages, styles)})
 
 
@@ -157,7 +152,7 @@ def meanings(
     forms: Sequence[tuple[str, str]],
     years: tuple[int, int] = YEARS,
 ) -> set[datetime.date]:
-    """The days that ``text`` can stand for when ``day`` is one of them.
+    """The days that `text` can stand for when `day` is one of them.
 
     A month's name settles what is day, month and year. Without one, every order of the three
     numbers is tried in every form (language, style).
@@ -182,7 +177,7 @@ def days_of(split: str, *, years: tuple[int, int] = YEARS) -> tuple[datetime.dat
     check_split(split)
     first, last = years
     if not 1 <= first <= last <= 9999:
-        raise ValueError(f"years is {years}, but it needs a first year up to the last, in 1..9999")
+        raise ValueError(f"years is {years}; it needs a first year up to the last, in 1..9999.")
     start = datetime.date(first, 1, 1).toordinal()
     end = datetime.date(last, 12, 31).toordinal()
     days = map(datetime.date.fromordinal, range(start, end + 1))
@@ -197,7 +192,7 @@ def _split_of(day: datetime.date) -> str:
 def _check_forms(languages: Sequence[str], styles: Sequence[str]) -> list[tuple[str, str]]:
     for name, values in (("languages", languages), ("styles", styles)):
         if isinstance(values, str) or not values:
-            raise ValueError(f"{name} is {values!r}, but it must be a sequence of one or more")
+            raise ValueError(f"{name} is {values!r}; it must be a sequence of one or more.")
     forms = list(itertools.product(languages, styles))
     for language, style in forms:
         _pattern(language, style)
@@ -210,7 +205,7 @@ def _pattern(language: str, style: str):
     from babel.dates import get_date_format
 
     if style not in ("full", "long", "medium", "short"):
-        raise ValueError(f"style is {style!r}, but it must be full, long, medium or short")
+        raise ValueError(f"style is {style!r}; it must be full, long, medium or short.")
     try:
         locale = babel.Locale.parse(language.replace("-", "_"))
     except (babel.UnknownLocaleError, ValueError) as error:

@@ -1,4 +1,7 @@
-"""Hand-written digits of 8 x 8 pixels, from scikit-learn."""
+"""Hand-written digits of 8 x 8 pixels, from scikit-learn.
+
+Chapters: windows-in-two-dimensions, low-rank, pooling-tokens, pictures-and-sound, bytes.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,7 @@ class Digits(NamedTuple):
 def load(split: str = "train", *, device: torch.device | str | None = None) -> Digits:
     """All pictures of a split: 1,252 to train on, 270 to validate and 275 to test.
 
-    Raises:
-        ValueError: there is no such split.
-        MissingSource: scikit-learn is not installed.
+    Raises ValueError: there is no such split. MissingSource: scikit-learn is not installed.
     """
     check_split(split)
     data = SOURCE.load().load_digits()
@@ -55,7 +56,7 @@ def load(split: str = "train", *, device: torch.device | str | None = None) -> D
 
 
 def batches(data: Digits, batch_size: int) -> Callable[[int, torch.Generator], Digits]:
-    """Random batches of ``data``, as :func:`frugal.training.train` takes them."""
+    """Random batches of `data`, as `frugal.training.train` takes them."""
     at_least(1, batch_size=batch_size)
 
     def batch(step: int, generator: torch.Generator) -> Digits:

@@ -1,9 +1,10 @@
 """Journeys: who went where, in a few sentences; where is Anna at the end?
 
-``ben went to the attic . anna ran to the garden . anna did not go to the cellar .`` has the answer
+`ben went to the attic . anna ran to the garden . anna did not go to the cellar .` has the answer
 "garden". Every person moves and every place occurs, so that the words alone do not tell: what
 counts is whose sentence a place stands in, whether it is negated, and which comes last. In the
 manner of the first of the bAbI tasks (weston2015babi), with negation and one question for all.
+Chapter: dropping-tokens.
 """
 
 from __future__ import annotations
@@ -61,14 +62,13 @@ class JourneyBatch(NamedTuple):
 
 
 def draw(n: int, *, sentences: tuple[int, int] = (6, 8), seed: Seed = 0) -> list[Journey]:
-    """``n`` stories of ``sentences[0]`` to ``sentences[1]`` sentences of 6 to 8 words.
+    """`n` stories of `sentences[0]` to `sentences[1]` sentences of 6 to 8 words.
 
-    Raises:
-        ValueError: ``n`` is below 1, or ``sentences`` is no range of 1 or more.
+    Raises ValueError: `n` is below 1, or `sentences` is no range of 1 or more.
     """
     at_least(1, n=n, fewest_sentences=sentences[0])
     if sentences[1] < sentences[0]:
-        raise ValueError(f"sentences is {sentences}, but the first must not be the larger")
+        raise ValueError(f"sentences is {sentences}; the first must not be the larger.")
     generator = generator_of(seed)
     chance = random.Random(
         torch.randint(2**62, (), generator=generator, device=generator.device).item()
@@ -97,7 +97,7 @@ def encode(
     length: int | None = None,
     device: torch.device | str | None = None,
 ) -> JourneyBatch:
-    """All ``examples`` as one padded batch, with the ids of ``VOCABULARY``."""
+    """All `examples` as one padded batch, with the ids of `VOCABULARY`."""
     tokens, padding = VOCABULARY.encode([e.text for e in examples], length=length, device=device)
     return JourneyBatch(tokens, padding, torch.tensor([e.place for e in examples], device=device))
 

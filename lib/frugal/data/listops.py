@@ -1,8 +1,9 @@
 """ListOps: nested list operations to evaluate, with the distribution of the Long Range Arena.
 
-``[MAX 2 9 [MIN 4 7 ] 0 ]`` has the value 9. The operations are minimum, maximum, median (rounded
+`[MAX 2 9 [MIN 4 7 ] 0 ]` has the value 9. The operations are minimum, maximum, median (rounded
 down) and sum modulo ten. Introduced by nangia2018listops; operators, probabilities and lengths
 here are those of the code of tay2021lra, which differ from its text.
+Chapter: no-attention.
 """
 
 from __future__ import annotations
@@ -69,24 +70,22 @@ def expressions(
     max_length: int = 2000,
     seed: Seed = 0,
 ) -> list[Expression]:
-    """``n`` different expressions of a split.
+    """`n` different expressions of a split.
 
     Trees are drawn until one fits, as in the Long Range Arena: a node is a list with chance 1/4,
-    with two to ``max_args`` arguments and any operation as likely, else a digit.
+    with two to `max_args` arguments and any operation as likely, else a digit.
 
-    Args:
-        max_depth: levels of nodes; lists nest at most max_depth - 1 deep.
-        min_length, max_length: words, both limits excluded.
+    max_depth: levels of nodes; lists nest at most max_depth - 1 deep. min_length, max_length:
+    words, both limits excluded.
 
-    Raises:
-        ValueError: an argument is out of range, or hardly any tree fits the limits.
+    Raises ValueError: an argument is out of range, or hardly any tree fits the limits.
     """
     check_split(split)
     at_least(1, n=n, max_depth=max_depth)
     at_least(2, max_args=max_args)
     if not 0 <= min_length < max_length - 1:
         raise ValueError(
-            f"min_length is {min_length} and max_length {max_length}, but words must lie between"
+            f"min_length is {min_length} and max_length {max_length}; words must lie between."
         )
     generator = generator_of(seed)
     chance = random.Random(
@@ -98,8 +97,8 @@ def expressions(
         draws_since += 1
         if draws_since > 100_000:
             raise ValueError(
-                f"min_length is {min_length} and max_length {max_length}, but hardly any tree of "
-                f"depth {max_depth} with {max_args} arguments fits in this split"
+                f"min_length is {min_length} and max_length {max_length}; hardly any tree of "
+                f"depth {max_depth} with {max_args} arguments fits in this split."
             )
         words: list[str] = []
         drawn = _draw(words, chance, max_depth, max_args, max_length)
@@ -115,8 +114,7 @@ def expressions(
 def evaluate(text: str) -> int:
     """The value of an expression.
 
-    Raises:
-        ValueError: ``text`` is no complete expression.
+    Raises ValueError: `text` is no complete expression.
     """
     stack: list[list] = [[]]
     for word in text.split():
@@ -140,7 +138,7 @@ def encode(
     length: int | None = None,
     device: torch.device | str | None = None,
 ) -> ListOpsBatch:
-    """All ``examples`` as one padded batch, with the ids of ``VOCABULARY``."""
+    """All `examples` as one padded batch, with the ids of `VOCABULARY`."""
     tokens, padding = VOCABULARY.encode([e.text for e in examples], length=length, device=device)
     return ListOpsBatch(tokens, padding, torch.tensor([e.value for e in examples], device=device))
 
@@ -148,7 +146,7 @@ def encode(
 def _draw(
     words: list[str], chance: random.Random, levels: int, max_args: int, max_length: int
 ) -> tuple[int, int] | None:
-    """Append a random tree to ``words``; its value and depth, or None once it is too long."""
+    """Append a random tree to `words`; its value and depth, or None once it is too long."""
     if levels == 1 or chance.random() > NESTING:
         value = chance.randrange(10)
         words.append(str(value))

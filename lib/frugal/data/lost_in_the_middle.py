@@ -4,6 +4,7 @@
 that do not, and a synthetic key-value task (liu2024lost). Every row keeps the table or figure it
 was read from; values from figures were read off the vector drawing and are exact to 0.1 points
 where a table could be compared.
+Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ def records() -> tuple[dict[str, Any], ...]:
     Closed-book rows have 0 documents and no positions; oracle rows have 1 of each. Rows of the
     retriever-reader task have a list of numbers of documents and no positions.
 
-    Raises:
-        MissingSource: the file is not where the package keeps it.
+    Raises MissingSource: the file is not where the package keeps it.
     """
     try:
         return tuple(json.loads(_FILE.read_text(encoding="utf-8")))
@@ -65,8 +65,7 @@ def curves(
     position is missing where there is none (closed book, retriever-reader). accuracy is in
     percent, as printed. The arguments keep only what is equal to them.
 
-    Raises:
-        ValueError: nothing is left.
+    Raises ValueError: nothing is left.
     """
     rows = []
     for record in records():

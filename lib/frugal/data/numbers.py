@@ -5,6 +5,7 @@ ten times as many steps as its source has characters. Languages differ in order 
 ones before the tens) and in what they count with (French has no word for seventy).
 
 Without a tag a number has as many right answers as there are languages, as dates do.
+Chapter: decoding-in-parallel.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LARGEST = 999_999
 
 
 class NumberPair(NamedTuple):
-    """One example: ``source`` is to be turned into ``target``."""
+    """One example: `source` is to be turned into `target`."""
 
     source: str
     target: str
@@ -177,16 +178,16 @@ LANGUAGES = tuple(_SPELLED)
 
 
 def write(number: int, language: str) -> str:
-    """The number in words: ``write(21, "de") == "einundzwanzig"``."""
+    """The number in words: `write(21, "de") == "einundzwanzig"`."""
     if not 0 <= number <= LARGEST:
-        raise ValueError(f"number is {number}, but it must lie in 0..{LARGEST}")
+        raise ValueError(f"number is {number}; it must lie in 0..{LARGEST}.")
     if language not in _SPELLED:
-        raise ValueError(f"language is {language!r}, but it must be one of {', '.join(LANGUAGES)}")
+        raise ValueError(f"language is {language!r}; it must be one of {', '.join(LANGUAGES)}.")
     return _SPELLED[language](number)
 
 
 def answers(number: int, *, languages: Sequence[str] = LANGUAGES) -> list[str]:
-    """Every right way to write ``number``, each once, sorted."""
+    """Every right way to write `number`, each once, sorted."""
     return sorted({write(number, language) for language in languages})
 
 
@@ -201,21 +202,18 @@ def pairs(
 ) -> list[NumberPair]:
     """Pairs of digits and words; numbers of every count of digits are equally likely.
 
-    Args:
-        split: "train", "valid" or "test"; a number belongs to one of them.
-        languages: of :data:`LANGUAGES`, drawn with equal chance.
-        tagged: begin the source with the language ("de 21"), so that one answer is right.
-        largest: the largest number.
-        n: number of pairs; a number may come more than once.
-        seed: a seed or a torch generator.
+    split: "train", "valid" or "test"; a number belongs to one of them. languages: of
+    `LANGUAGES`, drawn with equal chance. tagged: begin the source with the language ("de
+    21"), so that one answer is right. largest: the largest number. n: number of pairs; a number may
+    come more than once. seed: a seed or a torch generator.
     """
     check_split(split)
     if isinstance(languages, str) or not languages:
-        raise ValueError(f"languages is {languages!r}, but it must be a sequence of one or more")
+        raise ValueError(f"languages is {languages!r}; it must be a sequence of one or more.")
     if not 99 <= largest <= LARGEST:
-        raise ValueError(f"largest is {largest}, but it must lie in 99..{LARGEST}")
+        raise ValueError(f"largest is {largest}; it must lie in 99..{LARGEST}.")
     if n < 1:
-        raise ValueError(f"n is {n}, but it must be 1 or more")
+        raise ValueError(f"n is {n}; it must be 1 or more.")
     made: list[NumberPair] = []
     seed_of_draws = torch.randint(2**62, (1,), generator=generator_of(seed)).item()
     draw = random.Random(seed_of_draws)

@@ -2,6 +2,7 @@
 
 The files are made by Pillow, which is imported when it is first needed, and carry no name, date or
 comment: only the pixels differ between two files of a format.
+Chapter: bytes.
 """
 
 from __future__ import annotations

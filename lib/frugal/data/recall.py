@@ -1,4 +1,7 @@
-"""Multi-query associative recall: a list of pairs, then keys whose values are to be recalled."""
+"""Multi-query associative recall: a list of pairs, then keys whose values are to be recalled.
+
+Chapters: kernels, low-rank, no-attention.
+"""
 
 from __future__ import annotations
 
@@ -31,29 +34,26 @@ def draw(
 ) -> SequenceBatch:
     """Pairs first, then each key once more, asking for its value (arora2023zoology).
 
-    The sequence opens with ``n_pairs`` keys, each followed by its value. The rest is slots of two
+    The sequence opens with `n_pairs` keys, each followed by its value. The rest is slots of two
     positions. Each key comes back in the first position of a slot of its own, where its value is
     asked for; slot s is drawn with a probability in proportion to s ** (power - 1), so that small
     powers put most questions soon after the pairs.
 
-    Args:
-        length: at least 4 n_pairs, and even.
-        n_symbols: ids in all. 0 is blank, the lower half are keys, the upper half values.
-        power: exponent of the power law, in (0, 1]; 1 spreads the questions evenly.
-        noise: fill the remaining positions with random ids instead of blanks. A stray id may
-            equal a key; nothing is asked there.
+    length: at least 4 n_pairs, and even. n_symbols: ids in all. 0 is blank, the lower half are
+    keys, the upper half values. power: exponent of the power law, in (0, 1]; 1 spreads the
+    questions evenly. noise: fill the remaining positions with random ids instead of blanks. A stray
+    id may equal a key; nothing is asked there.
 
-    Raises:
-        ValueError: an argument is out of range.
+    Raises ValueError: an argument is out of range.
     """
     at_least(1, batch_size=batch_size, n_pairs=n_pairs)
     if length < 4 * n_pairs or length % 2:
-        raise ValueError(f"length is {length}, but it must be even and {4 * n_pairs} or more")
+        raise ValueError(f"length is {length}; it must be even and {4 * n_pairs} or more.")
     if not 0 < power <= 1:
-        raise ValueError(f"power is {power}, but it must lie in (0, 1]")
+        raise ValueError(f"power is {power}; it must lie in (0, 1].")
     n_keys = n_symbols // 2 - 1
     if n_keys < n_pairs:
-        raise ValueError(f"n_symbols is {n_symbols}, but {n_pairs} pairs need {2 * n_pairs + 2}")
+        raise ValueError(f"n_symbols is {n_symbols}; {n_pairs} pairs need {2 * n_pairs + 2}.")
     generator = generator_of(seed)
     options = {"generator": generator, "device": generator.device}
 

@@ -2,6 +2,7 @@
 
 A context of pairs, then one or more keys whose values are asked for. Which pair is asked for is
 the caller's choice: one position for a test, a distribution over positions for training.
+Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ASK = 0
 
 
 class RetrievalBatch(NamedTuple):
-    """A :class:`~frugal.data.sequences.SequenceBatch` that knows which pairs were asked for."""
+    """A `frugal.data.sequences.SequenceBatch` that knows which pairs were asked for."""
 
     inputs: Int64[Tensor, "batch length"]
     targets: Int64[Tensor, "batch length"]
@@ -50,29 +51,25 @@ def draw(
     seed: Seed = 0,
     device: torch.device | str | None = None,
 ) -> RetrievalBatch:
-    """``k v k v ... ASK q q``: at each ``q`` the target is the value of that key (liu2024lost).
+    """`k v k v ... ASK q q`: at each `q` the target is the value of that key (liu2024lost).
 
     Keys of a context are all different; values may repeat.
 
-    Args:
-        n_queries: keys asked for in a sequence, all different.
-        positions: the pairs to ask for, 0..n_pairs-1: one number for all (with one query), or
-            one for each sequence and query.
-        weights: or how likely each pair is asked for; see :func:`edge_weights`. Without either,
-            every pair is as likely.
-        n_keys, n_values: keys are ids 1..n_keys, values the n_values ids after them.
-        query_first: ask before the context too (``ASK q q k v ... ASK q q``); nothing is to be
-            predicted there.
+    n_queries: keys asked for in a sequence, all different. positions: the pairs to ask for,
+    0..n_pairs-1: one number for all (with one query), or one for each sequence and query. weights:
+    or how likely each pair is asked for; see `edge_weights`. Without either, every pair is as
+    likely. n_keys, n_values: keys are ids 1..n_keys, values the n_values ids after them.
+    query_first: ask before the context too (`ASK q q k v ... ASK q q`); nothing is to be
+    predicted there.
 
-    Raises:
-        ValueError: an argument is out of range, or both positions and weights are given.
+    Raises ValueError: an argument is out of range, or both positions and weights are given.
     """
     at_least(1, batch_size=batch_size, n_pairs=n_pairs, n_queries=n_queries)
     at_least(1, n_values=n_values)
     if n_keys < n_pairs:
-        raise ValueError(f"n_keys is {n_keys}, but {n_pairs} pairs need as many different keys")
+        raise ValueError(f"n_keys is {n_keys}; {n_pairs} pairs need as many different keys.")
     if n_queries > n_pairs:
-        raise ValueError(f"n_queries is {n_queries}, but there are only {n_pairs} pairs to ask for")
+        raise ValueError(f"n_queries is {n_queries}; there are only {n_pairs} pairs to ask for.")
     generator = generator_of(seed)
     gold = _gold(batch_size, n_pairs, n_queries, positions, weights, generator)
 
@@ -97,19 +94,16 @@ def edge_weights(
 ) -> Float64[Tensor, " pairs"]:
     """How likely each pair is asked for when answers mostly sit near the ends.
 
-    Args:
-        start, end: the share of answers that fall off exponentially from each end; the rest, by
-            default a tenth, is spread evenly.
-        decay: pairs over which the exponentials fall by a factor e.
+    start, end: the share of answers that fall off exponentially from each end; the rest, by default
+    a tenth, is spread evenly. decay: pairs over which the exponentials fall by a factor e.
 
-    Returns:
-        probabilities that sum to 1.
+    Gives probabilities that sum to 1.
     """
     at_least(1, n_pairs=n_pairs)
     if start < 0 or end < 0 or start + end > 1:
-        raise ValueError(f"start + end is {start + end}, but both are shares of at most 1 in all")
+        raise ValueError(f"start + end is {start + end}; both are shares of at most 1 in all.")
     if not decay > 0:
-        raise ValueError(f"decay is {decay}, but it must be positive")
+        raise ValueError(f"decay is {decay}; it must be positive.")
     falling = torch.exp(-torch.arange(n_pairs, dtype=torch.float64) / decay)
     falling = falling / falling.sum()
     return start * falling + end * falling.flip(0) + (1 - start - end) / n_pairs
@@ -124,7 +118,7 @@ def _gold(
     generator: torch.Generator,
 ) -> Tensor:
     if positions is not None and weights is not None:
-        raise ValueError("positions and weights are both given, but one of them decides")
+        raise ValueError("positions and weights are both given; one of them decides.")
     if positions is None:
         if weights is None:
             weights = torch.ones(n_pairs, dtype=torch.float64)
@@ -139,7 +133,7 @@ def _gold(
         positions = torch.full((batch_size, 1), positions)
     if positions.shape != (batch_size, n_queries):
         raise ValueError(
-            f"positions has shape {tuple(positions.shape)}, but it needs {(batch_size, n_queries)}"
+            f"positions has shape {tuple(positions.shape)}; it must be {(batch_size, n_queries)}."
         )
     if not ((positions >= 0) & (positions < n_pairs)).all():
         raise ValueError(f"positions must lie in 0..{n_pairs - 1}")

@@ -1,4 +1,7 @@
-"""Randomness for the data sets: a seed or a generator, never torch's global state."""
+"""Randomness for the data sets: a seed or a generator, never torch's global state.
+
+Chapters: every one that trains.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sequences with questions in them: what copying, recall and retrieval have in common."""
+"""Sequences with questions in them: what copying, recall and retrieval have in common.
+
+Chapters: every one that trains.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 IGNORE = -100
-"""The target where nothing is asked; ``torch.nn.functional.cross_entropy`` skips it by default."""
+"""The target where nothing is asked; `torch.nn.functional.cross_entropy` skips it by default."""
 
 
 class SequenceBatch(NamedTuple):
-    """Ids to read, and the id to predict at each position (``IGNORE`` where nothing is asked)."""
+    """Ids to read, and the id to predict at each position (`IGNORE` where nothing is asked)."""
 
     inputs: Int64[Tensor, "batch length"]
     targets: Int64[Tensor, "batch length"]
@@ -25,7 +28,7 @@ def accuracy(
     *,
     ignore: int = IGNORE,
 ) -> float:
-    """The share of positions, ``ignore`` targets aside, whose largest logit is the target."""
+    """The share of positions, `ignore` targets aside, whose largest logit is the target."""
     asked = targets != ignore
     if not asked.any():
         raise ValueError("targets asks nothing, so there is no accuracy to compute")
@@ -35,6 +38,6 @@ def accuracy(
 def distinct(
     n: int, batch_size: int, count: int, generator: torch.Generator
 ) -> Int64[Tensor, "batch count"]:
-    """For each row, ``count`` different numbers of 0..n-1 in random order."""
+    """For each row, `count` different numbers of 0..n-1 in random order."""
     scores = torch.rand(batch_size, n, generator=generator, device=generator.device)
     return scores.argsort(dim=1)[:, :count]

@@ -1,4 +1,7 @@
-"""Where each data set comes from, under which licence, and what to do when it is missing."""
+"""Where each data set comes from, under which licence, and what to do when it is missing.
+
+Chapters: every one that trains.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,11 @@ class MissingSource(RuntimeError):
 class Source:
     """The card of one data set.
 
-    Attributes:
-        name: what the book calls it.
-        loader: the function that gives it, as a dotted name.
-        content: what it holds, in one line.
-        licence: the licence of the *data*.
-        origin: the package it is read from, or how it is made.
-        split: how train, valid and test are told apart.
-        if_missing: what to do when the loader does not find it.
-        module: the module that must be importable; empty for generated data.
+    name: what the book calls it. loader: the function that gives it, as a dotted name. content:
+    what it holds, in one line. licence: the licence of the *data*. origin: the package it is read
+    from, or how it is made. split: how train, valid and test are told apart. if_missing: what to do
+    when the loader does not find it. module: the module that must be importable; empty for
+    generated data.
     """
 
     name: str
@@ -38,8 +37,7 @@ class Source:
     def load(self) -> ModuleType:
         """Import the module behind this source.
 
-        Raises:
-            MissingSource: it cannot be imported; one sentence says what to do.
+        Raises MissingSource: it cannot be imported; one sentence says what to do.
         """
         try:
             return importlib.import_module(self.module)
@@ -55,6 +53,6 @@ GENERATED = {"licence": "BSD-3-Clause (this project)", "origin": "generated on t
 
 
 def check_split(split: str) -> None:
-    """Raise ValueError unless ``split`` is train, valid or test."""
+    """Raise ValueError unless `split` is train, valid or test."""
     if split not in ("train", "valid", "test"):
-        raise ValueError(f"split is {split!r}, but it must be 'train', 'valid' or 'test'")
+        raise ValueError(f"split is {split!r}; it must be 'train', 'valid' or 'test'.")

@@ -1,7 +1,8 @@
-"""English text that ships with Python: the help topics of ``pydoc``, in characters.
+"""English text that ships with Python: the help topics of `pydoc`, in characters.
 
 The topics repeat each other (what is said under "class" is said again under "compound"), so every
 paragraph is kept once, before the split: nothing in valid or test was seen in training.
+Chapters: where-the-cost-is, adaptive-spans, no-attention, bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ PIECE = 2000
 
 
 class TextBatch(NamedTuple):
-    """``targets`` is the character after each one of ``inputs``."""
+    """`targets` is the character after each one of `inputs`."""
 
     inputs: Int64[Tensor, "batch length"]
     targets: Int64[Tensor, "batch length"]
@@ -54,11 +55,9 @@ class Passage(NamedTuple):
 class CharacterText:
     """A text in characters, split for training.
 
-    Attributes:
-        train, valid, test: the text of each split.
-        vocabulary: the characters of ``train``; others are unknown.
-        fingerprint: the first 12 hexadecimal digits of the SHA-256 of the three splits; put it
-            beside results, since the text differs by Python version.
+    train, valid, test: the text of each split. vocabulary: the characters of `train`; others are
+    unknown. fingerprint: the first 12 hexadecimal digits of the SHA-256 of the three splits; put it
+    beside results, since the text differs by Python version.
     """
 
     train: str
@@ -75,10 +74,10 @@ class CharacterText:
     def batches(
         self, split: str, *, length: int, batch_size: int
     ) -> Callable[[int, torch.Generator], TextBatch]:
-        """Random windows of ``length`` characters, as :func:`frugal.training.train` takes them."""
+        """Random windows of `length` characters, as `frugal.training.train` takes them."""
         windows = self._windows(split, length, stride=1)
         if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, but it must be 1 or more")
+            raise ValueError(f"batch_size is {batch_size}; it must be 1 or more.")
 
         def batch(step: int, generator: torch.Generator) -> TextBatch:
             rows = windows[torch.randint(len(windows), (batch_size,), generator=generator)]
@@ -94,15 +93,14 @@ class CharacterText:
     def _windows(self, split: str, length: int, *, stride: int) -> Tensor:
         tokens = self.tokens(split)
         if not 1 <= length < len(tokens):
-            raise ValueError(f"length is {length}, but it must lie in 1..{len(tokens) - 1}")
+            raise ValueError(f"length is {length}; it must lie in 1..{len(tokens) - 1}.")
         return tokens.unfold(0, length + 1, stride)
 
 
 def topics() -> CharacterText:
     """The help topics as running text: about 276k / 35k / 35k characters on Python 3.11.
 
-    Raises:
-        MissingSource: this Python came without ``pydoc_data``.
+    Raises MissingSource: this Python came without `pydoc_data`.
     """
     splits = {
         split: "\n\n".join(text for _, text in _pieces()[split])
@@ -115,23 +113,21 @@ def topics() -> CharacterText:
 
 
 def passages(split: str = "train", *, words: int = 48, n_topics: int = 20) -> list[Passage]:
-    """Passages of ``words`` words, each labelled with the topic it comes from.
+    """Passages of `words` words, each labelled with the topic it comes from.
 
-    Args:
-        split: "train", "valid" or "test"; the same pieces as in :func:`topics`.
-        words: words in a passage; what is left at the end of a piece is dropped.
-        n_topics: keep the topics with most passages in training.
+    split: "train", "valid" or "test"; the same pieces as in `topics`. words: words in a
+    passage; what is left at the end of a piece is dropped. n_topics: keep the topics with most
+    passages in training.
 
-    Raises:
-        ValueError: an argument is out of range, or there are fewer topics than asked for.
-        MissingSource: this Python came without ``pydoc_data``.
+    Raises ValueError: an argument is out of range, or there are fewer topics than asked for.
+    MissingSource: this Python came without `pydoc_data`.
     """
     check_split(split)
     if words < 1:
-        raise ValueError(f"words is {words}, but it must be 1 or more")
+        raise ValueError(f"words is {words}; it must be 1 or more.")
     sizes = Counter(passage.topic for passage in _passages("train", words))
     if not 1 <= n_topics <= len(sizes):
-        raise ValueError(f"n_topics is {n_topics}, but it must lie in 1..{len(sizes)}")
+        raise ValueError(f"n_topics is {n_topics}; it must lie in 1..{len(sizes)}.")
     kept = {topic for topic, _ in sizes.most_common(n_topics)}
     return [passage for passage in _passages(split, words) if passage.topic in kept]
 

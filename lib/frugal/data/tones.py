@@ -4,6 +4,7 @@ Four kinds: the pitch rises, falls, rises and falls again, or falls and rises ag
 the same two frequencies. They spend the same time at the same pitches, so it is the *order* in time
 that tells them apart, and frames longer than the chirp lose it: the energies of a sound's
 frequencies do not change when it is played backwards.
+Chapter: pictures-and-sound.
 """
 
 from __future__ import annotations
@@ -59,14 +60,13 @@ def draw(
     frequencies (1.5 to 3), its loudness (0.3 to 1) and its phase. noise: standard deviation of the
     white noise that is added.
 
-    Raises:
-        ValueError: batch_size or chirp_samples is below 1, samples is below chirp_samples, or noise
-            is negative.
+    Raises ValueError: batch_size or chirp_samples is below 1, samples is below chirp_samples, or
+    noise is negative.
     """
     at_least(1, batch_size=batch_size, chirp_samples=chirp_samples)
     at_least(chirp_samples, samples=samples)
     if not noise >= 0:
-        raise ValueError(f"noise is {noise}, but it must be 0 or more")
+        raise ValueError(f"noise is {noise}; it must be 0 or more.")
     generator = generator_of(seed)
     options = {"generator": generator, "device": generator.device}
     labels = torch.randint(len(KINDS), (batch_size,), **options)
@@ -97,7 +97,7 @@ def chirp(
     """
     at_least(1, samples=samples)
     if kinds.numel() and not 0 <= int(kinds.min()) <= int(kinds.max()) < len(KINDS):
-        raise ValueError(f"kinds has {kinds.tolist()}, but they must lie in 0..{len(KINDS) - 1}")
+        raise ValueError(f"kinds has {kinds.tolist()}; they must lie in 0..{len(KINDS) - 1}.")
     time = (torch.arange(samples, device=low.device, dtype=low.dtype) + 0.5) / samples
     there_and_back = 1 - (2 * time - 1).abs()
     paths = torch.stack([time, 1 - time, there_and_back, 1 - there_and_back])  # (kinds, samples)

@@ -1,4 +1,7 @@
-"""Batches of sources and targets: what every translation task of the book feeds a model."""
+"""Batches of sources and targets: what every translation task of the book feeds a model.
+
+Chapters: the-vanilla-transformer, decoding-in-parallel.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from frugal.data.vocabulary import CharacterVocabulary
 
 @runtime_checkable
 class TranslationPair(Protocol):
-    """One example: ``source`` is to be turned into ``target``."""
+    """One example: `source` is to be turned into `target`."""
 
     @property
     def source(self) -> str: ...
@@ -28,7 +31,7 @@ class TranslationPair(Protocol):
 class TranslationBatch:
     """Padded ids of a batch of pairs; masks are True at real tokens.
 
-    ``target_in`` starts with ``bos``, ``target_out`` ends with ``eos``: what a decoder reads and
+    `target_in` starts with `bos`, `target_out` ends with `eos`: what a decoder reads and
     what it is to predict at the same position.
     """
 
@@ -45,7 +48,7 @@ def encode(
     *,
     device: torch.device | str | None = None,
 ) -> TranslationBatch:
-    """All ``examples`` as one padded batch."""
+    """All `examples` as one padded batch."""
     source, source_padding = vocabulary.encode([e.source for e in examples], device=device)
     targets = [e.target for e in examples]
     target_in, target_padding = vocabulary.encode(targets, bos=True, device=device)
@@ -56,9 +59,9 @@ def encode(
 def batches(
     examples: Sequence[TranslationPair], vocabulary: CharacterVocabulary, batch_size: int
 ) -> Callable[[int, torch.Generator], TranslationBatch]:
-    """Random batches of ``examples``, as :func:`frugal.training.train` takes them."""
+    """Random batches of `examples`, as `frugal.training.train` takes them."""
     if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, but it must be 1 or more")
+        raise ValueError(f"batch_size is {batch_size}; it must be 1 or more.")
     everything = encode(examples, vocabulary)
     source_lengths = everything.source_padding.sum(dim=1)
     target_lengths = everything.target_padding.sum(dim=1)

@@ -1,4 +1,7 @@
-"""Typing errors: letters swapped, dropped, doubled or mistaken, at a chosen rate."""
+"""Typing errors: letters swapped, dropped, doubled or mistaken, at a chosen rate.
+
+Chapter: bytes.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ which turn and which of its tensors. When the backward pass asks for one, its tu
 the streams behind it, and the streams before it follow by subtraction.
 
 Source: gomez2017reversible, section 3.2.
+Chapter: hashing.
 """
 
 from __future__ import annotations

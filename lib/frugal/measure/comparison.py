@@ -1,4 +1,7 @@
-"""Competitors side by side over length, in turns, so that what disturbs one disturbs all."""
+"""Competitors side by side over length, in turns, so that what disturbs one disturbs all.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 
@@ -44,32 +47,29 @@ def compare(
     At one length each round times A, B, ... once in turn, so a busy spell of the machine hits all
     of them; a ratio is the median of the rounds' ratios.
 
-    Args:
-        competitors: ``{name: fn}``; each is called with the same inputs.
-        lengths: taken in ascending order.
-        make_inputs: ``length -> inputs``, a tensor or a tuple of arguments.
-        baseline: the name that ratios are to; by default the first.
-        limits: ``{name: longest length}`` for competitors that would take too long.
-        clock: "wall" or "cpu"; by default the process's CPU time, or wall time for a GPU.
-        threads: torch's threads meanwhile; their number is put back afterwards.
-        rounds: turns at each length.
-        min_seconds: repeat a quick call within its turn for about this long, by the clock on the
-            wall.
+    competitors: `{name: fn}`; each is called with the same inputs. lengths: taken in ascending
+    order. make_inputs: `length -> inputs`, a tensor or a tuple of arguments. baseline: the name
+    that ratios are to; by default the first. limits: `{name: longest length}` for competitors
+    that would take too long. clock: "wall" or "cpu"; by default the process's CPU time, or wall
+    time for a GPU. threads: torch's threads meanwhile; their number is put back afterwards. rounds:
+    turns at each length. min_seconds: repeat a quick call within its turn for about this long, by
+    the clock on the wall.
 
-    Returns:
-        one row a competitor and length: name, length, seconds (median), spread (interquartile
-        range, in seconds), peak_bytes, flops, ratio (of seconds to the baseline's, below 1 is
-        faster), note. A competitor past its limit, or out of memory at this length or a shorter
-        one, has NaN and a note that says so.
+    Gives one row a competitor and length: name, length, seconds (median), spread (interquartile
+    range, in seconds), peak_bytes, flops, ratio (of seconds to the baseline's, below 1 is faster),
+    note. A competitor past its limit, or out of memory at this length or a shorter one, has NaN and
+    a note that says so.
 
-    Raises:
-        ValueError: an argument is out of range, or names a competitor that is not there.
+    Raises ValueError: an argument is out of range, or names a competitor that is not there.
     """
+    if not isinstance(competitors, Mapping):
+        kind = type(competitors).__name__
+        raise ValueError(f"competitors is a {kind}; it must be a mapping, {{name: function}}.")
     if not competitors:
-        raise ValueError("competitors is empty, but there must be at least one")
+        raise ValueError("competitors is empty; there must be at least one.")
     lengths = sorted(set(lengths))
     if not lengths or lengths[0] < 1:
-        raise ValueError(f"lengths is {lengths}, but it must hold one or more positive lengths")
+        raise ValueError(f"lengths is {lengths}; it must hold one or more positive lengths.")
     baseline = next(iter(competitors)) if baseline is None else baseline
     limits = dict(limits or {})
     for argument, names in (("baseline", [baseline]), ("limits", limits)):
@@ -77,11 +77,11 @@ def compare(
             if name not in competitors:
                 raise ValueError(f"{argument} names {name!r}, which is not among the competitors")
     if rounds < 1:
-        raise ValueError(f"rounds is {rounds}, but it must be 1 or more")
+        raise ValueError(f"rounds is {rounds}; it must be 1 or more.")
     if not min_seconds > 0:
-        raise ValueError(f"min_seconds is {min_seconds}, but it must be positive")
+        raise ValueError(f"min_seconds is {min_seconds}; it must be positive.")
     if threads < 1:
-        raise ValueError(f"threads is {threads}, but it must be 1 or more")
+        raise ValueError(f"threads is {threads}; it must be 1 or more.")
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -107,8 +107,7 @@ def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloa
 
     Pairs with a NaN are left out. With two points the line is exact and its error NaN.
 
-    Raises:
-        ValueError: fewer than two different lengths, or a number that is not positive.
+    Raises ValueError: fewer than two different lengths, or a number that is not positive.
     """
     pairs = np.array(list(zip(lengths, values, strict=True)), dtype=float).reshape(-1, 2)
     pairs = pairs[~np.isnan(pairs).any(axis=1)]
@@ -162,7 +161,7 @@ def _race(
 def _turn(
     fn: Callable[..., Any], inputs: tuple[Any, ...], device: torch.device, clock: str
 ) -> Callable[[int], float]:
-    """A function that calls ``fn`` so many times and gives the seconds of one call."""
+    """A function that calls `fn` so many times and gives the seconds of one call."""
     now = CLOCKS[clock]
 
     def read() -> float:

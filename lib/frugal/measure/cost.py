@@ -1,4 +1,7 @@
-"""The cost of one call: seconds, peak bytes, FLOPs."""
+"""The cost of one call: seconds, peak bytes, FLOPs.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,10 @@ CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time
 class Cost:
     """What one call costs.
 
-    Attributes:
-        seconds: median over the rounds.
-        spread: interquartile range of the rounds, in seconds.
-        peak_bytes: most bytes held at a time beyond those held before the call.
-        flops: floating-point operations counted; a multiplication and an addition are two.
-        blind: operations that ran and count as nothing in ``flops``.
+    seconds: median over the rounds. spread: interquartile range of the rounds, in seconds.
+    peak_bytes: most bytes held at a time beyond those held before the call. flops: floating-point
+    operations counted; a multiplication and an addition are two. blind: operations that ran and
+    count as nothing in `flops`.
     """
 
     seconds: float
@@ -52,18 +53,16 @@ def measure(
     min_seconds: float | int = 0.2,
     rounds: int = 5,
 ) -> Cost:
-    """Measure ``fn(*args)``, where its tensors are.
+    """Measure `fn(*args)`, where its tensors are.
 
     It runs a few times to warm up, to count FLOPs and to see its memory; then
-    ``torch.utils.benchmark`` times it for at least ``min_seconds`` and ``rounds`` rounds.
+    `torch.utils.benchmark` times it for at least `min_seconds` and `rounds` rounds.
 
-    Args:
-        clock: "wall", or "cpu" for this process's CPU time, which other programs on the machine
-            hardly disturb; with one thread both agree on an idle machine.
-        threads: torch's threads during the call; their number is put back afterwards.
+    clock: "wall", or "cpu" for this process's CPU time, which other programs on the machine hardly
+    disturb; with one thread both agree on an idle machine. threads: torch's threads during the
+    call; their number is put back afterwards.
 
-    Raises:
-        ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
+    Raises ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
     """
     device = device_of(fn, *args)
     check_timing(clock, threads, device)
@@ -89,9 +88,9 @@ def measure(
 
 
 def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
-    """A callable that runs ``fn`` and the backward pass from the sum of what it returns.
+    """A callable that runs `fn` and the backward pass from the sum of what it returns.
 
-    Gradients are computed for the floating-point tensors among the arguments and, if ``fn`` is a
+    Gradients are computed for the floating-point tensors among the arguments and, if `fn` is a
     module, for its parameters; None for one that has no part in the output. They are returned,
     not accumulated, so every call does the same.
     """
@@ -114,8 +113,8 @@ def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | 
 def check_timing(clock: str, threads: int, device: torch.device) -> None:
     """Raise ValueError unless this clock can time this device with that many threads."""
     if clock not in CLOCKS:
-        raise ValueError(f"clock is {clock!r}, but it must be 'wall' or 'cpu'")
+        raise ValueError(f"clock is {clock!r}; it must be 'wall' or 'cpu'.")
     if clock == "cpu" and device.type != "cpu":
-        raise ValueError(f"clock is 'cpu', but the tensors are on {device}: it needs 'wall'")
+        raise ValueError(f"clock is 'cpu'; the tensors are on {device}: it needs 'wall'.")
     if threads < 1:
-        raise ValueError(f"threads is {threads}, but it must be 1 or more")
+        raise ValueError(f"threads is {threads}; it must be 1 or more.")

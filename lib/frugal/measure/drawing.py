@@ -1,4 +1,7 @@
-"""The picture of a comparison: time, memory and FLOPs over length on log axes."""
+"""The picture of a comparison: time, memory and FLOPs over length on log axes.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from frugal.checks import installed
 from frugal.measure.comparison import fit_exponent
 
 if TYPE_CHECKING:
@@ -35,18 +39,15 @@ def draw(
     """Panels over length, one below the other; each legend gives the fitted k of length ** k.
 
     A menu brings one competitor forward in all panels. Lines differ by dash and point shape as
-    well as by color. The chart's ``description`` says in words what it shows.
+    well as by color. The chart's `description` says in words what it shows.
 
-    Args:
-        frame: what :func:`compare` gave.
-        width, height: of one panel, in pixels; 250 wide fits a telephone.
-        fit_from: fit exponents to lengths from here on, where fixed costs no longer show.
-        panels: which of "seconds", "peak_bytes" and "flops" to draw.
+    frame: what `compare` gave. width, height: of one panel, in pixels; 250 wide fits a
+    telephone. fit_from: fit exponents to lengths from here on, where fixed costs no longer show.
+    panels: which of "seconds", "peak_bytes" and "flops" to draw.
 
-    Raises:
-        ValueError: the frame lacks a column, or has nothing to draw.
+    Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
-    import altair as alt
+    alt = installed("altair", extra="book")
 
     names, panels = _names(frame), tuple(panels)
     chosen = alt.param(
@@ -71,8 +72,7 @@ def describe(
 ) -> str:
     """The picture in words, for those who do not see it.
 
-    Raises:
-        ValueError: the frame lacks a column, or has nothing to draw.
+    Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
     names, panels = _names(frame), tuple(panels)
     measured = frame.dropna(subset=["seconds"])
@@ -101,7 +101,7 @@ def _listed(panels: tuple[str, ...]) -> str:
 def _names(frame: pd.DataFrame) -> list[str]:
     missing = {"name", "length", *PANELS} - set(frame.columns)
     if missing:
-        raise ValueError(f"frame lacks {sorted(missing)}, but it must come from compare()")
+        raise ValueError(f"frame lacks {sorted(missing)}; it must come from compare().")
     names = list(dict.fromkeys(frame.dropna(subset=["seconds"])["name"]))
     if not names:
         raise ValueError("frame has no measured row, so there is nothing to draw")
@@ -122,7 +122,7 @@ def _exponent(frame: pd.DataFrame, name: str, column: str, fit_from: int) -> flo
 
 
 def _panel(frame: pd.DataFrame, column: str, names: list[str], fit_from: int) -> altair.LayerChart:
-    import altair as alt
+    alt = installed("altair", extra="book")
 
     _, title, factor = PANELS[column]
     rows = _rows(frame, column)[["name", "length", column]].copy()

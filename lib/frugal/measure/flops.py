@@ -1,4 +1,7 @@
-"""FLOPs through torch's counter, taught what it misses on a CPU, and honest about the rest."""
+"""FLOPs through torch's counter, taught what it misses on a CPU, and honest about the rest.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What was measured on a GPU, for the Speed sections: a table where there is one, else a sentence.
 
 `make gpu` (the module `experiments.gpu`) records it, on any CUDA device.
+Chapter: run-it-yourself, and the section Speed of every other.
 """
 
 from __future__ import annotations

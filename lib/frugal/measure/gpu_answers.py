@@ -1,4 +1,7 @@
-"""What `make gpu` answered to its four questions, in sentences that are made from its files."""
+"""What `make gpu` answered to its four questions, in sentences that are made from its files.
+
+Chapter: run-it-yourself, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 

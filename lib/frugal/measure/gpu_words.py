@@ -1,4 +1,7 @@
-"""What a table of times on a GPU says, in words that are made from its numbers."""
+"""What a table of times on a GPU says, in words that are made from its numbers.
+
+Chapter: run-it-yourself, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Peak memory of one call: from the allocator on CUDA, from the profiler's events on a CPU."""
+"""Peak memory of one call: from the allocator on CUDA, from the profiler's events on a CPU.
+
+Chapter: where-the-cost-is, and the section Speed of every other.
+"""
 
 from __future__ import annotations
 

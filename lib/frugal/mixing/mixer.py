@@ -1,4 +1,7 @@
-"""What a mixer is: a layer that stands where attention stood, and what it says of itself."""
+"""What a mixer is: a layer that stands where attention stood, and what it says of itself.
+
+Chapter: no-attention.
+"""
 
 from __future__ import annotations
 

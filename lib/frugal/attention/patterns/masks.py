@@ -129,7 +129,7 @@ def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any
         used |= set(wanted)
         rules.append(RULES[part](**{n: given[n] for n in wanted if n in given}))
     if unused := set(options) - used:
-        raise ValueError(f"{min(unused)} is given, but the pattern {name!r} does not take it.")
+        raise ValueError(f"{min(unused)} is given; the pattern {name!r} does not take it.")
 
     @no_type_check
     def rule(i: Tensor, j: Tensor) -> Tensor:

@@ -1,0 +1,106 @@
+"""No result of the book's own stands in plain words: it is a claim, a verdict, or it goes.
+
+A sentence is caught when it speaks of what happened here ("ours", "this page", "we saw", ...) and
+tells a number or a comparison, and in the sections that tell results wherever it does so. What a
+claim says is in a code cell, and is not read. A caught sentence that tells no result of a run (a
+definition, arithmetic, the set-up) was read by somebody and stands in `ALLOWED`.
+"""
+
+import re
+
+import jupytext
+import pytest
+
+from tests.book.pages import LISTED, ROOT, prose, section
+
+PAGES = [file for file in [*LISTED, "index"] if "references" not in file]
+
+OURS = re.compile(
+    r"\b(ours|on this page|this page's|in this book|this book's|on this machine|this run|"
+    r"these runs|in our (?:run|model|data|experiment)\w*|"
+    r"our (?:model|run|network|reader|result|record)\w*|"
+    r"we (?:measured|saw|see|found|get|got)|of our own|the recorded|the record|here)\b",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(
+    r"(?<![\w.{`#])(?:\d+(?:\.\d+)?\s?(?:%|percent|points?|times|x\b)|0\.\d+|half|twice|a (?:third|"
+    r"quarter|tenth))(?![\w`}])"
+)
+COMPARED = re.compile(
+    r"\b(?:faster|slower|better|worse|best|worst|(?:more|less) (?:accurate|often|exact)|beats?|"
+    r"wins?|won|loses?|lost|ahead|behind|catch(?:es)? up|as (?:good|fast|accurate) as|outperforms?|"
+    r"no difference|learns? (?:faster|sooner|more|nothing))\b"
+)
+NOT_RESULTS = re.compile(
+    r"^(?:\||\d+\. \*\*|```|:)"  # tables, fences
+    r"|\{cite"  # a paper's result, with its source
+    r"|\?\s*$"  # a question to the reader
+)
+ALLOWED: dict[str, tuple[str, ...]] = {}
+"""By page, words from sentences that were read and tell no result of a run."""
+
+
+RESULTS = ("Speed", "Learn", "What the paper found, what we saw")
+"""The sections that tell what happened: there every number and comparison is caught."""
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of the paragraphs: no solutions of exercises, no tables, no headings."""
+    text = re.sub(r"(?ms)^(`{3,}|:{3,})\{dropdown\}.*?^\1", "", text)
+    text = re.sub(r"(?ms)^```.*?^```", "", text)
+    found = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        if not paragraph.lstrip().startswith(("|", "#", "```")):
+            words = " ".join(paragraph.split())
+            found += re.split(r"(?<=[.!?:;])\s+(?=[A-Z*(\[])", words)
+    return found
+
+
+def tells(sentence: str) -> bool:
+    """Whether a sentence tells a number or a comparison that no source and no claim carries."""
+    told = NUMBER.search(sentence) or COMPARED.search(sentence)
+    return bool(told) and not NOT_RESULTS.search(sentence)
+
+
+def caught(file: str) -> list[str]:
+    """The sentences of a page that tell a result of ours in plain words."""
+    text = re.split(r"(?m)^## Exercises", prose(file))[0]
+    read = {s: None for s in sentences(text) if OURS.search(s) and tells(s)}
+    for name in RESULTS:
+        results = section(file, name)
+        for today in ("What practice uses today", "To remember"):
+            results = results.replace(section(file, today) or "\0", "")
+        read |= {s: None for s in sentences(results) if tells(s)}
+    allowed = ALLOWED.get(file.rpartition("/")[2], ())
+    return [s for s in read if not any(part in s for part in allowed)]
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_results_are_claims(file):
+    assert caught(file) == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_caught"),
+    [
+        ("Here the window is faster than full attention.", True),
+        ("On this page the loss falls by 12 %.", True),
+        ("Ours takes 0.35 of the time.", True),
+        ("Longformer is faster than full attention {cite:p}`beltagy2020longformer`.", False),
+        ("Here is the definition.", False),
+        ("Is it better here?", False),
+    ],
+)
+def test_the_net_has_the_right_meshes(sentence, is_caught):
+    assert bool(OURS.search(sentence) and tells(sentence)) is is_caught
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_alt_texts_and_captions_tell_no_result(file):
+    """They stand in code cells and directives, as plain strings."""
+    cells = jupytext.read(ROOT / f"{file}.md").cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    told = re.findall(r"(?:alt|title|caption|description)=f?\"([^\"{}]+)\"", code)
+    told += re.findall(r"(?m)^:alt: (.+)$", prose(file))
+    results = [words for words in told if NUMBER.search(words) and not re.search(r"paper", words)]
+    assert results == []
