@@ -14,6 +14,7 @@ from frugal.attention.recording import recording
 from frugal.attention.sinkhorn import (
     BlockScores,
     SinkhornAttention,
+    causal_sinkhorn,
     gumbel_noise,
     naive,
     sinkhorn,
@@ -83,6 +84,66 @@ def test_unbalanced_rows_are_a_masked_softmax(generator):
     expected = (scores / 0.5).masked_fill(~mask, -torch.inf).softmax(-1)
     torch.testing.assert_close(matrix[:, 1:], expected[:, 1:])
     assert (matrix[:, 0] == 0).all()
+
+
+def later_row_changed(scores, **options):
+    """How far the last row's scores move the rows before it."""
+    moved = scores.clone()
+    moved[-1, :-1] += torch.arange(5.0).double()
+    before, after = (causal_sinkhorn(x, **options) for x in (scores, moved))
+    return (after - before)[:-1].abs().max().item()
+
+
+def test_causal_balancing_of_columns_that_are_kept_leaks(generator):
+    scores = torch.randn(6, 6, generator=generator, dtype=torch.float64)
+    matrix = causal_sinkhorn(scores, n_iterations=20)
+    earlier = torch.ones(6, 6).tril(-1).bool()
+    assert (matrix[~earlier] == 0).all()
+    torch.testing.assert_close(matrix.sum(0)[:-1], torch.ones(5, dtype=torch.float64))
+    torch.testing.assert_close(matrix, sinkhorn(scores, n_iterations=20, mask=earlier))
+    assert later_row_changed(scores, n_iterations=1) > 1e-3
+
+
+def test_the_transposed_mask_does_not_leak_and_balances_what_is_not_kept(generator):
+    scores = torch.randn(6, 6, generator=generator, dtype=torch.float64)
+    matrix = causal_sinkhorn(scores, n_iterations=6, transposed=True)
+    assert (matrix.triu() == 0).all()
+    torch.testing.assert_close(matrix.sum(1)[1:], torch.ones(5, dtype=torch.float64))
+    assert (matrix.sum(0)[:-1] - 1).abs().max() > 0.05
+    assert later_row_changed(scores, n_iterations=6, transposed=True) == 0
+
+
+def test_the_transposed_form_equals_dividing_by_sums(generator):
+    scores = torch.randn(5, 5, generator=generator, dtype=torch.float64)
+    expected = (scores / 0.7).exp()
+    for _ in range(3):
+        for i in range(1, 5):
+            expected[i] = expected[i] / expected[i, :i].sum()
+        for j in range(1, 5):
+            expected[:, j] = expected[:, j] / expected[:j, j].sum()
+    found = causal_sinkhorn(scores, n_iterations=3, temperature=0.7, transposed=True)
+    torch.testing.assert_close(found, expected.tril(-1))
+
+
+@pytest.mark.parametrize(
+    ("balance", "leaks"), [("rows", False), ("causal", True), ("causal, transposed", False)]
+)
+def test_which_balance_leaks_in_the_layer(generator, balance, leaks):
+    attend = built(balance=balance)
+    q, k, v = heads(generator)
+    before = attend(q, k, v, causal=True)
+    for x in (q, k, v):
+        x[:, :, 16:] += 5  # the last of five blocks
+    moved = (attend(q, k, v, causal=True) - before)[:, :, :16].abs().max()
+    assert (moved > 1e-3) == leaks
+    assert moved == 0 or leaks
+
+
+def test_rows_alone_is_a_softmax_in_both_directions(generator):
+    q, k, _ = heads(generator, length=32).unflatten(3, (-1, 4))
+    order = built(balance="rows").sorting(q, k)
+    torch.testing.assert_close(order.sum(-1), torch.ones(2, 2, 8))
+    assert (order.sum(-2) - 1).abs().max() > 0.1
 
 
 def test_gumbel_noise_has_its_mean_and_spread_and_generator():
@@ -271,6 +332,9 @@ BAD = {
     "mask has dtype": lambda q: sinkhorn(q[0, 0, :4], mask=torch.ones(4, 4)),
     "block_size is 0": lambda q: SinkhornAttention(2, 4, block_size=0, max_blocks=5),
     "sort_cut is 0": lambda q: SinkhornAttention(2, 4, block_size=4, max_blocks=5, sort_cut=0),
+    "balance is 'columns'": lambda q: SinkhornAttention(
+        2, 4, block_size=4, max_blocks=5, balance="columns"
+    ),
     "max_blocks is 0": lambda q: BlockScores(2, 4, 0),
     "the sequence has 5 blocks; it must have at most max_blocks, 2": lambda q: built(max_blocks=2)(
         q, q, q

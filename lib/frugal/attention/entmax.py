@@ -231,6 +231,12 @@ class EntmaxAttention(Attention):
         wide = torch.promote_types(self.logit.dtype, torch.float32)
         return 1 + self.logit.to(wide).sigmoid()
 
+    def keep_heads(self, kept: list[int]) -> None:
+        """Only the heads at these places remain, each with its α."""
+        if self.logit is not None:
+            self.logit = nn.Parameter(self.logit.detach()[kept])
+        self.n_heads = len(kept)
+
     def weights(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],

@@ -10,7 +10,7 @@ Source: tay2020sinkhorn. Chapter: sorting.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
-from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
+from frugal.attention.sinkhorn.balance import causal_sinkhorn, gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import at_least, check_heads, check_padding
+from frugal.checks import at_least, check_heads, check_padding, one_of
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
+
+Balance = Literal["both ways", "rows", "causal", "causal, transposed"]
+"""What is normalised; see `SinkhornAttention`."""
 
 TINY = 1e-6
 """A mixture with a smaller share of real tokens than this has none."""
@@ -65,7 +68,11 @@ class SinkhornAttention(Attention):
     n_heads, head_dim: of q and k. block_size: tokens in a block. max_blocks: the most blocks of a
     sequence. temperature: τ, above 0; the lower, the closer to a permutation. n_iterations: of
     `sinkhorn`. sort_cut: None, or how many sorted blocks all queries read in place of their own and
-    one sorted block (SortCut; not causal).
+    one sorted block (SortCut; not causal). balance: "both ways" normalises rows and columns, and
+    the rows alone where `causal` is asked for; "rows" never does more. "causal" is the paper's
+    Causal Sinkhorn Balancing, rows and columns under the causal mask, which lets an earlier block
+    depend on later ones; "causal, transposed" is the form of it in the author's code, which does
+    not (`causal_sinkhorn`).
 
     While training, Gumbel noise from torch's generator is added to the scores. Any length will do;
     the last block may be shorter. Causal: block i is given earlier blocks only, in shares that
@@ -90,15 +97,17 @@ class SinkhornAttention(Attention):
         temperature: float | int = 0.7,
         n_iterations: int = 8,
         sort_cut: int | None = None,
+        balance: Balance = "both ways",
     ) -> None:
         super().__init__()
+        one_of(get_args(Balance), balance=balance)
         at_least(1, block_size=block_size, **({} if sort_cut is None else {"sort_cut": sort_cut}))
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}; it must be above 0.")
         at_least(0, n_iterations=n_iterations)
         self.n_heads, self.head_dim = n_heads, head_dim
         self.block_size, self.temperature = block_size, temperature
-        self.n_iterations, self.sort_cut = n_iterations, sort_cut
+        self.n_iterations, self.sort_cut, self.balance = n_iterations, sort_cut, balance
         self.score = BlockScores(n_heads, 2 * head_dim, max_blocks)
 
     def forward(
@@ -146,21 +155,23 @@ class SinkhornAttention(Attention):
         scores = self.score((_means_before if causal else _means)(tokens, real))
         blocks = scores.shape[-1]
         mask = None
-        if causal:
-            earlier = torch.ones(blocks, blocks, dtype=torch.bool, device=q.device).tril(-1)
-            mask = earlier.expand(scores.shape)
         if real is not None:
             some = real.any(-1)  # (batch, blocks)
-            both = (some[:, :, None] & some[:, None, :])[:, None]
-            mask = both.expand(scores.shape) if mask is None else mask & both
-        return sinkhorn(
-            scores,
-            n_iterations=self.n_iterations,
-            temperature=self.temperature,
-            noise=gumbel_noise(scores) if self.training else None,
-            mask=mask,
-            balanced=not causal,
-        )
+            mask = (some[:, :, None] & some[:, None, :])[:, None].expand(scores.shape)
+        noise = gumbel_noise(scores) if self.training else None
+        given = {
+            "n_iterations": self.n_iterations,
+            "temperature": self.temperature,
+            "noise": noise,
+        }
+        if causal and self.balance.startswith("causal"):
+            transposed = self.balance == "causal, transposed"
+            return causal_sinkhorn(scores, mask=mask, transposed=transposed, **given)
+        if causal:
+            earlier = torch.ones(blocks, blocks, dtype=torch.bool, device=q.device).tril(-1)
+            mask = earlier.expand(scores.shape) if mask is None else mask & earlier
+        balanced = not causal and self.balance != "rows"
+        return sinkhorn(scores, mask=mask, balanced=balanced, **given)
 
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
