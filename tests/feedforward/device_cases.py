@@ -1,8 +1,20 @@
 """A call for every public callable of `frugal.feedforward`; `tests.devices` says how."""
 
-from frugal.feedforward import dense
+from frugal.feedforward import dense, experts, naive, routing
 from tests.devices import built, rows
 
 CASES = {
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+    routing.SwitchRouter: lambda: built(routing.SwitchRouter, 8, 3)(rows()[0]).gates,
+    routing.BiasedRouter: lambda: built(routing.BiasedRouter, 8, 3, 2)(rows()[0]).gates,
+}
+NO_CASE = {
+    # They ask how many tokens each expert has, which pretended tensors do not know.
+    experts.Experts,
+    experts.SwitchFeedForward,
+    experts.MixtureOfExperts,
+    experts.room,
+    naive.switch,
+    routing.Routing,
+    routing.update_biases,
 }

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least, one_of
@@ -36,7 +36,13 @@ class Experts(nn.Module):
     """
 
     def __init__(
-        self, d_model: int, d_ff: int, n_experts: int, *, activation: str = "relu", bias: bool = True
+        self,
+        d_model: int,
+        d_ff: int,
+        n_experts: int,
+        *,
+        activation: str = "relu",
+        bias: bool = True,
     ) -> None:
         super().__init__()
         at_least(1, d_model=d_model, d_ff=d_ff, n_experts=n_experts)
@@ -52,7 +58,7 @@ class Experts(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "tokens d_model"],
-        experts: Tensor,
+        experts: Int[Tensor, "tokens k"],
         gates: Float[Tensor, "tokens k"],
         keep: Bool[Tensor, "tokens k"] | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
@@ -90,7 +96,10 @@ class Experts(nn.Module):
 
 
 def room(
-    experts: Tensor, n_experts: int, capacity: int, real: Bool[Tensor, " tokens"] | None = None
+    experts: Int[Tensor, "groups tokens"],
+    n_experts: int,
+    capacity: int,
+    real: Bool[Tensor, "groups tokens"] | None = None,
 ) -> Bool[Tensor, "groups tokens"]:
     """Whether each token finds room: experts (groups, tokens) are the numbers that they chose.
 
