@@ -30,6 +30,7 @@ CASES = {
 
 # They make no tensors, or every case above goes through them.
 NO_CASE = {
+    checks.installed,
     checks.check_heads,
     checks.check_head_shapes,
     checks.check_dtypes,

@@ -98,8 +98,14 @@ def test_the_library_imports_no_other_house():
     assert not found
 
 
+TO_COME = {"sixteen-heads-or-one", "adaptive-sparsity", "experts", "a-memory-of-keys"}
+"""Chapters whose part of the library stands before they do."""
+
+
 def test_the_modules_of_an_attention_name_their_chapter():
     chapters = {path.stem for path in (LIBRARY.parents[1] / "chapters").rglob("*.md")}
+    assert not TO_COME & chapters, "these have come"
+    chapters |= TO_COME
     shared = {"frugal.attention", "frugal.attention.contract", "frugal.attention.cache"}
     for module, path in MODULES.items():
         if not module.startswith("frugal.attention") or module in shared:

@@ -7,6 +7,7 @@ from frugal.attention import (
     alibi,
     cache,
     contract,
+    entmax,
     kernels,
     linformer,
     lsh,
@@ -19,6 +20,7 @@ from frugal.attention import (
     span,
     swin,
 )
+from frugal.attention import heads as attention_heads
 from frugal.attention.kernels import features as kernel_features
 from frugal.attention.kernels import gate as kernel_gate
 from frugal.attention.kernels import naive as kernel_naive
@@ -48,6 +50,18 @@ def recorded() -> Tensor:
     with recording.recording(attention) as recorder:
         attention(rows())
     return recorder.weights[""]
+
+
+def pruned() -> Tensor:
+    attention = built(softmax.MultiHeadAttention, 8, 2, built(entmax.EntmaxAttention, 2))
+    attention_heads.prune_heads(attention, [1])
+    return attention(rows())
+
+
+def masked() -> Tensor:
+    attention = built(softmax.MultiHeadAttention, 8, 2)
+    with attention_heads.masked_heads(attention, {"": [1]}):
+        return attention(rows())
 
 
 CASES = {
@@ -86,6 +100,12 @@ CASES = {
     block_sparse.block_mask: lambda: (
         block_sparse.block_mask(lambda b, h, i, j: i >= j, 1, 200, 200, rows().device).kv_num_blocks
     ),
+    entmax.entmax: lambda: entmax.entmax(heads().repeat(1, 1, 1, 20), 1.5),
+    entmax.EntmaxAttention: lambda: built(entmax.EntmaxAttention, 3, learned=True)(
+        heads(), heads(), heads(), padding=real(), causal=True
+    ),
+    attention_heads.prune_heads: pruned,
+    attention_heads.masked_heads: masked,
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),
@@ -233,6 +253,11 @@ NO_CASE = {
     kernel_scan.normaliser,
     kernel_scan.bounded,
     linformer.hidden,
+    # They read gradients and numbers, which pretended tensors have none of: `test_heads` has a GPU.
+    attention_heads.head_importance,
+    attention_heads.layers_of,
+    attention_heads.least_important,
+    attention_heads.prune_by_importance,
     contract.Attention,
     contract.check_attend,
     recording.Recorder,

@@ -23,6 +23,7 @@ import frugal.attention
 from frugal.attention import pieces
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.contract import Attention
+from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.kernels import (
     FavorFeatures,
     KernelAttention,
@@ -158,6 +159,10 @@ SUBJECTS = {
         frozenset({"padding"}),
         square=True,
         kind="rows",
+    ),
+    "entmax": Subject((EntmaxAttention,), partial(EntmaxAttention, N_HEADS), ALL),
+    "entmax, learned": Subject(
+        (EntmaxAttention,), partial(EntmaxAttention, N_HEADS, learned=True), ALL
     ),
     "relative": Subject(
         (RelativeAttention,), with_any(partial(RelativeAttention, N_HEADS, WIDTH)), ALL
@@ -382,6 +387,8 @@ ANSWERS_MORE = {
         "softmax",
         "relative",
         "alibi",
+        "entmax",
+        "entmax, learned",
         "linformer",
         "linear",
         "elu",
@@ -389,7 +396,7 @@ ANSWERS_MORE = {
         "fourier",
         "gated",
     },
-    True: {"softmax", "relative", "alibi", "span"},
+    True: {"softmax", "relative", "alibi", "entmax", "entmax, learned", "span"},
 }
 """By whether they are causal: the others give every query a place among the keys."""
 

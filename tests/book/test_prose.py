@@ -17,7 +17,8 @@ PAGES = [file for file in [*LISTED, "index"] if "references" not in file]
 
 OURS = re.compile(
     r"\b(ours|on this page|this page's|in this book|this book's|on this machine|this run|"
-    r"these runs|in our (?:run|model|data|experiment)\w*|our (?:model|run|network|reader|result|record)\w*|"
+    r"these runs|in our (?:run|model|data|experiment)\w*|"
+    r"our (?:model|run|network|reader|result|record)\w*|"
     r"we (?:measured|saw|see|found|get|got)|of our own|the recorded|the record|here)\b",
     re.IGNORECASE,
 )

@@ -45,6 +45,12 @@ class AlibiAttention(Attention):
         at_least(1, n_heads=n_heads)
         check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
+        self.slopes_of, self.kept = n_heads, list(range(n_heads))
+
+    def keep_heads(self, kept: list[int]) -> None:
+        """Only the heads at these places remain, each with the slope that it had."""
+        self.kept = [self.kept[place] for place in kept]
+        self.n_heads = len(kept)
 
     def options(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """The options with the penalty as a bias, beside the bias that they may hold."""
@@ -52,7 +58,9 @@ class AlibiAttention(Attention):
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a slope.")
         options = check_options(self.attend, options)
-        penalty = alibi_bias(self.n_heads, q.shape[2], k.shape[2], device=q.device).to(q.dtype)
+        penalty = alibi_bias(self.slopes_of, q.shape[2], k.shape[2], device=q.device).to(q.dtype)
+        if self.n_heads < self.slopes_of:
+            penalty = penalty[:, self.kept]
         given = options.get("bias")
         if given is not None:
             check_bias(given, (*q.shape[:3], k.shape[2]))

@@ -51,6 +51,12 @@ class RelativeAttention(Attention):
         self.to_distance = nn.Parameter(torch.empty(d_model, n_heads, head_dim))
         nn.init.normal_(self.to_distance, std=d_model**-0.5)
 
+    def keep_heads(self, kept: list[int]) -> None:
+        """Only the heads at these places remain, each with what it had learned."""
+        self.content_bias = nn.Parameter(self.content_bias.detach()[kept])
+        self.place_bias = nn.Parameter(self.place_bias.detach()[kept])
+        self.to_distance = nn.Parameter(self.to_distance.detach()[:, kept])
+
     def distance_scores(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],

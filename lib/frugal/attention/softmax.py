@@ -161,7 +161,8 @@ class MultiHeadAttention(Recorded):
     d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
     any attention callable or module of this package; options given to `forward` reach it.
     rotate: applied to queries and keys with their first position (rotary embeddings).
-    bias: on the four projections. dropout: on the output.
+    bias: on the four projections. dropout: on the output. kept_heads: the numbers of the heads, by
+    which they are still known when others have been pruned (`frugal.attention.heads`).
 
     Shapes: x (batch, queries, d_model), context (batch, keys, d_model) or None for self-attention.
     Cost: 8·N·d_model² FLOPs for the projections beside what `attend` costs.
@@ -181,6 +182,7 @@ class MultiHeadAttention(Recorded):
         check_divides(n_heads, d_model)
         check_attend(attend)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
+        self.kept_heads = tuple(range(n_heads))
         self.attend, self.rotate = attend, rotate
         self.to_q = nn.Linear(d_model, d_model, bias=bias)
         self.to_k = nn.Linear(d_model, d_model, bias=bias)
@@ -194,7 +196,7 @@ class MultiHeadAttention(Recorded):
 
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
-        return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        return x.unflatten(-1, (x.shape[-1] // self.head_dim, self.head_dim)).transpose(1, 2)
 
     def forward(
         self,
@@ -236,6 +238,8 @@ class MultiHeadAttention(Recorded):
     ) -> Float[Tensor, "batch queries width"]:
         """Attend, record if asked to, and project what the heads found."""
         options = check_options(self.attend, options)
+        if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
+            return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
         out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))

@@ -71,6 +71,11 @@ class AdaptiveSpan(Attention):
         share = self.share.to(torch.promote_types(self.share.dtype, torch.float32))
         return self.max_span * share.clamp(0, 1)
 
+    def keep_heads(self, kept: list[int]) -> None:
+        """Only the heads at these places remain, each with its span."""
+        self.share = nn.Parameter(self.share.detach()[kept])
+        self.n_heads = len(kept)
+
     def penalty(self) -> Float[Tensor, ""]:
         """The mean span in tokens: the paper's Σ zᵢ / M for this layer, to be scaled by λ."""
         if self.training:  # here too: which of the two is asked first must not matter

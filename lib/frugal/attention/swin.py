@@ -123,7 +123,8 @@ class ShiftedWindowAttention(nn.Module):
     def relative_bias(self) -> Float[Tensor, "n_heads tokens tokens"]:
         """What is added to the scores of a window: (n_heads, window², window²)."""
         index = relative_index(self.window, device=self.bias_table.device)
-        return self.bias_table[index].permute(2, 0, 1)
+        bias, kept = self.bias_table[index].permute(2, 0, 1), self.attention.kept_heads
+        return bias if len(kept) == len(bias) else bias[list(kept)]  # some may have been pruned
 
     def forward(
         self, x: Float[Tensor, "batch height width d_model"]

@@ -1,8 +1,9 @@
 """A small Perceiver-Actor: it sees voxels, is told what to open, and names the voxel to grasp.
 
 Patches of voxels and the words of the instruction are one sequence; a few latents read it, think,
-and are asked by each patch what its voxels are worth. The patch itself is part of the question, so
-that details finer than the latents can hold are not lost.
+and are asked by each patch what its voxels are worth. Each patch is added to its answer, so that
+details finer than the latents can hold go around them; in the published model, whose decoder adds
+nothing, a skip connection at full resolution carries them.
 
 Source: shridhar2022peract (translation only: no rotation, gripper or collision). Chapter: acting.
 """

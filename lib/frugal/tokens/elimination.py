@@ -97,10 +97,13 @@ class SoftRetention(nn.Module):
     gain: r is gain times its parameter, so that an optimiser with one learning rate for everything
     moves shares faster than weights.
 
-    Source: goyal2020powerbert, section 3.3, where r multiplies the vector. A norm at the start of
-    the next sublayer would divide that out again, so here it multiplies the attention that the
-    token receives; at 0 that is what dropping it does. They put parameters back into 0 ... 1 after
-    each step; here that happens before the next forward pass in training.
+    Source: goyal2020powerbert, section 3.3, where r multiplies the vector of a network that
+    normalises last. In one that normalises first that is not dropping: keys and values of the next
+    layer come from norm(r·x), which is norm(x) down to the smallest r, so the token is read with
+    full weight, while the residual stream, which keeps the factor, loses what x held. Here r
+    multiplies the attention that the token receives; at 0 that is what dropping it does. They put
+    parameters back into 0 ... 1 after each step; here that happens before the next forward pass in
+    training.
     """
 
     def __init__(self, n_layers: int, max_length: int, *, gain: float | int = 10) -> None:

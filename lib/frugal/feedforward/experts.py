@@ -1,0 +1,258 @@
+"""Many feed-forward networks, of which each token visits few.
+
+A layer of E experts holds E times the parameters of one and costs each token the FLOPs of those it
+visits. Tokens are sorted by their expert, so that every expert sees its own as one matrix, and put
+back; nothing as large as tokens · experts · capacity is ever made. An expert has room for a number
+of tokens, its capacity; the tokens beyond it get zeros, and the residual around the layer carries
+them past it (fedus2022switch).
+
+Sources: fedus2022switch, zoph2022stmoe for the loss on the logits, deepseek2024v3. Chapter:
+experts. Cost for T tokens: 4·T·k·d_model·d_ff FLOPs for k visits each, and 2·T·d_model·E for the
+router; memory linear in T.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.checks import at_least, one_of
+from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
+from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
+
+PER = ("batch", "sequence")
+
+
+class Experts(nn.Module):
+    """E networks activation(x W₁ + b₁) W₂ + b₂, and the way of the tokens through them.
+
+    forward(x, experts, gates, keep): x (tokens, d_model); experts, gates (tokens, k), the numbers
+    of the experts and what their outputs are multiplied by; keep (tokens, k), False where an expert
+    has no room -> (tokens, d_model), the sum over the k.
+    """
+
+    def __init__(
+        self, d_model: int, d_ff: int, n_experts: int, *, activation: str = "relu", bias: bool = True
+    ) -> None:
+        super().__init__()
+        at_least(1, d_model=d_model, d_ff=d_ff, n_experts=n_experts)
+        one_of(ACTIVATIONS, activation=activation)
+        self.activation = ACTIVATIONS[activation]
+        self.inner = nn.Parameter(torch.empty(n_experts, d_ff, d_model))
+        self.outer = nn.Parameter(torch.empty(n_experts, d_model, d_ff))
+        self.inner_bias = nn.Parameter(torch.zeros(n_experts, d_ff)) if bias else None
+        self.outer_bias = nn.Parameter(torch.zeros(n_experts, d_model)) if bias else None
+        for weight in (*self.inner, *self.outer):
+            nn.init.xavier_uniform_(weight)
+
+    def forward(
+        self,
+        x: Float[Tensor, "tokens d_model"],
+        experts: Tensor,
+        gates: Float[Tensor, "tokens k"],
+        keep: Bool[Tensor, "tokens k"] | None = None,
+    ) -> Float[Tensor, "tokens d_model"]:
+        tokens, k = experts.shape
+        visits = experts.flatten()
+        if keep is not None:  # those without room go to an expert that is not there, the last
+            visits = torch.where(keep.flatten(), visits, len(self.inner))
+        order = visits.argsort(stable=True)
+        sizes = torch.bincount(visits, minlength=len(self.inner) + 1).tolist()
+        stay = order[: tokens * k - sizes[-1]]
+        y = self._each(x[stay // k], sizes[:-1])
+        y = y * gates.flatten()[stay, None].to(y.dtype)
+        if k == 1:
+            return torch.zeros_like(x, dtype=y.dtype).index_copy(0, stay, y)
+        parts = y.new_zeros(tokens * k, x.shape[1]).index_copy(0, stay, y)
+        return parts.view(tokens, k, -1).sum(1)
+
+    def _each(self, x: Tensor, sizes: list[int]) -> Tensor:
+        """Every expert on its own tokens, which lie one after another."""
+        none = [None] * len(sizes)
+        weights = zip(
+            x.split(sizes),
+            self.inner.unbind(),
+            none if self.inner_bias is None else self.inner_bias.unbind(),
+            self.outer.unbind(),
+            none if self.outer_bias is None else self.outer_bias.unbind(),
+            strict=True,
+        )
+        return torch.cat(
+            [
+                F.linear(self.activation(F.linear(part, first, b1)), second, b2)
+                for part, first, b1, second, b2 in weights
+            ]
+        )
+
+
+def room(
+    experts: Tensor, n_experts: int, capacity: int, real: Bool[Tensor, " tokens"] | None = None
+) -> Bool[Tensor, "groups tokens"]:
+    """Whether each token finds room: experts (groups, tokens) are the numbers that they chose.
+
+    In each group the first `capacity` tokens of an expert do. real: False for tokens that take
+    none, and find none.
+    """
+    chosen = F.one_hot(experts, n_experts)  # (groups, tokens, experts)
+    if real is not None:
+        chosen = chosen * real[..., None]
+    place = (chosen.cumsum(1) * chosen).sum(-1)
+    return (place >= 1) & (place <= capacity)
+
+
+class SwitchFeedForward(nn.Module):
+    """A feed-forward layer of experts of which each token visits one (fedus2022switch, section 2).
+
+    d_ff: hidden width of each expert, so that a token costs what it costs a dense layer of d_ff.
+    capacity_factor: C; an expert has room for tokens / n_experts · C tokens, rounded down but at
+    least 1, counted over the whole batch or for each sequence alone (per). Tokens beyond it get
+    zeros. None: room for all. jitter: see `SwitchRouter`. z_weight: of the squared log of the
+    router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch, length,
+    d_model). Counted over the batch, whether a token is dropped depends on the other sequences; in
+    a causal model count per sequence, where only earlier tokens matter.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        n_experts: int,
+        capacity_factor: float | int | None = 1.25,
+        *,
+        per: str = "batch",
+        activation: str = "relu",
+        bias: bool = True,
+        dropout: float = 0.0,
+        jitter: float = 0.0,
+        z_weight: float | int = 0.0,
+    ) -> None:
+        super().__init__()
+        if capacity_factor is not None and not capacity_factor > 0:
+            raise ValueError(f"capacity_factor is {capacity_factor}; it must be above 0, or None.")
+        one_of(PER, per=per)
+        self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
+        self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self.n_experts, self.capacity_factor, self.per = n_experts, capacity_factor, per
+        self.z_weight = z_weight
+        self.routing: Routing | None = None
+        self.kept: Tensor | None = None
+        self._losses: tuple[Tensor, Tensor] | None = None
+
+    def capacity(self, tokens: int) -> int:
+        """The room of each expert for a group of so many tokens."""
+        if self.capacity_factor is None:
+            return tokens
+        return max(1, int(tokens / self.n_experts * self.capacity_factor))
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        *,
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """padding: True = a real token; others take no room and get zeros. Afterwards `routing`
+        (without gradients) and `kept` (batch, length) say where the tokens went."""
+        if x.ndim != 3 or x.shape[-1] != self.router.weight.shape[1]:
+            width = self.router.weight.shape[1]
+            raise ValueError(f"x has shape {tuple(x.shape)}; it must be (batch, length, {width}).")
+        flat = x.flatten(0, 1)
+        routing = self.router(flat)
+        real = x.new_ones(x.shape[:2], dtype=torch.bool) if padding is None else padding
+        keep = self._room(routing.experts.view(x.shape[:2]), real)
+        self._losses = self._penalised(routing, real.flatten())
+        self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
+        out = self.experts(flat, routing.experts, routing.gates, keep.view(-1, 1))
+        return self.dropout(out.view_as(x))
+
+    def _room(self, experts: Tensor, real: Tensor) -> Tensor:
+        if self.capacity_factor is None:
+            return real
+        batch, length = experts.shape
+        if self.per == "batch":
+            capacity = self.capacity(batch * length)
+            found = room(experts.view(1, -1), self.n_experts, capacity, real.view(1, -1))
+            return found.view(batch, length)
+        return room(experts, self.n_experts, self.capacity(length), real)
+
+    def _penalised(self, routing: Routing, real: Tensor) -> tuple[Tensor, Tensor]:
+        """E · Σ f_e P_e, and the mean of log² Σ exp(logits), over the real tokens."""
+        weight = real.to(routing.scores.dtype)
+        weight = weight / weight.sum().clamp_min(1)
+        chosen = F.one_hot(routing.experts[:, 0], self.n_experts).to(weight.dtype)
+        share, probability = weight @ chosen, weight @ routing.scores  # (experts,) each
+        balance = self.n_experts * (share * probability).sum()
+        return balance, weight @ routing.logits.logsumexp(-1).square()
+
+    @property
+    def aux_loss(self) -> Float[Tensor, ""]:
+        """E · Σ_e f_e P_e of the latest forward pass: 1 when the experts share the tokens evenly, E
+        when one gets all. f_e: share of the tokens that chose e. P_e: its mean probability."""
+        return self._latest()[0]
+
+    @property
+    def z_loss(self) -> Float[Tensor, ""]:
+        """The mean of log² Σ exp(logits) of the latest forward pass (zoph2022stmoe, equation 5)."""
+        return self._latest()[1]
+
+    def penalty(self) -> Float[Tensor, ""]:
+        """aux_loss + z_weight · z_loss, to be scaled by λ (the paper: 0.01)."""
+        balance, z = self._latest()
+        if torch.is_grad_enabled() and self.router.weight.requires_grad and not z.requires_grad:
+            raise ValueError(
+                "the latest forward pass kept no gradient; penalty must follow one that does."
+            )
+        return balance + self.z_weight * z
+
+    def _latest(self) -> tuple[Tensor, Tensor]:
+        if self._losses is None:
+            raise ValueError("no token has been routed yet; penalty must follow a forward pass.")
+        return self._losses
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy begins without a forward pass: what belongs to a graph cannot be copied."""
+        return self.__dict__ | {"_losses": None, "routing": None, "kept": None}
+
+
+class MixtureOfExperts(nn.Module):
+    """Each token visits k experts of many, and one that all share (deepseek2024v3, section 2.1.2).
+
+    d_ff: hidden width of an expert; n_shared: of the shared network, in units of d_ff, 0 for none.
+    Nothing is dropped. The experts are balanced by `frugal.feedforward.routing.update_biases`,
+    called after each update of the weights, and no loss. Shapes: x and out (..., d_model).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        n_experts: int,
+        k: int = 2,
+        *,
+        n_shared: int = 1,
+        scale: float | int = 1.0,
+        activation: str = "relu",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        at_least(0, n_shared=n_shared)
+        self.router = BiasedRouter(d_model, n_experts, k, scale=scale)
+        self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
+        self.shared = None
+        if n_shared:
+            shape = {"activation": activation, "bias": bias}
+            self.shared = DenseFeedForward(d_model, n_shared * d_ff, **shape)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Raises ValueError for an x of another width."""
+        if x.shape[-1:] != self.router.weight.shape[1:]:
+            width = self.router.weight.shape[1]
+            raise ValueError(f"x has shape {tuple(x.shape)}; it must be (..., {width}).")
+        flat = x.reshape(-1, x.shape[-1])
+        routing = self.router(flat)
+        out = self.experts(flat, routing.experts, routing.gates).view_as(x)
+        return out if self.shared is None else out + self.shared(x)
