@@ -6,6 +6,6 @@ from tests.devices import built, rows
 CASES = {
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
     chunked.ChunkedFeedForward: lambda: built(
-        chunked.ChunkedFeedForward, dense.DenseFeedForward(8, 16), 2
+        chunked.ChunkedFeedForward, built(dense.DenseFeedForward, 8, 16), 2
     )(rows()),
 }
