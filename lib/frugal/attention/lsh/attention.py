@@ -1,4 +1,4 @@
-"""Attention among tokens that hash to the same bucket: the Reformer's.
+"""Attention among tokens that a hash brings near one another: the Reformer's.
 
 A softmax listens to the keys nearest to a query. Hashing finds most of them without comparing all
 pairs: tokens are sorted by bucket, cut into chunks, and a chunk attends to itself and to the chunk
