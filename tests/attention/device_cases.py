@@ -190,6 +190,9 @@ CASES = {
     sinkhorn_balance.sinkhorn: lambda: sinkhorn_balance.sinkhorn(
         rows(5), mask=real()[:, None] & real()[:, :, None]
     ),
+    sinkhorn_balance.causal_sinkhorn: lambda: sinkhorn_balance.causal_sinkhorn(
+        heads()[..., :4, :4], transposed=True
+    ),
     sinkhorn_balance.gumbel_noise: lambda: sinkhorn_balance.gumbel_noise(rows()),
     sinkhorn.BlockScores: lambda: built(sinkhorn.BlockScores, 3, 4, 6)(heads()),
     sinkhorn.fetch: lambda: sinkhorn.fetch(

@@ -42,12 +42,13 @@ def seeded(seed=1):
     causal=st.booleans(),
     padded=st.booleans(),
     n_buckets=st.sampled_from([None, 2, 6, (2, 4)]),
+    within=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_equals_the_papers_definition(length, chunk, n_hashes, causal, padded, n_buckets, seed):
+def test_equals_the_definition(length, chunk, n_hashes, causal, padded, n_buckets, within, seed):
     qk, v = tensors(seeded(seed), heads=2, length=length, head_dim=4, value_dim=3)
     padding = torch.rand(2, length, generator=seeded(seed)) < 0.6 if padded else None
-    options = {"causal": causal, "padding": padding}
+    options = {"causal": causal, "padding": padding, "within_buckets": within}
     rotations = random_rotations(
         n_buckets or default_buckets(length, min(chunk, length)),
         n_hashes=n_hashes,
@@ -91,14 +92,16 @@ def dense(qk, v, seen, scale=1.0):
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("within", [True, False])
 @pytest.mark.parametrize(("length", "chunk"), [(300, 1), (96, 16), (101, 8)])
 def test_gradients_are_those_of_one_softmax_over_all_pairs_seen(
-    generator, causal, padded, length, chunk
+    generator, causal, padded, within, length, chunk
 ):
     """300 chunks do not fit a byte, which counts up to 255."""
     qk, v = tensors(generator, length=length, value_dim=5, requires_grad=True)
     padding = torch.rand(2, length, generator=generator) < 0.7 if padded else None
     options = {"bucket_size": chunk, "n_hashes": 3, "causal": causal, "padding": padding}
+    options["within_buckets"] = within
     seen = lsh_visible(qk, generator=seeded(), **options)
     assert 0.001 < seen.double().mean() < 0.9
     out = lsh_attention(qk, v, generator=seeded(), scale=0.7, **options)
@@ -179,6 +182,19 @@ def test_the_same_generator_gives_the_same_result(generator):
     run(generator=seeded(3))
     assert torch.equal(before, torch.get_rng_state())
     assert not torch.equal(run(), run())
+
+
+def test_within_buckets_only_tokens_of_one_bucket_meet(generator):
+    qk, _ = tensors(generator, length=64)
+    options = {"bucket_size": 16, "n_hashes": 1, "n_buckets": 8}
+    wide = lsh_visible(qk, generator=seeded(), **options)
+    seen = lsh_visible(qk, generator=seeded(), within_buckets=True, **options)
+    sizes = {"n_hashes": 1, "n_heads": 3, "head_dim": 8}
+    buckets = hash_buckets(qk, random_rotations(8, **sizes, generator=seeded()))[:, :, 0]
+    same = buckets[..., :, None] == buckets[..., None, :]
+    itself = torch.eye(64, dtype=torch.bool)
+    assert (seen & ~itself).equal(wide & same & ~itself)
+    assert 0.01 < seen.double().mean() < 0.8 * wide.double().mean()
 
 
 def test_causal_shows_nothing_of_the_future_within_the_same_hash(generator):

@@ -1,1 +1,1 @@
-"""The network behind the heads of each layer. Import from `dense`."""
+"""The network behind the heads of each layer. Import from `dense` and `chunked`."""

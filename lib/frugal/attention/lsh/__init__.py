@@ -1,4 +1,4 @@
-"""Attention among tokens that hash to the same bucket.
+"""Attention among tokens that a hash brings near one another.
 
 Source: kitaev2020reformer. Chapter: hashing.
 """

@@ -1,4 +1,4 @@
-"""Attention among tokens that hash to the same bucket: the Reformer's.
+"""Attention among tokens that a hash brings near one another: the Reformer's.
 
 A softmax listens to the keys nearest to a query. Hashing finds most of them without comparing all
 pairs: tokens are sorted by bucket, cut into chunks, and a chunk attends to itself and to the chunk
@@ -43,6 +43,7 @@ def lsh_attention(
     generator: torch.Generator | None = None,
     n_buckets: Buckets | None = None,
     scale: float | int = 1.0,
+    within_buckets: bool = False,
 ) -> Float[Tensor, "batch heads length value_dim"]:
     """softmax(scale·qk kᵀ) v over the keys that share a chunk, or follow it, in some round.
 
@@ -51,8 +52,10 @@ def lsh_attention(
     length √head_dim before the usual division; the paper's text reads as 1 / √head_dim.
 
     bucket_size: tokens in an average bucket, and in a chunk; from the length on, attention is
-    exact. Any length will do. n_hashes: rounds. n_buckets: an even number, or several whose product
-    is meant; about length / bucket_size when None (the paper: twice that).
+    exact, unless within_buckets. Any length will do. n_hashes: rounds. n_buckets: an even number,
+    or several whose product is meant; about length / bucket_size when None (the paper: twice that).
+    within_buckets: in each round hide the keys whose bucket is not the query's, as the paper's
+    equations do; by default all keys of the two chunks are seen, as in later public code.
     causal: no later key is read, but later tokens do decide which earlier keys share a chunk, so
     the output of a prefix is not the prefix of the output.
     padding: True = real token; others go to the end of the order, are seen by none, and get zeros.
@@ -70,7 +73,8 @@ def lsh_attention(
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
     buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
-    rounds = buckets if chunk < length else buckets[:, :, :1]  # one chunk holds all pairs
+    one_is_enough = chunk == length and not within_buckets  # its chunk holds all pairs
+    rounds = buckets[:, :, :1] if one_is_enough else buckets
     missing = -length % chunk
     real = None
     if padding is not None or missing:
@@ -82,6 +86,7 @@ def lsh_attention(
         chunk=chunk,
         causal=causal,
         real=None if real is None else real.repeat_interleave(heads, 0),
+        within_buckets=within_buckets,
     )
     given = autocast_dtype(qk)
     qk, v = one_dtype(qk, v)
@@ -103,6 +108,7 @@ def lsh_visible(
     padding: Bool[Tensor, "batch length"] | None = None,
     generator: torch.Generator | None = None,
     n_buckets: Buckets | None = None,
+    within_buckets: bool = False,
 ) -> Bool[Tensor, "batch heads length length"]:
     """Which keys each query sees in `lsh_attention` with the same arguments: N² booleans a head.
 
@@ -118,7 +124,10 @@ def lsh_visible(
     place = buckets.argsort(dim=-1, stable=True).argsort(-1)
     own = place // chunk  # (batch, heads, n_hashes, length)
     ahead = own[..., :, None] - own[..., None, :]
-    seen = ((ahead == 0) | (ahead == 1)).any(2)
+    seen = (ahead == 0) | (ahead == 1)  # (batch, heads, n_hashes, length, length)
+    if within_buckets:
+        seen &= buckets[..., :, None] == buckets[..., None, :]
+    seen = seen.any(2)
     itself = torch.eye(length, dtype=torch.bool, device=qk.device)
     seen = seen & ~itself
     if causal:
@@ -151,11 +160,12 @@ class LshAttention(Attention):
         seed: int | None = None,
         n_buckets: Buckets | None = None,
         scale: float | int = 1.0,
+        within_buckets: bool = False,
     ) -> None:
         super().__init__()
         _check_sizes(bucket_size, n_hashes, scale)
         self.bucket_size, self.n_hashes, self.seed = bucket_size, n_hashes, seed
-        self.n_buckets, self.scale = n_buckets, scale
+        self.n_buckets, self.scale, self.within_buckets = n_buckets, scale, within_buckets
 
     def options(self) -> dict:
         """The keyword arguments of `lsh_attention` and `lsh_visible` that both share."""
@@ -165,6 +175,7 @@ class LshAttention(Attention):
             "n_hashes": self.n_hashes,
             "generator": generator,
             "n_buckets": self.n_buckets,
+            "within_buckets": self.within_buckets,
         }
 
     def forward(

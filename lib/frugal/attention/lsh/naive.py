@@ -22,6 +22,7 @@ def lsh_attention(
     causal: bool = False,
     padding: Bool[Tensor, "batch length"] | None = None,
     scale: float = 1.0,
+    within_buckets: bool = False,
 ) -> Float[Tensor, "batch heads length value_dim"]:
     """For every token and round, a softmax over the keys shown; the rounds by their normalisers.
 
@@ -33,7 +34,14 @@ def lsh_attention(
         real = range(qk.shape[2]) if padding is None else padding[b].nonzero().flatten().tolist()
         turns = range(rotations[0].shape[0])
         shown = [
-            shown_keys(qk[b, h], [r[turn, h] for r in rotations], list(real), chunk, causal)
+            shown_keys(
+                qk[b, h],
+                [r[turn, h] for r in rotations],
+                list(real),
+                chunk,
+                causal,
+                within_buckets=within_buckets,
+            )
             for turn in turns
         ]
         for i in real:
@@ -61,8 +69,11 @@ def shown_keys(
     real: list[int],
     chunk: int,
     causal: bool,
+    *,
+    within_buckets: bool = False,
 ) -> dict[int, list[int]]:
-    """P_i of one round: the keys in the token's chunk and in the one before it.
+    """What token i sees in one round: the keys in its chunk and in the one before it; with
+    within_buckets, those of them that share its bucket.
 
     Tokens are ordered by bucket, then by position. A bucket is the nearest of all directions and
     their opposites; several hashes make one number.
@@ -76,6 +87,12 @@ def shown_keys(
     order = sorted(real, key=lambda i: (bucket[i], i))
     place = {i: at // chunk for at, i in enumerate(order)}
     return {
-        i: [j for j in real if place[i] - 1 <= place[j] <= place[i] and not (causal and j > i)]
+        i: [
+            j
+            for j in real
+            if place[i] - 1 <= place[j] <= place[i]
+            and not (causal and j > i)
+            and not (within_buckets and bucket[j] != bucket[i])
+        ]
         for i in real
     }

@@ -62,10 +62,12 @@ def layout_of(
     chunk: int,
     causal: bool,
     real: Bool[Tensor, "sequences length"] | None = None,
+    within_buckets: bool = False,
 ) -> Layout:
     """Sort by bucket, then by position, and work out who is hidden from whom.
 
     The length must be a multiple of `chunk`. Tokens that are not `real` go to the end of the order.
+    within_buckets: keys of another bucket than the query's are hidden as well.
     """
     sequences, rounds, length = buckets.shape
     device = buckets.device
@@ -85,10 +87,15 @@ def layout_of(
         blind = _unseen_alone(sort.unflatten(-1, (n_chunks, chunk)), causal)
         if real is not None:
             blind |= ~_with_previous(real.gather(-1, sort), n_chunks)[..., None, :]
+        if within_buckets:
+            blind |= ~_same(buckets[:, turn].gather(-1, sort), n_chunks)
         for earlier in range(turn):
             stood = chunks[:, earlier].gather(-1, sort)
             queries = stood.unflatten(-1, (n_chunks, chunk))[..., None]
-            blind |= _own_or_next(queries - _with_previous(stood, n_chunks)[..., None, :])
+            shown = _own_or_next(queries - _with_previous(stood, n_chunks)[..., None, :])
+            if within_buckets:
+                shown &= _same(buckets[:, earlier].gather(-1, sort), n_chunks)
+            blind |= shown
         hides.append(blind.flatten(0, 1))
     rows = (order + first).transpose(0, 1).flatten(1)
     return Layout(chunk, rows, (place + first).transpose(0, 1).flatten(1), tuple(hides))
@@ -98,6 +105,14 @@ def _with_previous(x: Tensor, n_chunks: int) -> Tensor:
     """(sequences, length) to (sequences, chunks, 2 chunk): the chunk before, then its own."""
     x = x.unflatten(-1, (n_chunks, -1))
     return torch.cat([x.roll(1, dims=1), x], dim=-1)
+
+
+def _same(
+    buckets: Int64[Tensor, "sequences length"], n_chunks: int
+) -> Bool[Tensor, "sequences chunks chunk keys"]:
+    """Whether a key of its window has the bucket of the query."""
+    queries = buckets.unflatten(-1, (n_chunks, -1))[..., None]
+    return queries == _with_previous(buckets, n_chunks)[..., None, :]
 
 
 def _unseen_alone(order: Int64[Tensor, "sequences chunks chunk"], causal: bool) -> Tensor:
