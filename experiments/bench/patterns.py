@@ -1,6 +1,6 @@
 """Attention in fixed patterns against full attention and Hugging Face's Longformer.
 
-Batch 1, 4 heads of 64, window 128, float32.
+What is causal races causal full attention, what looks both ways full attention both ways. Batch 1, 4 heads of 64, window 128, float32.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from experiments.bench import Case, call
 from frugal.attention.patterns import fixed_attention, sliding_window_attention, strided_attention
 
 HEADS, HEAD_DIM, WINDOW = 4, 64, 128
+CAUSAL = ("window, causal", "strided", "fixed")
 
 
 def cases(smoke: bool) -> list[Case]:
@@ -28,6 +29,7 @@ def cases(smoke: bool) -> list[Case]:
     padding[:, -short // 8 :] = False
     attends: dict[str, Callable[..., Tensor]] = {
         "full": F.scaled_dot_product_attention,
+        "full, causal": partial(F.scaled_dot_product_attention, is_causal=True),
         "window": window,
         "window, causal": partial(window, causal=True),
         "window, padding": partial(window, padding=padding),
@@ -40,11 +42,12 @@ def cases(smoke: bool) -> list[Case]:
         for name, attend in attends.items():
             case = f"{direction} {short} {name}"
             plain = name == "window"
+            rival = "full, causal" if name in CAUSAL else "full"
             found.append(
                 Case(
                     case,
                     call(attend, *heads(short), training=direction == "training"),
-                    against=None if name == "full" else f"{direction} {short} full",
+                    against=None if name.startswith("full") else f"{direction} {short} {rival}",
                     bar=bar if plain else None,
                     memory_bar=30_000_000 if plain and direction == "forward" else None,
                 )
