@@ -1,5 +1,6 @@
 """Every chapter is listed, cites what exists, and keeps to the form."""
 
+import ast
 import re
 from itertools import pairwise
 
@@ -47,6 +48,19 @@ def test_a_chapter_has_the_seven_beats_in_order(file):
     assert [beat for beat in beats if beat in BEATS] == BEATS
     told = [h for h in headings if h.partition(":")[0] in BEATS and h.partition(": ")[2]]
     assert len(told) >= 5, headings
+
+
+@pytest.mark.parametrize("file", [*LISTED, "index"])
+def test_every_claim_has_a_check_that_can_be_pushed(file):
+    """What the pushes say is known once a page has run: `python -m booktools claims`."""
+    for cell in jupytext.read(ROOT / f"{file}.md").cells:
+        if cell.cell_type != "code":
+            continue
+        for call in filter(
+            lambda node: isinstance(node, ast.Call), ast.walk(ast.parse(cell.source))
+        ):
+            if isinstance(call.func, ast.Name) and call.func.id == "claim":
+                assert isinstance(call.args[1], ast.Lambda), ast.unparse(call)
 
 
 @pytest.mark.parametrize("file", CHAPTERS)

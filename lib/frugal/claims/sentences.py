@@ -71,15 +71,13 @@ class Counted(_Sentence):
     mark, style = "=", "frugal-counted"
 
 
-def claim(sentence: str, check: Check | Any, **values: Any) -> Claim:
+def claim(sentence: str, check: Check, **values: Any) -> Claim:
     """State `sentence` and check it.
 
     sentence: a full sentence; `{name:.2f}` is filled in from `values`, and `N^{2}` or
     `N^{{name:.2f}}` shows as a power. check: called with the values by name; True if the sentence
     holds. It should be as two-sided as the sentence is: "four times" is not `ratio > 1`. values:
-    the numbers (and words) that the sentence tells, at least one number. A bool in the place of the
-    check still works and is counted as a claim that nothing can break (`python -m booktools
-    claims`).
+    the numbers (and words) that the sentence tells, at least one number.
 
     Raises ClaimError when the check says no; ValueError when the sentence and the values do not
     match, the check does not answer with one bool, or a number can be pushed anywhere (see
@@ -88,7 +86,10 @@ def claim(sentence: str, check: Check | Any, **values: Any) -> Claim:
     values = {name: plain(value) for name, value in values.items()}
     text = filled(sentence, values)
     if not callable(check):
-        return _untried(text, check, values)
+        raise ValueError(
+            f"check is {type(check).__name__}; it must be a function of the numbers that the "
+            "sentence tells."
+        )
     if not any(map(is_number, values.values())):
         raise ValueError(f"sentence tells no number; a claim must tell one: {sentence}")
     if not judge(check, values):
@@ -100,21 +101,6 @@ def claim(sentence: str, check: Check | Any, **values: Any) -> Claim:
             f"every number that the sentence tells: {text}{_list_of(values)}"
         )
     made = Claim(text, values, broken)
-    _held.append(made)
-    return made
-
-
-def _untried(text: str, condition: Any, values: dict[str, Any]) -> Claim:
-    """A claim in the older form, with a condition in place of a check: nobody can push it."""
-    condition = plain(condition)
-    if not isinstance(condition, bool):
-        raise ValueError(
-            f"check is {type(condition).__name__}; it must be a function of the numbers that the "
-            "sentence tells."
-        )
-    if not condition:
-        raise ClaimError(f"this run does not show it: {text}{_list_of(values)}")
-    made = Claim(text, values, {name: [] for name in values})
     _held.append(made)
     return made
 
