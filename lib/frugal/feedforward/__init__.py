@@ -1,1 +1,4 @@
-"""The network behind the heads of each layer. Import from `dense` and `chunked`."""
+"""The network behind the heads of each layer, and what may stand in its place.
+
+Import from `dense`, `chunked`, `experts`, `routing`, `product_keys`.
+"""
