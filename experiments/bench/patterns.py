@@ -1,6 +1,7 @@
 """Attention in fixed patterns against full attention and Hugging Face's Longformer.
 
-What is causal races causal full attention, what looks both ways full attention both ways. Batch 1, 4 heads of 64, window 128, float32.
+What is causal races causal full attention, what looks both ways full attention both ways. Batch 1,
+4 heads of 64, window 128, float32.
 """
 
 from __future__ import annotations
