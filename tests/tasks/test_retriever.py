@@ -186,7 +186,7 @@ def test_accuracy_by_position_is_reproducible_and_leaves_the_mode():
     [
         ({"n_queries": 4}, "n_queries is 4; it must be at least 1 and divide n_pairs=6"),
         ({"examples": 0}, "examples is 0; each place is asked for at least once"),
-        ({"n_keys": 3}, "n_keys is 3, but 6 pairs need as many different keys"),
+        ({"n_keys": 3}, "n_keys is 3; 6 pairs need as many different keys"),
     ],
 )
 def test_accuracy_of_bad_input(options, message):
