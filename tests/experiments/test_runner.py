@@ -483,6 +483,11 @@ def test_every_experiment_runs_at_the_size_of_a_test(name, tmp_path):
 RECORDED = {path.stem for path in (ROOT / "experiments" / "results").glob("*.json")}
 
 
+TO_RECORD = {"drawer", "file_bytes", "funnel", "latents", "mixers", "sorting"}
+"""Designed again, and not recorded again yet: their pages read what the old design gave. Who records
+one takes it out of here."""
+
+
 @pytest.mark.parametrize(
     "name", sorted(name for name in RECORDED if not name.startswith(("bench_", "gpu_")))
 )
@@ -490,7 +495,8 @@ def test_every_recorded_result_is_of_an_experiment_there_is(name):
     result = results.load(name, folder=ROOT / "experiments" / "results")
     module = runner.module_of(name)
     assert not result.smoke
-    assert json.loads(json.dumps(module.settings())) == result.settings
+    same = json.loads(json.dumps(module.settings())) == result.settings
+    assert same is (name not in TO_RECORD), f"{name} is as designed: {same}"
     assert {r["setting"] for r in result.runs} == set(result.settings)
 
 
