@@ -484,8 +484,8 @@ RECORDED = {path.stem for path in (ROOT / "experiments" / "results").glob("*.jso
 
 
 TO_RECORD = {"drawer", "file_bytes", "funnel", "latents", "mixers", "sorting"}
-"""Designed again, and not recorded again yet: their pages read what the old design gave. Who records
-one takes it out of here."""
+"""Designed again, and not recorded again yet: their pages read what the old design gave. Who
+records one takes it out of here."""
 
 
 @pytest.mark.parametrize(
