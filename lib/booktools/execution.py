@@ -21,16 +21,22 @@ logger = logging.getLogger(__name__)
 _KEPT_STATES = 3
 _ENVIRONMENT = {
     SITE_VARIABLE: "1",  # figures show themselves as static HTML
-    "TQDM_DISABLE": "1",  # a progress bar is of no use on a page
+    "TQDM_DISABLE": "1",  # a progress bar is of no use on a page; see _KERNEL_CONFIG
     "OMP_NUM_THREADS": "1",  # on a busy small machine more threads make tiny operations slower
     "PYTHONHASHSEED": "0",
 }
 
 # The book's own profile: what the reader starts IPython with stays out of the book, and a kernel
-# does not warn about connections that never leave this machine.
+# does not warn about connections that never leave this machine. In a notebook tqdm draws a widget
+# and passes over TQDM_DISABLE, so it is told here as well.
 _KERNEL_CONFIG = """\
 c = get_config()  # noqa: F821
 c.IPKernelApp.log_level = 40
+c.IPKernelApp.exec_lines = [
+    "import functools as _f, tqdm.notebook as _t",
+    "_t.tqdm.__init__ = _f.partialmethod(_t.tqdm.__init__, disable=True)",
+    "del _f, _t",
+]
 """
 
 
