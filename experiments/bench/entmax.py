@@ -1,7 +1,7 @@
 """α-entmax against the public package: values that sum to one, forward and with gradients.
 
 Scores of (4, 1024, 1024), spread 1. The package sorts for α = 1.5 and for sparsemax, and halves an
-interval 50 times where α is learned.
+interval 50 times where α is learned; there α gets its gradient too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.attention.entmax import entmax
 
 
@@ -21,44 +21,24 @@ def cases(smoke: bool) -> list[Case]:
     from entmax import entmax15, entmax_bisect, sparsemax
 
     n = 64 if smoke else 1024
-    scores = torch.randn(4, n, n, requires_grad=True)
-    grad = torch.randn_like(scores)
-    alpha = torch.full((4, 1, 1), 1.4, requires_grad=True)
+    scores = torch.randn(4, n, n)
+    alpha = torch.full((4, 1, 1), 1.4)
 
-    def learned(function: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda z: function(z, alpha.expand(4, n, 1))
+    def learned(function: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda z, alpha: function(z, alpha.expand(4, n, 1))
 
+    softmax = partial(torch.softmax, dim=-1)
     pairs = {
-        "1.5": (entmax, partial(entmax15, dim=-1), 0.20),
-        "2": (partial(entmax, alpha=2), partial(sparsemax, dim=-1), None),
-        "learned": (learned(entmax), learned(entmax_bisect), 0.35),
+        "1.5": (entmax, partial(entmax15, dim=-1), (scores,), 0.20),
+        "2": (partial(entmax, alpha=2), partial(sparsemax, dim=-1), (scores,), None),
+        "learned": (learned(entmax), learned(entmax_bisect), (scores, alpha), 0.35),
     }
     found = []
     for direction in ("forward", "training"):
-        training = direction == "training"
-        found.append(
-            Case(
-                f"{direction} softmax",
-                _call(partial(torch.softmax, dim=-1), scores, grad, training),
-            )
-        )
-        for name, (ours, theirs, bar) in pairs.items():
+        timed = partial(call, training=direction == "training")
+        found.append(Case(f"{direction} softmax", timed(softmax, scores)))
+        for name, (ours, theirs, given, bar) in pairs.items():
             peer = f"{direction} {name} package"
-            found.append(Case(peer, _call(theirs, scores, grad, training)))
-            found.append(
-                Case(f"{direction} {name}", _call(ours, scores, grad, training), peer, bar)
-            )
+            found.append(Case(peer, timed(theirs, *given)))
+            found.append(Case(f"{direction} {name}", timed(ours, *given), peer, bar))
     return found
-
-
-def _call(
-    function: Callable[[Tensor], Tensor], scores: Tensor, grad: Tensor, training: bool
-) -> Callable[[], None]:
-    def forward() -> None:
-        with torch.no_grad():
-            function(scores)
-
-    def both() -> None:
-        torch.autograd.grad(function(scores), scores, grad)
-
-    return both if training else forward

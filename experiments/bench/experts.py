@@ -5,12 +5,10 @@ Width 512, hidden 2,048, 8 experts of which each token visits one, forward and b
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.feedforward.experts import MixtureOfExperts, SwitchFeedForward
 
@@ -29,22 +27,12 @@ def cases(smoke: bool) -> list[Case]:
     }
     found = []
     for tokens in (256,) if smoke else (2048, 8192):
-        x = torch.randn(tokens // LENGTH, LENGTH, width, requires_grad=True)
+        x = torch.randn(tokens // LENGTH, LENGTH, width)
         for name, layer in layers.items():
             against = None if name == "dense" else f"{tokens} dense"
             bar = BARS.get(tokens) if name == "switch" else None
-            found.append(Case(f"{tokens} {name}", _both(layer, x), against, bar))
+            found.append(Case(f"{tokens} {name}", call(layer, x, training=True), against, bar))
     return found
-
-
-def _both(layer: nn.Module, x: Tensor) -> Callable[[], None]:
-    given = [x, *layer.parameters()]
-    grad = torch.randn_like(x)
-
-    def run() -> None:
-        torch.autograd.grad(layer(x), given, grad, allow_unused=True)
-
-    return run
 
 
 def _peer(width: int, hidden: int) -> nn.Module:

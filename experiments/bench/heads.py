@@ -5,12 +5,11 @@ Width 512, 8 heads of 64, 128 tokens; the same weights, rows and columns taken o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.attention.heads import prune_heads
 from frugal.attention.softmax import MultiHeadAttention
 
@@ -27,15 +26,7 @@ def cases(smoke: bool) -> list[Case]:
     for batch in (1, 2) if smoke else (1, 4, 16, 64):
         x = torch.randn(batch, length, width)
         base = f"batch {batch}, {HEADS} heads"
-        found.append(Case(base, _forward(whole, x)))
+        found.append(Case(base, call(whole, x)))
         bar = 0.70 if batch == 64 else None
-        found.append(Case(f"batch {batch}, {HEADS // 2} heads", _forward(pruned, x), base, bar))
+        found.append(Case(f"batch {batch}, {HEADS // 2} heads", call(pruned, x), base, bar))
     return found
-
-
-def _forward(layer: MultiHeadAttention, x: torch.Tensor) -> Callable[[], None]:
-    def run() -> None:
-        with torch.no_grad():
-            layer(x)
-
-    return run

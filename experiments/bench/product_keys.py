@@ -5,12 +5,9 @@ Width 256, hidden 1,024, 4 heads that read 32 values each, 2,048 tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
 
-from experiments.bench import Case
+from experiments.bench import Case, call
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.feedforward.product_keys import ProductKeyMemory
 
@@ -20,19 +17,9 @@ WIDTH, TOKENS = 256, 2048
 def cases(smoke: bool) -> list[Case]:
     """Values from 16 thousand to a quarter of a million; the time hardly depends on them."""
     width, tokens = (16, 64) if smoke else (WIDTH, TOKENS)
-    x = torch.randn(1, tokens, width, requires_grad=True)
-    found = [Case("dense", _both(DenseFeedForward(width, 4 * width), x))]
+    x = torch.randn(1, tokens, width)
+    found = [Case("dense", call(DenseFeedForward(width, 4 * width), x, training=True))]
     for n_keys in (32,) if smoke else (128, 256, 512):
         layer = ProductKeyMemory(width, n_keys)
-        found.append(Case(f"{n_keys**2:,} values", _both(layer, x), "dense"))
+        found.append(Case(f"{n_keys**2:,} values", call(layer, x, training=True), "dense"))
     return found
-
-
-def _both(layer: nn.Module, x: Tensor) -> Callable[[], None]:
-    given = [x, *layer.parameters()]
-    grad = torch.randn_like(x)
-
-    def run() -> None:
-        torch.autograd.grad(layer(x), given, grad)
-
-    return run

@@ -142,6 +142,14 @@ def prune_heads(model: nn.Module, heads: Mapping[str, Iterable[int]] | Iterable[
         _keep(layers[name], kept)
 
 
+def _attends(layer: MultiHeadAttention) -> Iterator[nn.Module]:
+    """The attention of a layer, and the one that it calls, as ALiBi does, if they are modules."""
+    attend = layer.attend
+    while isinstance(attend, nn.Module):
+        yield attend
+        attend = getattr(attend, "attend", None)
+
+
 def _places(layer: MultiHeadAttention, numbers: list[int], name: str) -> list[int]:
     """The places, among the heads that there are, of those that stay."""
     where = f"of the layer {name!r}" if name else "of the layer"
@@ -150,14 +158,12 @@ def _places(layer: MultiHeadAttention, numbers: list[int], name: str) -> list[in
             raise ValueError(f"heads has {number} {where}; it must be of {layer.kept_heads}.")
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"heads has {numbers} {where}; each must be named once.")
-    attend = layer.attend
-    while isinstance(attend, nn.Module):
+    for attend in _attends(layer):
         if not hasattr(attend, "keep_heads") and any(True for _ in attend.parameters()):
             raise ValueError(
                 f"attend is {type(attend).__name__}; it must have keep_heads, since it learns "
                 "something for each head."
             )
-        attend = getattr(attend, "attend", None)
     return [place for place, head in enumerate(layer.kept_heads) if head not in numbers]
 
 
@@ -172,11 +178,9 @@ def _keep(layer: MultiHeadAttention, kept: list[int]) -> None:
             projection.bias = nn.Parameter(projection.bias.detach()[rows])
     layer.to_out.weight = nn.Parameter(layer.to_out.weight.detach()[:, rows])
     layer.to_out.in_features = len(rows)
-    attend = layer.attend
-    while isinstance(attend, nn.Module):
+    for attend in _attends(layer):
         if hasattr(attend, "keep_heads"):
             attend.keep_heads(kept)
-        attend = getattr(attend, "attend", None)
     layer.kept_heads = tuple(layer.kept_heads[place] for place in kept)
     layer.n_heads = len(kept)
 
