@@ -8,7 +8,7 @@ and used in the soft mask of `span`. The paper reads it from x_t, the token as t
 attention is handed heads, so v reads the query q_t = W x_t, which is as linear in x_t. Rotary
 positions turn queries before they arrive: only their slow pairs say the same at every place.
 
-Source: sukhbaatar2019adaptive, section 3.2. Chapter: adaptive-spans. Cost: all pairs. Spans that
+Source: sukhbaatar2019adaptive, section 2. Chapter: adaptive-spans. Cost: all pairs. Spans that
 differ from query to query save nothing in this form; `spans` says what could be saved.
 """
 
