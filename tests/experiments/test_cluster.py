@@ -219,7 +219,7 @@ def test_a_worker_with_other_files_runs_nothing(cluster, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     shutil.copytree(cluster.folder / "experiments", elsewhere / "experiments")
     fake = elsewhere / "experiments" / "layers" / "fake.py"
-    fake.write_text(FAKE + "\n# other words\n")
+    fake.write_text(FAKE + "\nMORE = 1\n")
     cluster.add_worker(PYTHONPATH=str(elsewhere), PYTHONSAFEPATH="1")
     process = sweep(cluster)
     _, err = process.communicate(timeout=90)
