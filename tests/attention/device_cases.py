@@ -7,6 +7,7 @@ from frugal.attention import (
     alibi,
     cache,
     contract,
+    dynamic_span,
     entmax,
     kernels,
     linformer,
@@ -106,6 +107,16 @@ CASES = {
     ),
     attention_heads.prune_heads: pruned,
     attention_heads.masked_heads: masked,
+    span.check_distances: lambda: span.check_distances(3, heads(), heads(), True),
+    span.log_mask: lambda: span.log_mask(
+        heads().sigmoid() @ heads().sigmoid().mT,
+        torch.arange(5, device=Place.device)[:, None] - torch.arange(5, device=Place.device),
+        3,
+        True,
+    ),
+    dynamic_span.DynamicSpan: lambda: built(dynamic_span.DynamicSpan, 3, 4, 8, 2, start=3)(
+        heads(), heads(), heads(), padding=real(), causal=True
+    ),
     span.AdaptiveSpan: lambda: built(span.AdaptiveSpan, 3, 4, 1, start=0)(
         *(heads().repeat(1, 1, 20, 1) for _ in "qkv"), padding=real().repeat(1, 20), causal=True
     ),

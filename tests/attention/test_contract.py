@@ -23,6 +23,7 @@ import frugal.attention
 from frugal.attention import pieces
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.contract import Attention
+from frugal.attention.dynamic_span import DynamicSpan
 from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.kernels import (
     FavorFeatures,
@@ -130,6 +131,9 @@ SUBJECTS = {
         always_causal=True,
     ),
     "span": Subject((AdaptiveSpan,), partial(AdaptiveSpan, N_HEADS, 8, 4), ALL),
+    "dynamic span": Subject(
+        (DynamicSpan,), with_any(partial(DynamicSpan, N_HEADS, HEAD_DIM, 8, 4)), ALL
+    ),
     "lsh": Subject(
         (LshAttention,), partial(LshAttention, 4, 2, seed=1), square=True, sees_later=True
     ),
@@ -396,7 +400,7 @@ ANSWERS_MORE = {
         "fourier",
         "gated",
     },
-    True: {"softmax", "relative", "alibi", "entmax", "entmax, learned", "span"},
+    True: {"softmax", "relative", "alibi", "entmax", "entmax, learned", "span", "dynamic span"},
 }
 """By whether they are causal: the others give every query a place among the keys."""
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from frugal.attention.alibi import AlibiAttention
+from frugal.attention.dynamic_span import DynamicSpan
 from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.heads import (
     head_importance,
@@ -151,6 +152,7 @@ def test_cross_attention_is_pruned_as_any_other():
 OWN = {
     "alibi": lambda: AlibiAttention(HEADS),
     "span": lambda: AdaptiveSpan(HEADS, 8, 4),
+    "dynamic span": lambda: DynamicSpan(HEADS, WIDTH // HEADS, 8, 4),
     "entmax": lambda: EntmaxAttention(HEADS, learned=True),
     "alibi over entmax": lambda: AlibiAttention(HEADS, EntmaxAttention(HEADS, learned=True)),
     "relative": lambda: RelativeAttention(HEADS, WIDTH),

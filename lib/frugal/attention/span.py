@@ -140,13 +140,7 @@ class AdaptiveSpan(Attention):
         return attention_weights(q, k, **self._dense(q, k, mask, padding, causal, bias))
 
     def _check(self, q: Tensor, k: Tensor, causal: bool) -> None:
-        if q.shape[1] != self.n_heads:
-            raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a span.")
-        if not causal and q.shape[2] != k.shape[2]:
-            raise ValueError(
-                f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be equal, or causal "
-                "must be True, to give distances between them."
-            )
+        check_distances(self.n_heads, q, k, causal)
 
     def _project(self) -> None:
         # Past autograd's eyes: the same module may be called twice before the backward pass, and
@@ -158,12 +152,7 @@ class AdaptiveSpan(Attention):
 
         offset: place of the query minus place of the key.
         """
-        distance = offset.abs()
-        share = self.soft_mask(distance)
-        seen = (share > 0) & (distance < self.max_span)
-        if causal:
-            seen = seen & (offset >= 0)
-        return share.masked_fill(~seen, 1.0).log(), seen  # log 0 would have a gradient of NaN
+        return log_mask(self.soft_mask(offset.abs()), offset, self.max_span, causal)
 
     def _dense(
         self,
@@ -228,3 +217,30 @@ class AdaptiveSpan(Attention):
         first = (place - far + 1).clamp(min=0)  # (heads, length)
         end = place + 1 if causal else (place + far).clamp(max=length)
         return before[:, end] > before[:, first]
+
+
+def check_distances(n_heads: int, q: Tensor, k: Tensor, causal: bool) -> None:
+    """One sentence where q has other heads than spans, or its distances to k are not known."""
+    if q.shape[1] != n_heads:
+        raise ValueError(f"q has {q.shape[1]} heads; it must have {n_heads}, one a span.")
+    if not causal and q.shape[2] != k.shape[2]:
+        raise ValueError(
+            f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be equal, or causal "
+            "must be True, to give distances between them."
+        )
+
+
+def log_mask(
+    share: Float[Tensor, "... queries keys"],
+    offset: Num[Tensor, "queries keys"],
+    max_span: int,
+    causal: bool,
+) -> tuple[Float[Tensor, "... queries keys"], Bool[Tensor, "... queries keys"]]:
+    """log m where it is finite and 0 elsewhere, and where that is, from the soft mask m (`share`).
+
+    offset: place of the query minus place of the key.
+    """
+    seen = (share > 0) & (offset.abs() < max_span)
+    if causal:
+        seen = seen & (offset >= 0)
+    return share.masked_fill(~seen, 1.0).log(), seen  # log 0 would have a gradient of NaN

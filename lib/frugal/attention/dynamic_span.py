@@ -1,0 +1,150 @@
+"""Attention whose every query says how far back it looks.
+
+A head has a vector v and a number b instead of one span. The span of a token is read from it,
+
+    z_t = S·σ(vᵀ q_t + b),
+
+and used in the soft mask of `span`. The paper reads it from x_t, the token as the layer gets it; an
+attention is handed heads, so v reads the query q_t = W x_t, which is as linear in x_t. Rotary
+positions turn queries before they arrive: only their slow pairs say the same at every place.
+
+Source: sukhbaatar2019adaptive, section 2. Chapter: adaptive-spans. Cost: all pairs. Spans that
+differ from query to query save nothing in this form; `spans` says what could be saved.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from frugal.attention.contract import Attention
+from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.attention.span import check_distances, log_mask
+from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+
+OFFSET = -4.0
+"""b at first, as in the paper: a span of 1.8 % of S."""
+
+
+class DynamicSpan(Attention):
+    """An attention callable with a span for each query and head.
+
+    n_heads, head_dim: of q. max_span: S, the most keys a query sees, itself included. ramp: R.
+    start: the spans at first, in tokens, above 0 and below S; b = -4 when None, as in the paper.
+    v starts at 0, so at first all tokens have the same span.
+    """
+
+    def __init__(
+        self,
+        n_heads: int,
+        head_dim: int,
+        max_span: int,
+        ramp: float | int = 32,
+        *,
+        start: float | int | None = None,
+    ) -> None:
+        super().__init__()
+        at_least(1, n_heads=n_heads, head_dim=head_dim, max_span=max_span)
+        if not ramp > 0:
+            raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
+        if start is not None and not 0 < start < max_span:
+            raise ValueError(f"start is {start}; it must be above 0 and below {max_span=}.")
+        offset = OFFSET if start is None else math.log(start / (max_span - start))
+        self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
+        self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
+        self.offset = nn.Parameter(torch.full((n_heads,), offset))
+        self._mean: Tensor | None = None  # of the latest forward pass
+
+    def keep_heads(self, kept: list[int]) -> None:
+        """Only the heads at these places remain, each with its v and b."""
+        self.vector = nn.Parameter(self.vector.detach()[kept])
+        self.offset = nn.Parameter(self.offset.detach()[kept])
+        self.n_heads = len(kept)
+
+    def spans(
+        self, q: Float[Tensor, "batch heads queries head_dim"]
+    ) -> Float[Tensor, "batch heads queries"]:
+        """z_t of each query and head, in tokens: 0 ... max_span."""
+        dtype = torch.promote_types(q.dtype, torch.float32)
+        read = (q.to(dtype) * self.vector.to(dtype)[:, None]).sum(-1)  # (batch, heads, queries)
+        return self.max_span * torch.sigmoid(read + self.offset.to(dtype)[:, None])
+
+    def penalty(self) -> Float[Tensor, ""]:
+        """The mean span, in tokens, of the latest forward pass, to be scaled by λ.
+
+        Padding is not counted. Raises ValueError when there was no forward pass.
+        """
+        if self._mean is None:
+            raise ValueError("no query has a span yet; penalty must follow a forward pass.")
+        return self._mean
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads queries head_dim"],
+        k: Float[Tensor, "batch heads keys head_dim"],
+        v: Float[Tensor, "batch heads keys value_dim"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = False,
+        bias: Float[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "batch heads queries value_dim"]:
+        """Attend within each query's span: to earlier keys when causal, else to both sides.
+
+        The arguments are those of `softmax_attention`.
+        """
+        check_heads(q, k, v)
+        options = self._options(q, k, mask, padding, causal, bias)
+        return softmax_attention(q, k, v, **options)
+
+    def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
+        """The weights that `forward` uses: (batch, heads, queries, keys)."""
+        mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
+        causal, mean = options.get("causal", False), self._mean
+        options = self._options(q, k, mask, padding, causal, bias)
+        self._mean = mean  # to look changes nothing
+        return attention_weights(q, k, **options)
+
+    def _options(
+        self,
+        q: Tensor,
+        k: Tensor,
+        mask: Tensor | None,
+        padding: Tensor | None,
+        causal: bool,
+        bias: Tensor | None,
+    ) -> dict[str, Any]:
+        """The options that make `softmax_attention` an attention with these spans."""
+        check_distances(self.n_heads, q, k, causal)
+        check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
+        check_padding(padding, (q.shape[0], k.shape[2]))
+        if bias is not None:
+            check_bias(bias, (*q.shape[:3], k.shape[2]))
+        queries, keys = q.shape[2], k.shape[2]
+        spans = self.spans(q)
+        self._mean = self._mean_of(spans, padding)
+        place = torch.arange(keys, device=q.device)
+        asked = torch.arange(keys - queries, keys, device=q.device)  # the last at the last key
+        offset = asked[:, None] - place  # (queries, keys)
+        share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
+        logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)
+        return {
+            "mask": seen if mask is None else seen & mask,
+            "padding": padding,
+            "bias": logs if bias is None else logs + bias,
+        }
+
+    def _mean_of(self, spans: Tensor, padding: Tensor | None) -> Tensor:
+        """Over the heads and the queries that are real."""
+        if padding is None or padding.shape[1] < spans.shape[2]:
+            return spans.mean()
+        real = padding[:, None, -spans.shape[2] :].expand_as(spans).to(spans.dtype)
+        return (spans * real).sum() / real.sum().clamp(min=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy begins without a forward pass: what belongs to a graph cannot be copied."""
+        return self.__dict__ | {"_mean": None}
