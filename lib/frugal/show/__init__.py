@@ -18,6 +18,7 @@ _HOME = {
     "chart": "charts",
     "interact": "frames",
     "picture": "pictures",
+    "plan": "plans",
     "use_style": "theme",
 }
 
