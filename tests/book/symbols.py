@@ -20,16 +20,16 @@ def commands(names: str) -> set[str]:
 
 
 LETTERS = commands(
-    """alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau
-    phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"""
+    """alpha beta gamma delta epsilon varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma
+    tau phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"""
 )
 STYLES = commands("mathcal mathbb mathbf boldsymbol mathfrak")
 ACCENTS = commands("hat tilde bar vec widehat widetilde overline")
 WORDS = commands("text mathrm operatorname begin end")
 PLAIN = commands(
     """sum prod int frac tfrac sqrt log exp max min arg sin cos underbrace lfloor rfloor lceil rceil
-    lvert rvert lVert rVert left right big Big bigg Bigg cdot cdots dots times le ge approx propto mid
-    in infty top to longrightarrow Longrightarrow quad qquad textstyle"""
+    lvert rvert lVert rVert left right big Big bigg Bigg cdot cdots dots times le ge approx propto
+    mid in infty top to longrightarrow Longrightarrow quad qquad textstyle"""
 )
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\d+|\S")
 
@@ -139,7 +139,7 @@ def parsed(formula: str) -> list[Symbol]:
 
 
 def formulas(text: str) -> list[str]:
-    """What stands in dollars and in math directives: in words, tables and solutions, not in code."""
+    """What stands in dollars and math directives: in words, tables and solutions, not in code."""
     text = re.sub(r"(?ms)^---\n.*?^---\n", "", text, count=1)
     text = re.sub(r"(?ms)^(`{3,})\{code-cell\}.*?^\1\s*$", "", text)
     found = re.findall(r"(?ms)^```\{math\}(.*?)^```", text)
