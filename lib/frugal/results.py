@@ -11,7 +11,7 @@ import dataclasses
 import html
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,6 +103,20 @@ class Result:
                 for name in rows
             ]
         return pd.DataFrame(told, index=list(rows.values()))
+
+    def best(
+        self, metric: str = "valid", arm: Callable[[str], str] | None = None
+    ) -> dict[str, str]:
+        """For each arm its setting with the highest mean of `metric`, in the experiment's order.
+
+        arm: a setting's name -> the arm it belongs to; by default the name without what follows
+        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". Choose by
+        validation data, then read the test of what was chosen.
+        """
+        arm = arm or (lambda name: name.rsplit("-", 1)[0])
+        means = self.mean_std(metric)["mean"]
+        chosen = means.groupby(arm, sort=False).idxmax()
+        return dict(chosen.items())
 
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
