@@ -33,7 +33,7 @@ def lightweight_conv(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "batch length d_model"]:
-    """out[t, c] = Σⱼ weights[h, j] · x[t + j - left, c], with h = c // (d_model / n_heads).
+    """out[i, c] = Σₙ weights[h, n] · x[i + n - left, c], with h = c // (d_model / n_heads).
 
     left: kernel_size - 1 when causal, so that the last weight is of the position itself; else
     kernel_size // 2, and for an even kernel the longer side is the past. What lies outside the
