@@ -44,7 +44,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "the worst case for a window",
         "A window loses while it covers most",  # of the claim above it
     ),
-    "adaptive-spans": ("we start at half of $S$",),
+    "adaptive-spans": ("we start at half of $z_",),
     "lost-in-the-middle": (
         "right once in 64 times",
         "98 % at the ends",
