@@ -128,9 +128,13 @@ def test_what_gradescope_cannot_see_is_said(
 ) -> None:
     """The oracle itself, replaced before labtools could remember it."""
     top = (
-        "import torch\n"
-        "torch.nn.functional.scaled_dot_product_attention = (\n"
-        "    lambda q, k, v, **options: q.new_zeros(*q.shape[:3], v.shape[-1])\n)"
+        "import torch\n\n"
+        "real = torch.nn.functional.scaled_dot_product_attention\n\n"
+        "def oracle(q, k, v, **options):\n"
+        "    if q.dtype == torch.float64:\n"
+        "        return q.new_zeros(*q.shape[:3], v.shape[-1])\n"
+        "    return real(q, k, v, **options)\n\n"
+        "torch.nn.functional.scaled_dot_product_attention = oracle"
     )
     notebook = student.notebook({"q2": ZEROS}, only=("q2",))
     results = on_gradescope(notebook, top, autograder, tmp_path)
