@@ -17,6 +17,7 @@ _HOME = {
     "building_site": "site",
     "chart": "charts",
     "interact": "frames",
+    "lines": "charts",
     "picture": "pictures",
     "plan": "plans",
     "use_style": "theme",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from frugal.show.site import figure_style, shared_style
@@ -66,7 +65,7 @@ class Plan:
         )
 
     def to_html(self) -> str:
-        """The columns with the style sheets that their look comes from."""
+        """The columns with the style sheet that their look comes from."""
         columns = "".join(
             f'<div><p class="frugal-plan-title">{escape(title)}</p><ol>'
             + "".join(
@@ -76,8 +75,7 @@ class Plan:
             + "</ol></div>"
             for title, steps in self.columns.items()
         )
-        sheet = Path(__file__).with_name("plan.css").read_text(encoding="utf-8")
-        style = shared_style("figure", figure_style()) + "\n" + shared_style("plan", sheet)
+        style = shared_style("figure", figure_style())
         return f'{style}\n<div class="frugal-plan">{columns}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
