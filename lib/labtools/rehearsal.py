@@ -35,7 +35,7 @@ class Rehearsal:
         return (
             f"{self.students} notebooks of {self.lab} with {self.jobs} jobs: {self.seconds:.0f} s "
             f"on the clock, {self.cpu_seconds:.0f} s of computing ({each} each). With "
-            f"{self.jobs} cores to itself it takes about {self.cpu_seconds / self.jobs:.0f} s."
+            f"{self.jobs} cores to itself it takes at least {self.cpu_seconds / self.jobs:.0f} s."
         )
 
 
