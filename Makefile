@@ -10,6 +10,7 @@ export OMP_NUM_THREADS ?= 1
 
 help:
 	@echo "make book         install into $(VENV), execute and build the site, say where it is"
+	@echo "make book SOLUTIONS=no   the same without the exercises' solutions, for a class"
 	@echo "make serve        serve the built site on this machine"
 	@echo "make test         run every test"
 	@echo "make live         open chapters and labs in JupyterLab"
@@ -32,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 install: $(STAMP)
 
 book: $(STAMP)
-	$(BIN)/python -m booktools build
+	$(if $(SOLUTIONS),FRUGAL_SOLUTIONS=$(SOLUTIONS)) $(BIN)/python -m booktools build
 
 serve: $(STAMP)
 	$(BIN)/python -m booktools serve

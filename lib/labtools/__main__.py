@@ -1,4 +1,4 @@
-"""`python -m labtools build | verify | grade | export`."""
+"""`python -m labtools build | verify | grade | export | rehearse`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from labtools.marking import TIMEOUT_SECONDS, Desk
 from labtools.nbgrader import export_nbgrader
 from labtools.people import read_roster
 from labtools.process import Warm
+from labtools.rehearsal import rehearse
 from labtools.running import CALL_SECONDS
 from labtools.source import find_sources
 from labtools.verify import verify_lab
@@ -71,6 +72,11 @@ def make_parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--hide-hidden", action="store_true", help="feedback without the hidden tests"
     )
+    rehearse = commands.add_parser("rehearse", help="how long does a class take on this machine?")
+    rehearse.set_defaults(run=_rehearse)
+    rehearse.add_argument("lab", nargs="?", default="lab01")
+    rehearse.add_argument("--students", type=int, default=60)
+    rehearse.add_argument("--jobs", "-j", type=int, default=2, help="notebooks at the same time")
     return parser
 
 
@@ -144,6 +150,18 @@ def _grade(options: argparse.Namespace) -> int:
         desk=desk,
         say=lambda line: print(line, flush=True),
     )
+    return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    (lab,) = _labs(options, [options.lab])
+    made = rehearse(
+        lab,
+        students=options.students,
+        jobs=options.jobs,
+        say=lambda line: print(line, flush=True),
+    )
+    print(made)
     return 0
 
 

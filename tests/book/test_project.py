@@ -148,6 +148,30 @@ def test_make_grade_passes_every_option_on_and_labtools_knows_it(installed, give
     assert str(known.submissions) == "handed in"
 
 
+def test_teachers_read_of_every_option_of_make_grade():
+    recipe = (ROOT / "Makefile").read_text().partition("\ngrade:")[2].partition("\n\n")[0]
+    options = set(re.findall(r"\$\((?:if|filter no,)? ?\$?\(?([A-Z]+)\)", recipe)) - {
+        "BIN",
+        "STAMP",
+    }
+    assert {"ROSTER", "DEADLINE", "ACCEPT", "HIDDEN", "TO", "LAB", "JOBS", "OPTIONS"} <= options
+    told = (ROOT / "lib/labtools/README.md").read_text()
+    assert {name for name in options if f"{name}=" not in told} == set()
+    page = (ROOT / "chapters/appendix/labs.md").read_text()
+    for words in ("make grade", "ROSTER=", "DEADLINE=", "make book SOLUTIONS=no"):
+        assert words in page
+        assert words in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("given", "variable"), [([], ""), (["SOLUTIONS=no"], "no")])
+def test_make_book_passes_on_whether_solutions_are_wanted(installed, given, variable):
+    python = installed / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "$@: $FRUGAL_SOLUTIONS"\n')
+    assert make(installed, "--silent", "book", *given).stdout.strip() == (
+        f"-m booktools build: {variable}".strip()
+    )
+
+
 def test_the_project_speaks_of_itself_alone():
     """No paths of the machine that it was written on."""
     listed = subprocess.run(

@@ -5,13 +5,17 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from otter.run import main as otter_run
 from otter.test_files import GradingResults
+from torch import Tensor
 
+from labtools import testing
 from labtools.autograder import write_autograder
 from labtools.build import Lab
+from labtools.nbgrader_cells import CheckFailed, run_test
 from labtools.process import Outcome, Warm, run_notebook
 from tests.labs.attacks import (
     ATTACKS,
@@ -141,3 +145,22 @@ def test_what_gradescope_cannot_see_is_said(
     assert results.results["q2"].score > 0
     assert "For the teacher" not in results.summary()
     assert "on Gradescope whatever is replaced before labtools" in said_to_be_out_of_reach()
+
+
+def test_nbgrader_notices_replaced_expectations_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def test_zeros(answer: Tensor) -> None:
+        from labtools.testing import expect_close
+
+        expect_close(answer, torch.ones(3))
+
+    run_test(test_zeros, {"answer": torch.ones(3)}, "")
+    assert "For the teacher" not in capsys.readouterr().out
+    for name in testing.__all__:
+        if name.startswith("expect"):
+            monkeypatch.setattr(testing, name, lambda *_, **__: None)
+    with pytest.raises(CheckFailed, match="3 of 3 values are off"):
+        run_test(test_zeros, {"answer": torch.zeros(3)}, "")
+    said = capsys.readouterr().out
+    assert "For the teacher, to look at: the notebook replaced labtools.testing.expect" in said

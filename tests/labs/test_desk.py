@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections import Counter
 from contextlib import nullcontext
 from datetime import datetime
 from html import unescape
@@ -14,7 +15,7 @@ import pytest
 import labtools.grade
 from labtools.__main__ import main, make_parser
 from labtools.autograder import write_autograder
-from labtools.build import Lab
+from labtools.build import Lab, notebook_text
 from labtools.duplicates import normalised, same_code
 from labtools.grade import grade_folder
 from labtools.grades import BYTE_ORDER_MARK, Grade
@@ -22,6 +23,7 @@ from labtools.marking import Desk, empty_grade
 from labtools.nbgrader import nbgrader_notebook
 from labtools.people import CANVAS, MOODLE, author_of, read_roster
 from labtools.process import Warm, run_notebook
+from labtools.rehearsal import made_up, rehearse
 from labtools.running import CaseResult
 from labtools.submissions import Submission
 from labtools.values import SALT_VARIABLE, course_salt, integers, normal, salted
@@ -594,3 +596,30 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     wrong = ["--roster", str(tmp_path / "nowhere.csv")]
     assert main(["--root", str(ROOT), "grade", str(tmp_path), *wrong]) == 2
     assert "labtools: roster is" in capsys.readouterr().err
+
+
+# A class that never was, to know how long a real one takes.
+
+
+def test_a_made_up_class_is_graded_and_timed(lab: Lab) -> None:
+    said: list[str] = []
+    took = rehearse(lab, students=2, jobs=2, say=said.append)
+    assert took.statuses == ("graded", "graded")
+    assert took.seconds > 0
+    assert took.cpu_seconds > 1, "what the notebooks' own processes computed is in it"
+    words = f"2 notebooks of lab01 with 2 jobs: {took.seconds:.0f} s on the clock, "
+    assert str(took).startswith(words)
+    assert sum(line.startswith("control") for line in said) == 2
+
+
+def test_a_made_up_class_holds_right_wrong_and_missing_answers(lab: Lab) -> None:
+    notebooks = [made_up(lab, number) for number in range(60)]
+    kinds = Counter()
+    for notebook in notebooks:
+        sources = {cell.source for cell in notebook.cells}
+        kinds["right"] += sum(cell.source in sources for cell in lab.solved.cells)
+        kinds["wrong"] += sum(mutant.code in sources for mutant in lab.source.mutants)
+        kinds["missing"] += sum("raise NotImplementedError" in source for source in sources)
+    assert min(kinds.values()) > 60
+    assert len({notebook_text(notebook) for notebook in notebooks}) == 60
+    assert notebook_text(made_up(lab, 7)) == notebook_text(notebooks[7])
