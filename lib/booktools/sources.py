@@ -15,7 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 TABLE = "frugal-verdicts"
-SOURCE = re.compile(r"(<small>)(\w+)")
+SOURCE = re.compile(r"(?<=<small>)[^<]*(?=</small>)")
 
 
 def name_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -27,19 +27,22 @@ def name_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     listed = {citation.key: citation for citation in domain.citations}
 
     def named(match: re.Match[str]) -> str:
-        small, key = match.groups()
+        key = match.group()
         if key not in entries:
-            return match.group()
+            return key
         name = html.escape(label(entries[key]))
         if (citation := listed.get(key)) is None:
-            return small + name
+            return name
         page = app.builder.get_relative_uri(docname, citation.bibliography_key.docname)
-        return f'{small}<a href="{page}#{citation.citation_id}">{name}</a>'
+        return f'<a href="{page}#{citation.citation_id}">{name}</a>'
+
+    def told(match: re.Match[str]) -> str:
+        return re.sub(r"\w+", named, match.group())
 
     for raw in list(doctree.findall(nodes.raw)):
         text = raw.astext()
         if TABLE in text:
-            raw.replace_self(nodes.raw("", SOURCE.sub(named, text), format=raw["format"]))
+            raw.replace_self(nodes.raw("", SOURCE.sub(told, text), format=raw["format"]))
 
 
 def label(entry: Any) -> str:
