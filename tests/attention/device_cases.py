@@ -108,12 +108,11 @@ CASES = {
     attention_heads.prune_heads: pruned,
     attention_heads.masked_heads: masked,
     span.check_distances: lambda: span.check_distances(3, heads(), heads(), True) or heads(),
+    span.offsets: lambda: span.offsets(heads(), heads()),
     span.log_mask: lambda: span.log_mask(
-        heads().sigmoid() @ heads().sigmoid().mT,
-        torch.arange(5, device=Place.device)[:, None] - torch.arange(5, device=Place.device),
-        3,
-        True,
+        heads().sigmoid() @ heads().sigmoid().mT, span.offsets(heads(), heads()), 3, True
     )[0],
+    span.joined: lambda: span.joined(heads(), heads() > 0, None, real(), heads())["bias"],
     dynamic_span.DynamicSpan: lambda: built(dynamic_span.DynamicSpan, 3, 4, 8, 2, start=3)(
         heads(), heads(), heads(), padding=real(), causal=True
     ),

@@ -66,11 +66,17 @@ class Ran:
         self.commands.append(command)
 
 
-def test_on_colab_the_first_cell_fetches_what_it_needs(
-    opened: NotebookNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def on_colab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder without the book, and the module by which Colab is known."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+
+
+@pytest.mark.usefixtures("on_colab")
+def test_on_colab_the_first_cell_fetches_what_it_needs(
+    opened: NotebookNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = Ran(monkeypatch, cloned=False)
     exec(first_code(opened), {})
     clone, install = ran.commands
@@ -83,11 +89,10 @@ def test_on_colab_the_first_cell_fetches_what_it_needs(
     assert sys.path[0] == "/content/book/lib"
 
 
+@pytest.mark.usefixtures("on_colab")
 def test_after_a_restart_nothing_is_fetched_again(
-    opened: NotebookNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    opened: NotebookNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     ran = Ran(monkeypatch, cloned=True)
     exec(first_code(opened), {})
     assert ran.commands == []

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.attention.span import check_distances, log_mask
+from frugal.attention.span import check_distances, joined, log_mask, offsets
 from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
 
 OFFSET = -4.0
@@ -124,19 +124,12 @@ class DynamicSpan(Attention):
         check_padding(padding, (q.shape[0], k.shape[2]))
         if bias is not None:
             check_bias(bias, (*q.shape[:3], k.shape[2]))
-        queries, keys = q.shape[2], k.shape[2]
         spans = self.spans(q)
         self._mean = self._mean_of(spans, padding)
-        place = torch.arange(keys, device=q.device)
-        asked = torch.arange(keys - queries, keys, device=q.device)  # the last at the last key
-        offset = asked[:, None] - place  # (queries, keys)
+        offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
         logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)
-        return {
-            "mask": seen if mask is None else seen & mask,
-            "padding": padding,
-            "bias": logs if bias is None else logs + bias,
-        }
+        return joined(logs, seen, mask, padding, bias)
 
     def _mean_of(self, spans: Tensor, padding: Tensor | None) -> Tensor:
         """Over the heads and the queries that are real."""

@@ -115,7 +115,7 @@ class AdaptiveSpan(Attention):
         only what its longest span reaches.
         """
         check_heads(q, k, v)
-        self._check(q, k, causal)
+        check_distances(self.n_heads, q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
         check_padding(padding, (q.shape[0], k.shape[2]))
         if bias is not None:
@@ -135,12 +135,9 @@ class AdaptiveSpan(Attention):
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
         """The weights that `forward` uses: (batch, heads, queries, keys)."""
         causal = options.get("causal", False)
-        self._check(q, k, causal)
+        check_distances(self.n_heads, q, k, causal)
         mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
         return attention_weights(q, k, **self._dense(q, k, mask, padding, causal, bias))
-
-    def _check(self, q: Tensor, k: Tensor, causal: bool) -> None:
-        check_distances(self.n_heads, q, k, causal)
 
     def _project(self) -> None:
         # Past autograd's eyes: the same module may be called twice before the backward pass, and
@@ -164,15 +161,8 @@ class AdaptiveSpan(Attention):
         bias: Tensor | None,
     ) -> dict[str, Any]:
         """The options that make `softmax_attention` an attention with these spans."""
-        queries, keys = q.shape[2], k.shape[2]
-        place = torch.arange(keys, device=q.device)
-        asked = torch.arange(keys - queries, keys, device=q.device)  # the last at the last key
-        logs, seen = self._log_mask(asked[:, None] - place, causal)  # (heads, queries, keys)
-        return {
-            "mask": seen if mask is None else seen & mask,
-            "padding": padding,
-            "bias": logs if bias is None else logs + bias,
-        }
+        logs, seen = self._log_mask(offsets(q, k), causal)  # (heads, queries, keys)
+        return joined(logs, seen, mask, padding, bias)
 
     def _banded(
         self, q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None, causal: bool, reach: int
@@ -228,6 +218,25 @@ def check_distances(n_heads: int, q: Tensor, k: Tensor, causal: bool) -> None:
             f"q has length {q.shape[2]} and k has {k.shape[2]}; they must be equal, or causal "
             "must be True, to give distances between them."
         )
+
+
+def offsets(q: Tensor, k: Tensor) -> Tensor:
+    """Place of each query minus place of each key, (queries, keys): the last stands at the last."""
+    queries, keys = q.shape[2], k.shape[2]
+    place = torch.arange(keys, device=q.device)
+    asked = torch.arange(keys - queries, keys, device=q.device)
+    return asked[:, None] - place
+
+
+def joined(
+    logs: Tensor, seen: Tensor, mask: Tensor | None, padding: Tensor | None, bias: Tensor | None
+) -> dict[str, Any]:
+    """What `log_mask` gave and what the caller gave, as options of `softmax_attention`."""
+    return {
+        "mask": seen if mask is None else seen & mask,
+        "padding": padding,
+        "bias": logs if bias is None else logs + bias,
+    }
 
 
 def log_mask(
