@@ -91,14 +91,21 @@ function runLayer(weights, layer, x, rows, off, heads) {
 }
 
 // ids -> the probabilities of the classes, read from the first token. off[layer][head]: true where
-// a head is switched off. The last layer need not work for any other token.
-export function forward(weights, { heads, width, layers }, ids, off) {
+// a head is switched off. memory: an array for this text, where the outputs of layers are kept; what
+// lies below the lowest head that changed is not computed again. The last layer need not work for
+// any token but the first.
+export function forward(weights, { heads, width, layers }, ids, off, memory = []) {
   let x = ids.map((id) =>
     weights["embedding.table"].slice(id * width, (id + 1) * width).map((value) => value * Math.sqrt(width)),
   );
+  let key = "";
   for (let layer = 0; layer < layers; layer++) {
-    const rows = layer === layers - 1 ? 1 : x.length;
-    x = runLayer(weights, layer, x, rows, off[layer], heads);
+    key += `${off[layer].map(Number).join("")}/`;
+    if (memory[layer]?.key !== key) {
+      const rows = layer === layers - 1 ? 1 : x.length;
+      memory[layer] = { key, x: runLayer(weights, layer, x, rows, off[layer], heads) };
+    }
+    ({ x } = memory[layer]);
   }
   const [read] = linear(weights, "classify", norm(weights, "norm", x.slice(0, 1)));
   return Array.from(softmax(Array.from(read)));

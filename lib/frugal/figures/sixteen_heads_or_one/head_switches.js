@@ -113,6 +113,7 @@ function render({ model, el }) {
   const [heads, stories, said] = [grid(model, shape), texts(model, examples), readout()];
   const [story, chances] = [element("p", { class: "heads-story" }), element("div", { class: "heads-bars" })];
   const numbers = Array.from({ length: shape.layers * shape.heads }, (_, number) => number);
+  const memories = examples.map(() => []);
   let found = [];
   const tell = () => {
     const [example, off] = [model.get("example"), model.get("off")];
@@ -124,7 +125,7 @@ function render({ model, el }) {
   const draw = () => {
     const off = switches(model.get("off"), shape.layers, shape.heads);
     heads.show(off);
-    found = examples.map(({ ids }) => forward(weights, shape, ids, off));
+    found = examples.map(({ ids }, index) => forward(weights, shape, ids, off, memories[index]));
     tell();
   };
   const title = (words) => element("p", { class: "heads-title" }, words);
