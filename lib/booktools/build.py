@@ -1,4 +1,7 @@
-"""Executes the chapters and builds the site into `_build/html`."""
+"""Executes the chapters and builds the site into `_build/html`.
+
+Without solutions, for a class, it goes into `_build/html-without-solutions`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from booktools.solutions import with_solutions
 
 _SOURCES = ("index.md", "references.bib", "_config.yml", "_toc.yml", "constraints.txt")
 _SOURCE_FOLDERS = ("chapters", "lib/frugal", "lib/booktools", "experiments/results")
@@ -16,11 +21,14 @@ def build_site(root: Path, *, fresh: bool = False) -> int:
     """Build the book in `root`; 0 when every cell ran and nothing was warned about.
 
     Chapters whose cells, library modules and recorded results are unchanged come from the cache;
-    `fresh` forgets it. Raises ValueError when `root` holds no book.
+    `fresh` forgets it. `booktools.solutions` says how to leave out the solutions; such a site is a
+    second one, and the book is then to be built again before it is tested. Raises ValueError when
+    `root` holds no book.
     """
     for name in ("_config.yml", "_toc.yml"):
         if not (root / name).is_file():
             raise ValueError(f"{root} has no {name}; run this where the book is, or give --root.")
+    whole = with_solutions()
     from jupyter_book.sphinx import build_sphinx
 
     output = root / "_build"
@@ -28,10 +36,11 @@ def build_site(root: Path, *, fresh: bool = False) -> int:
     stamp.unlink(missing_ok=True)
     if fresh:
         shutil.rmtree(output, ignore_errors=True)
+    html = output / ("html" if whole else "html-without-solutions")
     started = time.monotonic()
     result = build_sphinx(
         root,
-        output / "html",
+        html,
         path_config=root / "_config.yml",
         confoverrides={
             "external_toc_path": str(root / "_toc.yml"),
@@ -49,9 +58,11 @@ def build_site(root: Path, *, fresh: bool = False) -> int:
         (output / ".doctrees" / "environment.pickle").unlink(missing_ok=True)
         print(f"\nThe book was not built ({seconds:.0f} s): see the warnings above.")
         return 1
-    stamp.touch()
-    print(f"\nThe book is built ({seconds:.0f} s): {output / 'html' / 'index.html'}")
-    print("Open that file in a browser, or serve it on this machine:  make serve")
+    left_out = "" if whole else " without the solutions of its exercises"
+    print(f"\nThe book is built{left_out} ({seconds:.0f} s): {html / 'index.html'}")
+    if whole:
+        stamp.touch()
+        print("Open that file in a browser, or serve it on this machine:  make serve")
     return 0
 
 

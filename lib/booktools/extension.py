@@ -18,6 +18,8 @@ from booktools.execution import (
     prepare_kernels,
     report_failures,
 )
+from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
+from booktools.sources import name_sources
 from frugal.show.site import figure_style
 
 
@@ -25,16 +27,20 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the parts of the extension to the events of a build."""
     # Pages are written again when this extension or what it puts on them has changed.
     app.add_config_value("booktools_state", _state(), "html")
+    app.add_config_value("booktools_solutions", with_solutions(), "env")
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", add_static_files)
     app.connect("env-get-outdated", changed_chapters)
     app.connect("source-read", choose_cache)
+    app.connect("source-read", leave_out)
     app.connect("doctree-read", keep_outputs)
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
+    app.connect("doctree-resolved", name_sources)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
+    app.connect("build-finished", leave_out_of_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
 
 

@@ -1,4 +1,4 @@
-"""`python -m labtools build | verify | grade | export`."""
+"""`python -m labtools build | verify | grade | export | rehearse`."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from labtools.marking import TIMEOUT_SECONDS, Desk
 from labtools.nbgrader import export_nbgrader
 from labtools.people import read_roster
 from labtools.process import Warm
+from labtools.rehearsal import rehearse
 from labtools.running import CALL_SECONDS
 from labtools.source import find_sources
 from labtools.verify import verify_lab
@@ -20,7 +21,7 @@ from labtools.verify import verify_lab
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns the exit status: 1 for a lab that breaks a rule, 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         return options.run(options)
     except (ValueError, ControlFailed) as error:
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="labtools", description=__doc__)
     parser.add_argument(
         "--root", type=Path, default=Path.cwd(), help="the repository (default: this folder)"
@@ -70,11 +72,20 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--hide-hidden", action="store_true", help="feedback without the hidden tests"
     )
+    rehearse = commands.add_parser("rehearse", help="how long does a class take on this machine?")
+    rehearse.set_defaults(run=_rehearse)
+    rehearse.add_argument("lab", nargs="?", default="lab01")
+    rehearse.add_argument("--students", type=int, default=60)
+    rehearse.add_argument("--jobs", "-j", type=int, default=2, help="notebooks at the same time")
     return parser
 
 
 def _time(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        words = f'{text!r} is no time; write it as "2026-11-20 23:59"'
+        raise argparse.ArgumentTypeError(words) from error
 
 
 def _labs(options: argparse.Namespace, wanted: list[str]) -> list[Lab]:
@@ -139,6 +150,18 @@ def _grade(options: argparse.Namespace) -> int:
         desk=desk,
         say=lambda line: print(line, flush=True),
     )
+    return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    (lab,) = _labs(options, [options.lab])
+    made = rehearse(
+        lab,
+        students=options.students,
+        jobs=options.jobs,
+        say=lambda line: print(line, flush=True),
+    )
+    print(made)
     return 0
 
 

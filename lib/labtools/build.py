@@ -4,7 +4,6 @@ import ast
 import copy
 import re
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from otter.assign import main as otter_assign
 
+from labtools.colab import colab_lines, colab_link
 from labtools.files import write_whole
 from labtools.source import LabSource, config_cell, read_source
 
@@ -23,16 +23,6 @@ _MARKER_LINE = re.compile(r"^[ \t]*# (?:BEGIN|END) SOLUTION(?: NO PROMPT)?\n?", 
 _EXPORT_LINE = re.compile(r"<!-- (?:BEGIN|END) QUESTION -->\n*")
 _OTTERS_PROMPT = "_Type your answer here, replacing this text._"
 OPEN_PROMPT = "*Write your answer here, in place of this line.*"
-_COLAB = """\
-import subprocess
-import sys
-
-if "google.colab" in sys.modules:  # Colab has torch and lacks the book's own packages
-    subprocess.run(["git", "clone", "-q", "--depth", "1", "{url}", "/content/book"])
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "/content/book[labs]"])
-    sys.path.insert(0, "/content/book/lib")
-
-"""
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -61,7 +51,7 @@ def build_lab(path: Path) -> Lab:
     with tempfile.TemporaryDirectory(prefix="labtools-") as folder:
         master = Path(folder) / "master" / f"{source.name}.ipynb"
         master.parent.mkdir()
-        nbformat.write(_master(source, _colab_lines(path)), master)
+        nbformat.write(_master(source, [*path.resolve().parents][:3][-1]), master)
         result = Path(folder) / "result"
         otter_assign(str(master), str(result), no_pdfs=True, no_run_tests=True)
         student = nbformat.read(result / "student" / master.name, nbformat.NO_CONVERT)
@@ -115,8 +105,9 @@ def write_lab(lab: Lab, root: Path) -> list[Path]:
     return written
 
 
-def _master(source: LabSource, colab: str) -> NotebookNode:
+def _master(source: LabSource, root: Path) -> NotebookNode:
     """The source with the cells that every lab has, in the form otter reads."""
+    colab = colab_lines(root)
     notebook = copy.deepcopy(source.notebook)
     notebook.metadata = {"kernelspec": _KERNEL}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -129,17 +120,10 @@ def _master(source: LabSource, colab: str) -> NotebookNode:
     }
     start = new_code_cell(f'{colab}import labtools\n\ngrader = labtools.Grader("{source.name}")')
     title, *rest = notebook.cells
+    if link := colab_link(root, source.name):
+        title.source += f"\n\n{link}"
     notebook.cells = [config_cell(config), title, start, *rest, *_last_cells()]
     return notebook
-
-
-def _colab_lines(path: Path) -> str:
-    """What makes a lab run on Colab, once `project.urls` of pyproject.toml names a `Repository`."""
-    project = path.parents[2] / "pyproject.toml" if len(path.parents) > 2 else path
-    if not project.is_file() or project == path:
-        return ""
-    urls = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("urls", {})
-    return _COLAB.format(url=urls["Repository"]) if "Repository" in urls else ""
 
 
 def _last_cells() -> list[NotebookNode]:

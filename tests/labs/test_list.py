@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from labtools.colab import colab_link
 from labtools.source import find_sources
 from tests.labs.conftest import ROOT
 
@@ -31,8 +32,9 @@ def row(source: Path) -> str:
     for chapter in chapters_of(source.stem):
         heading = re.search(r"^# (.+)$", chapter.read_text(encoding="utf-8"), re.MULTILINE)[1]
         links.append(f"[{heading}](../{chapter.parent.name}/{chapter.name})")
+    notebook = f"{{download}}`{title} <../../labs/{source.stem}.ipynb>`"
     cells = [
-        f"{{download}}`{title} <../../labs/{source.stem}.ipynb>`",
+        ", ".join(filter(None, (notebook, colab_link(ROOT, source.stem)))),
         " ".join(takeaway[1].split()),
         f"{size[3]} minutes, {size[2]} points",
         ", ".join(links),
