@@ -33,6 +33,7 @@ from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
+from frugal.figures.sixteen_heads_or_one import HeadSwitches
 from frugal.figures.sorting import SinkhornBalance
 from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionExplorer
 from frugal.figures.where_the_cost_is import CostExplorer
@@ -113,6 +114,25 @@ def no_attention_in_text() -> Interactive:
     return kernels_in_text(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
 
 
+def sixteen_heads_or_one(answer: int = 0, example: int = 0) -> HeadSwitches:
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_heads": 4, "n_layers": 4, "d_ff": 24, "positions": "rope"}
+    config = TransformerConfig(len(journeys.VOCABULARY), **sizes)
+    heads = [(layer, head) for layer in range(4) for head in range(4)]
+    stories = journeys.draw(20, seed=5, sentences=(3, 4))
+    return HeadSwitches(
+        (Encoder(config).eval(), nn.Linear(16, 8)),
+        importance=[[1.0 + 4 * layer + head for head in range(4)] for layer in range(4)],
+        orders={"the least important": heads, "the most important": heads[::-1]},
+        vocabulary=journeys.VOCABULARY,
+        classes=journeys.PLACES,
+        examples=[(text, answer) for text, _ in stories],
+        off=heads[2:5],
+        example=example,
+        question="Where is Anna?",
+    )
+
+
 def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
     source, target = list("5 June 98"), list("1998-06")
     sizes = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
@@ -147,6 +167,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "pictures_and_sound: sound": partial(TokenCalculator, modality="sound"),
     "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
     "pooling_tokens": FunnelShape,
+    "sixteen_heads_or_one": sixteen_heads_or_one,
     "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
     "the_vanilla_transformer": the_vanilla_transformer,
     "where_the_cost_is": partial(CostExplorer, length=2**20, mode="training", machine=2),
