@@ -3,7 +3,7 @@ import { element, onKeys, readout, shape, slider, store, toolbar } from "../../s
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 import { entmax, gradient, softmax } from "./entmax_formulas.js";
 
-const LEFT = 40;
+const LEFT = 48;
 const RIGHT = 8;
 const HIGH = 3; // scores lie between -HIGH and HIGH
 const STEP = 0.1;
@@ -17,8 +17,7 @@ const MOVES = {
   Home: -2 * HIGH,
   End: 2 * HIGH,
 };
-const PANELS = { scores: [28, 168], weights: [200, 300], gradient: [332, 432] }; // top and bottom
-const HEIGHT = 462;
+const HEIGHT = 478;
 
 const two = (value) => value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 const rounded = (score) => Math.round(clamp(score, -HIGH, HIGH) / STEP) / Math.round(1 / STEP);
@@ -51,7 +50,7 @@ function sentence({ chosen, threshold, weights, slopes, support }, alpha) {
 const heights = {
   scores: (score) => 98 - (70 * score) / HIGH,
   weights: (weight) => 300 - 100 * weight,
-  gradient: (slope) => 382 - 100 * clamp(slope, -0.5, 0.5),
+  gradient: (slope) => 402 - 70 * slope, // it lies between -0.5 and 1
 };
 
 function scale(width, count) {
@@ -67,7 +66,7 @@ function frame({ width, x }, count) {
     text(LEFT - 6, heights[panel](value) + 4, words, { anchor: "end" }),
   ];
   const numbers = Array.from({ length: count }, (_, key) =>
-    text(x(key), HEIGHT - 16, key + 1, { anchor: "middle" }),
+    text(x(key), HEIGHT - 22, key + 1, { anchor: "middle" }),
   );
   return [
     text(LEFT, 14, "scores: drag them"),
@@ -75,9 +74,9 @@ function frame({ width, x }, count) {
     text(LEFT, 190, "weights (outline: softmax)"),
     ...[0, 0.5, 1].flatMap((weight) => mark("weights", weight, percent(weight, 0))),
     text(LEFT, 322, "gradient with respect to the chosen key's score"),
-    ...[-0.5, 0, 0.5].flatMap((slope) => mark("gradient", slope)),
+    ...[-0.5, 0, 0.5, 1].flatMap((slope) => mark("gradient", slope)),
     ...numbers,
-    text((LEFT + width) / 2, HEIGHT - 2, "key", { anchor: "middle" }),
+    text((LEFT + width) / 2, HEIGHT - 6, "key", { anchor: "middle" }),
   ];
 }
 
