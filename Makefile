@@ -14,7 +14,8 @@ help:
 	@echo "make test         run every test"
 	@echo "make live         open chapters and labs in JupyterLab"
 	@echo "make labs         regenerate labs/ and solutions/ from solutions/src/"
-	@echo "make grade SUBMISSIONS=dir [LAB=lab01] [JOBS=2] [TIMEOUT=300]   grade a folder of notebooks"
+	@echo "make grade SUBMISSIONS=dir [LAB=lab01] [JOBS=2] [TIMEOUT=300] [TO=dir] [ROSTER=class.csv]"
+	@echo "     [DEADLINE='2026-11-20 23:59'] [ACCEPT=a.ipynb] [HIDDEN=no] [OPTIONS=...]   grade a folder"
 	@echo "make experiments  list the recorded experiments (run one: python -m experiments run NAME)"
 	@echo "make bench        time the library against its peers and print the table"
 	@echo "make gpu          measure the library on a CUDA device (about six minutes)"
@@ -47,9 +48,19 @@ test: $(STAMP)
 labs: $(STAMP)
 	$(BIN)/python -m labtools build
 
+# Said before anything is installed.
+ifneq ($(filter grade,$(MAKECMDGOALS)),)
+ifeq ($(SUBMISSIONS),)
+$(error Name the folder of submitted notebooks: make grade SUBMISSIONS=dir)
+endif
+endif
+
+# What is named on make's command line is in the shell's environment: a name may hold spaces.
 grade: $(STAMP)
-	@test -n "$(SUBMISSIONS)" || { echo "Name the folder of submitted notebooks: make grade SUBMISSIONS=dir"; exit 2; }
-	$(BIN)/python -m labtools grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) --jobs $(JOBS) $(if $(TIMEOUT),--timeout $(TIMEOUT))
+	$(BIN)/python -m labtools grade "$$SUBMISSIONS" --jobs $(JOBS) $(if $(LAB),--lab $(LAB)) \
+		$(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(TO),--to "$$TO") \
+		$(if $(ROSTER),--roster "$$ROSTER") $(if $(DEADLINE),--deadline "$$DEADLINE") \
+		$(if $(ACCEPT),--accept "$$ACCEPT") $(if $(filter no,$(HIDDEN)),--hide-hidden) $(OPTIONS)
 
 experiments: $(STAMP)
 	$(BIN)/python -m experiments list

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,18 @@ def fingerprint(chapter: Path, root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(dependencies(chapter, root)):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(_contents(path)).digest())
     return digest.hexdigest()[:16]
+
+
+def _contents(path: Path) -> bytes:
+    """What a page may show of a file: all but the note that a recorded result was checked."""
+    contents = path.read_bytes()
+    if path.suffix != ".json" or path.parent.name != "results":
+        return contents
+    kept = json.loads(contents)
+    kept.pop("checked", None)
+    return json.dumps(kept, sort_keys=True).encode()
 
 
 def dependencies(chapter: Path, root: Path) -> set[Path]:

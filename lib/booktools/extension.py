@@ -18,6 +18,7 @@ from booktools.execution import (
     prepare_kernels,
     report_failures,
 )
+from booktools.sources import name_sources
 from frugal.show.site import figure_style
 
 
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", keep_outputs)
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
+    app.connect("doctree-resolved", name_sources)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)

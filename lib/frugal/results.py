@@ -11,6 +11,7 @@ import dataclasses
 import html
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,6 +74,49 @@ class Result:
         table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
         order = [name for name in self.settings if name in table.index]
         return table.rename(columns={"count": "n"}).loc[order]
+
+    def table(
+        self,
+        columns: Mapping[str, str],
+        rows: Mapping[str, str] | None = None,
+        *,
+        form: str | Mapping[str, str] = ".2f",
+        scale: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
+        """Means over the seeds as a page shows them, "0.98 ± 0.01", the spread where there is one.
+
+        columns: metric -> title. rows: setting -> label, in the order of the table; every setting
+        by its name where None. form: how a number is written, for all metrics or by metric. scale:
+        what a metric is divided by, 1e6 for MFLOPs. A setting without a metric has an empty cell.
+
+        Raises ValueError for a metric or a setting that the record does not have.
+        """
+        rows = rows or {name: name for name in self.settings}
+        if unknown := [name for name in rows if name not in self.settings]:
+            raise ValueError(f"rows has {unknown[0]!r}; '{self.name}' has {list(self.settings)}.")
+        told: dict[str, list[str]] = {}
+        for metric, title in columns.items():
+            means = self.mean_std(metric) / (scale or {}).get(metric, 1)
+            written = form if isinstance(form, str) else form.get(metric, ".2f")
+            told[title] = [
+                _mean_and_std(means.loc[name], written) if name in means.index else ""
+                for name in rows
+            ]
+        return pd.DataFrame(told, index=list(rows.values()))
+
+    def best(
+        self, metric: str = "valid", arm: Callable[[str], str] | None = None
+    ) -> dict[str, str]:
+        """For each arm its setting with the highest mean of `metric`, in the experiment's order.
+
+        arm: a setting's name -> the arm it belongs to; by default the name without what follows
+        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". Choose by
+        validation data, then read the test of what was chosen.
+        """
+        arm = arm or (lambda name: name.rsplit("-", 1)[0])
+        means = self.mean_std(metric)["mean"]
+        chosen = means.groupby(arm, sort=False).idxmax()
+        return dict(chosen.items())
 
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
@@ -144,6 +188,13 @@ class Result:
         text, command = html.escape(self.provenance), html.escape(self.made["command"])
         text = text.replace(command, f"<code>{command}</code>")
         return f'<p class="frugal-provenance"><small>{text}</small></p>'
+
+
+def _mean_and_std(row: pd.Series, form: str) -> str:
+    """A mean with its spread; the mean alone where all seeds gave the same, or there is one."""
+    if pd.isna(row["std"]) or row["std"] == 0:
+        return format(row["mean"], form)
+    return f"{row['mean']:{form}} ± {row['std']:{form}}"
 
 
 def tensor_of(kept: dict[str, Any]) -> Tensor:

@@ -20,7 +20,7 @@ from labtools.verify import verify_lab
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns the exit status: 1 for a lab that breaks a rule, 2 for bad input."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         return options.run(options)
     except (ValueError, ControlFailed) as error:
@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="labtools", description=__doc__)
     parser.add_argument(
         "--root", type=Path, default=Path.cwd(), help="the repository (default: this folder)"
@@ -74,7 +75,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _time(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        words = f'{text!r} is no time; write it as "2026-11-20 23:59"'
+        raise argparse.ArgumentTypeError(words) from error
 
 
 def _labs(options: argparse.Namespace, wanted: list[str]) -> list[Lab]:

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 #: Short answers are alike because there is one way to write them.
@@ -12,18 +12,19 @@ AT_LEAST = 3  # long answers that two notebooks share
 
 
 def normalised(source: str) -> str:
-    """A hash of what code does: comments, layout, docstrings and the names of variables aside.
+    """A hash of what code does, whatever its layout, comments, docstrings and annotations, and
+    whatever the names that it gives.
 
-    Empty for code that is short or no Python.
+    Empty for code that is short, no Python, or nested too deep.
     """
     try:
         tree = ast.parse(source)
+        if sum(1 for _ in ast.walk(tree)) < LONG:
+            return ""
+        tree = _Renamed(_bound(tree)).visit(_without_docstrings(tree))
+        return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     except (SyntaxError, ValueError, RecursionError):
         return ""
-    if sum(1 for _ in ast.walk(tree)) < LONG:
-        return ""
-    tree = _Renamed().visit(_without_docstrings(tree))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def same_code(
@@ -50,35 +51,55 @@ def same_code(
     )
 
 
-def answers_by_question(cells: Sequence[str], questions: Sequence[str]) -> dict[str, str]:
-    """The code of each question: the cells after the last check and before its own."""
+def answers_by_question(
+    cells: Sequence[str], questions: Sequence[str], handed_out: Collection[str] = ()
+) -> dict[str, str]:
+    """The code of each question: the cells after the last check and before its own.
+
+    Cells that are as they were `handed_out` are left out, the stubs and those that draw.
+    """
     answers, waiting = {}, []
     for source in cells:
         checked = [name for name in questions if f'.check("{name}")' in source.replace("'", '"')]
-        if not checked:
+        if checked:
+            answers[checked[-1]] = "\n".join(waiting)
+            waiting = []
+        elif source not in handed_out:
             waiting.append(source)
-            continue
-        answers[checked[-1]] = "\n".join(waiting)
-        waiting = []
     return answers
 
 
+def _bound(tree: ast.Module) -> set[str]:
+    """The names that the code itself gives: `sum` and `max` are none of them."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+    return names
+
+
 class _Renamed(ast.NodeTransformer):
-    """Variables and arguments by the order in which they appear."""
+    """Names that the code gives, by the order in which they appear."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+    def __init__(self, bound: set[str]) -> None:
+        self._new: dict[str, str] = {}
+        self._bound = bound
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        node.id = self._new(node.id)
-        return node
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Name):
+            node.id = self._named(node.id)
+        elif isinstance(node, ast.arg):
+            node.arg, node.annotation = self._named(node.arg), None
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            node.name = self._named(node.name)
+        return self.generic_visit(node)
 
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.arg, node.annotation = self._new(node.arg), None
-        return node
-
-    def _new(self, name: str) -> str:
-        return self._names.setdefault(name, f"v{len(self._names)}")
+    def _named(self, name: str) -> str:
+        return self._new.setdefault(name, f"v{len(self._new)}") if name in self._bound else name
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -92,6 +113,6 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
                 and isinstance(body[0].value.value, str)
             )
             node.body = body[1:] if is_text else body
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 node.returns = None
     return tree

@@ -15,7 +15,7 @@ from labtools.files import write_whole
 from labtools.grades import BYTE_ORDER_MARK, EARLIER, GRADED, Grade, grades_table
 from labtools.handed import (
     Handed,
-    accepted_digests,
+    accepted_files,
     latest_attempts,
     nothing_handed_in,
     read_handed,
@@ -68,7 +68,7 @@ def grade_folder(
         raise ValueError(f"submissions must hold .ipynb or .zip files, found none in {folder}.")
     handed = [read_handed(path, folder, only, desk.roster) for path in files]
     latest = latest_attempts(handed)
-    accepted = accepted_digests(to, desk.accepted, handed)
+    accepted = accepted_files(to, desk.accepted, handed)
     used = [labs[name] for name in sorted({one.lab for one in handed} & set(labs))]
 
     started = time.monotonic()
@@ -91,7 +91,7 @@ def grade_folder(
             grades = list(workers.map(grade, handed))
     took = time.monotonic() - started
     for result, one in zip(grades, handed, strict=True):
-        result.accepted = one.submission.digest in accepted
+        result.accepted = (one.submission.digest, one.submission.name) in accepted
     missing = nothing_handed_in(handed, desk.roster)
     _write(to, [*grades, *missing], handed, labs, desk)
     say(f"{len(grades)} files in {took:.0f} s, {took / len(grades):.1f} s each. See {to}")
@@ -171,10 +171,10 @@ def _keep_previous(path: Path) -> None:
 
 
 def _same_code(lab: Lab, handed: Sequence[Handed]) -> list[tuple[str, str, list[str]]]:
+    blank = {cell.source for cell in lab.student.cells if cell.cell_type == "code"}
     answers = {
-        one.submission.name: answers_by_question(one.submission.cells, list(lab.tests))
+        one.submission.name: answers_by_question(one.submission.cells, list(lab.tests), blank)
         for one in latest_attempts(handed)
         if one.lab == lab.name
     }
-    blank = [cell.source for cell in lab.student.cells if cell.cell_type == "code"]
-    return same_code(answers, list(answers_by_question(blank, list(lab.tests)).values()))
+    return same_code(answers, handed_out=list(blank))

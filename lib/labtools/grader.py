@@ -16,7 +16,7 @@ from labtools.progress import Progress, Reached
 from labtools.report import Report, points_in_words
 from labtools.running import CALL_SECONDS, CaseResult, run_cases
 from labtools.shown import Shown, show
-from labtools.tools import own_tools, remember_tools
+from labtools.tools import own_tools, remember_tools, untraced
 from labtools.where import in_batch, is_graded, under_otter
 
 #: What tests rely on, as it was when a notebook imported this.
@@ -86,10 +86,10 @@ class Grader:
     def _check_for_otter(self, question: str, environment: dict[str, Any]) -> Report:
         """Run the full tests and hand the results to otter, as on Gradescope."""
         path = f"{Notebook._tests_dir_override}/{question}.py"
-        with own_tools(_TOOLS) as replaced:
+        with untraced(), own_tools(_TOOLS) as replaced:
             file = ExceptionTestFile.from_file(path)
             results = run_cases(file.test_cases, environment, seconds=self.seconds)
-        with open(path, encoding="utf-8") as text:
+        with untraced(), open(path, encoding="utf-8") as text:
             caught = canaries_are_caught(run_cases, file.test_cases, text.read())
         flags = [f"the notebook replaced {name}" for name in replaced.grader[:1]]
         flags += [] if caught else ["a test that must fail was reported as passed"]

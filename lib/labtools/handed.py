@@ -58,8 +58,12 @@ def latest_attempts(handed: Sequence[Handed]) -> list[Handed]:
     return [max(several, key=lambda one: one.order) for several in attempts.values()]
 
 
-def accepted_digests(to: Path, named: Sequence[str], handed: Sequence[Handed]) -> set[str]:
-    """The digests of files whose flags were accepted, now or before; kept beside the grades.
+def accepted_files(
+    to: Path, named: Sequence[str], handed: Sequence[Handed]
+) -> set[tuple[str, str]]:
+    """Digests and names of files whose flags were accepted, now or before; kept beside the grades.
+
+    The same file of another student is not accepted with it, nor is a changed file of that name.
 
     Raises:
         ValueError: if a name is none of a submission.
@@ -74,7 +78,7 @@ def accepted_digests(to: Path, named: Sequence[str], handed: Sequence[Handed]) -
         lines += [] if line in lines else [line]
     if named:
         write_whole(path, "\n".join(lines) + "\n")
-    return {line.split(" ")[0] for line in lines}
+    return {(digest, name) for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def nothing_handed_in(handed: Sequence[Handed], roster: Roster | None) -> list[Grade]:

@@ -11,12 +11,17 @@ from labtools.running import CaseResult
 NOTHING: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
     "True": lambda: True,
+    "False": lambda: False,
     "0": lambda: 0,
     "1.0": lambda: 1.0,
     "an empty tensor": lambda: torch.empty(0),
     "a tensor of one zero": lambda: torch.zeros(()),
+    "an empty tuple": lambda: (),
     "an empty list": lambda: [],
+    "an empty dict": lambda: {},
+    "two Nones": lambda: (None, None),
     "two empty tensors": lambda: (torch.empty(0), torch.empty(0)),
+    "three zeros": lambda: (0.0, 0.0, 0.0),
     "an empty string": lambda: "",
 }
 

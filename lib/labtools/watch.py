@@ -11,7 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_FRAMES = ("sys._getframe", "sys._current_frames", "gc.get_objects", "gc.get_referrers")
+_FRAMES = (
+    "sys._getframe",
+    "sys._current_frames",
+    "sys.settrace",
+    "gc.get_objects",
+    "gc.get_referrers",
+)
 _ATTRIBUTES = ("tb_frame", "gi_frame", "cr_frame")
 
 

@@ -24,7 +24,7 @@ from labtools.canary import canaries_are_caught
 from labtools.nothing import try_nothing
 from labtools.running import run_cases
 from labtools.time_limit import TimeLimit, time_limit
-from labtools.tools import Tools, own_tools, remember_tools
+from labtools.tools import Tools, own_tools, remember_tools, untraced
 from labtools.watch import Watch
 from labtools.words import explain_cell
 
@@ -112,7 +112,7 @@ class _Run:
 
     def _grade(self, question: str) -> None:
         self.report("begin", name=question)
-        with own_tools(self.tools) as replaced:
+        with untraced(), own_tools(self.tools) as replaced:
             cases = _cases(question, self.tests[question])  # fresh: no cell could reach them
             codes = [_code_of(case) for case in cases]
             self.watch.testing = True
@@ -120,19 +120,19 @@ class _Run:
                 cases, self.environment, seconds=self.job["call_seconds"], salt=self.job["salt"]
             )
             self.watch.testing = False
-        with own_tools(self.tools) as again:
+        with untraced(), own_tools(self.tools) as again:
             if [_code_of(case) for case in cases] != codes:
                 self._suspect("a test was changed while it ran")
             if not canaries_are_caught(run_cases, cases, self.tests[question]):
                 self._suspect("a test that must fail was reported as passed")
-        if changed := [*replaced.grader, *again.grader]:
-            self._suspect(f"the notebook replaced {changed[0]}, which graded it all the same")
-        self.report(
-            "question",
-            name=question,
-            results=[asdict(result) for result in results],
-            replaced=replaced.others,
-        )
+            if changed := [*replaced.grader, *again.grader]:
+                self._suspect(f"the notebook replaced {changed[0]}, which graded it all the same")
+            self.report(
+                "question",
+                name=question,
+                results=[asdict(result) for result in results],
+                replaced=replaced.others,
+            )
 
     def _suspect(self, words: str) -> None:
         self.report("suspicion", words=words)

@@ -107,13 +107,13 @@ CASES = {
     ),
     attention_heads.prune_heads: pruned,
     attention_heads.masked_heads: masked,
-    span.check_distances: lambda: span.check_distances(3, heads(), heads(), True),
+    span.check_distances: lambda: span.check_distances(3, heads(), heads(), True) or heads(),
     span.log_mask: lambda: span.log_mask(
         heads().sigmoid() @ heads().sigmoid().mT,
         torch.arange(5, device=Place.device)[:, None] - torch.arange(5, device=Place.device),
         3,
         True,
-    ),
+    )[0],
     dynamic_span.DynamicSpan: lambda: built(dynamic_span.DynamicSpan, 3, 4, 8, 2, start=3)(
         heads(), heads(), heads(), padding=real(), causal=True
     ),

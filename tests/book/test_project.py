@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labtools.__main__ import make_parser
+
 ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
@@ -86,10 +88,64 @@ def test_make_knows_the_targets_that_the_readme_names(target):
     assert f"make {target}" in (ROOT / "README.md").read_text()
 
 
-def test_make_grade_asks_for_a_folder():
-    run = subprocess.run(["make", "grade"], cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture
+def bare(tmp_path):
+    """What make needs of a checkout in which nothing is installed."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+def make(folder, *arguments):
+    command = ["make", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["grade"], ["-j4", "grade"], ["grade", "SUBMISSIONS="]])
+def test_make_grade_asks_for_a_folder_before_it_installs_anything(bare, arguments):
+    run = make(bare, *arguments)
     assert run.returncode != 0
+    assert "make grade SUBMISSIONS=dir" in run.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_make_help_needs_no_folder(bare):
+    run = make(bare, "help")
+    assert run.returncode == 0
     assert "make grade SUBMISSIONS=dir" in run.stdout
+
+
+@pytest.fixture
+def installed(bare):
+    """The same with a `python` that prints its arguments, one a line."""
+    python = bare / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    (bare / ".venv" / ".installed").touch()
+    return bare
+
+
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        ([], []),
+        (["LAB=lab02", "TIMEOUT=100"], ["--lab", "lab02", "--timeout", "100"]),
+        (["TO=out of here"], ["--to", "out of here"]),
+        (["ROSTER=my class.csv"], ["--roster", "my class.csv"]),
+        (["DEADLINE=2026-11-20 23:59"], ["--deadline", "2026-11-20 23:59"]),
+        (["ACCEPT=Ana (12)/it's.zip"], ["--accept", "Ana (12)/it's.zip"]),
+        (["HIDDEN=no"], ["--hide-hidden"]),
+        (["OPTIONS=--memory 2 --accept 'a b'"], ["--memory", "2", "--accept", "a b"]),
+    ],
+)
+def test_make_grade_passes_every_option_on_and_labtools_knows_it(installed, given, passed_on):
+    run = make(installed, "--silent", "grade", "SUBMISSIONS=handed in", *given)
+    assert run.returncode == 0, run.stderr
+    arguments = run.stdout.splitlines()
+    assert arguments == ["-m", "labtools", "grade", "handed in", "--jobs", "2", *passed_on]
+    known = make_parser().parse_args(arguments[2:])
+    assert str(known.submissions) == "handed in"
 
 
 def test_the_project_speaks_of_itself_alone():

@@ -5,7 +5,6 @@ section `# --- q3 einsum` is one answer to question 3, and what stands before th
 belongs to every answer of the file.
 """
 
-import ast
 import linecache
 import re
 from dataclasses import dataclass
@@ -14,34 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from otter.test_files.exception_test import ExceptionTestFile
 
+from labtools.nothing import NOTHING, try_nothing
 from labtools.running import CaseResult, run_cases
 from labtools.source import find_sources
+from labtools.verify import answered_names
 from tests.labs.conftest import ROOT, built
 
 FOLDER = Path(__file__).parent / "answers"
 NAMES = [path.stem for path in find_sources(ROOT / "solutions" / "src")]
+STYLES = 3  # right answers to each question, at least
 _SECTION = re.compile(r"^# --- (q\d+) +(\S+)$", re.MULTILINE)
-
-#: What a function may return that has done nothing.
-NOTHING = {
-    "none": None,
-    "true": True,
-    "false": False,
-    "zero": 0,
-    "one": 1.0,
-    "an-empty-tensor": torch.empty(0),
-    "a-single-zero": torch.zeros(()),
-    "an-empty-tuple": (),
-    "an-empty-list": [],
-    "an-empty-dict": {},
-    "two-nones": (None, None),
-    "two-empty-tensors": (torch.empty(0), torch.empty(0)),
-    "three-zeros": (0.0, 0.0, 0.0),
-    "a-string": "",
-}
 
 
 @dataclass(frozen=True)
@@ -80,14 +63,27 @@ def imports(lab: str) -> tuple[str, ...]:
 
 def run_answer(answer: Answer) -> list[CaseResult]:
     """The public and the hidden tests of the question, run on the answer."""
+    environment = prepared(answer.lab)
+    run_cell(answer.code, environment, f"<{answer.id} {hash(answer.code)}>")
+    return run_tests(answer.lab, answer.question, environment)
+
+
+def prepared(lab: str) -> dict[str, Any]:
+    """The namespace of a notebook whose imports have run."""
     environment: dict[str, Any] = {"__name__": "__main__"}
-    for cell in (*imports(answer.lab), answer.code):
-        name = f"<{answer.id} {hash(cell)}>"
-        linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
-        exec(compile(cell, name, "exec"), environment)
-    text = built(answer.lab).tests[answer.question]
-    cases = ExceptionTestFile.from_string(text, path=answer.question).test_cases
-    return run_cases(cases, environment)
+    for cell in imports(lab):
+        run_cell(cell, environment, f"<{lab} {hash(cell)}>")
+    return environment
+
+
+def run_cell(cell: str, environment: dict[str, Any], name: str) -> None:
+    linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+    exec(compile(cell, name, "exec"), environment)
+
+
+def run_tests(lab: str, question: str, environment: dict[str, Any]) -> list[CaseResult]:
+    text = built(lab).tests[question]
+    return run_cases(ExceptionTestFile.from_string(text, path=question).test_cases, environment)
 
 
 RIGHT = [answer for path in sorted(FOLDER.glob("*-right.py")) for answer in answers_in(path)]
@@ -100,27 +96,34 @@ def test_a_right_answer_gets_every_point(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*-right.py")), ids=lambda path: path.stem)
-def test_every_question_has_a_right_answer(path: Path) -> None:
+def test_every_question_has_right_answers_in_some_styles(path: Path) -> None:
     answers = answers_in(path)
     names = [answer.id for answer in answers]
     assert len(set(names)) == len(names)
     for question in built(answers[0].lab).tests:
         styles = sum(answer.question == question for answer in answers)
-        assert styles >= 1, f"{path.name} has no answer to {question}"
+        assert styles >= STYLES, f"{path.name} has {styles} answers to {question}"
 
 
-@pytest.mark.parametrize("what", NOTHING)
 @pytest.mark.parametrize("name", NAMES)
-def test_an_answer_that_does_nothing_gets_nothing(name: str, what: str) -> None:
-    earned = []
-    for question in (q for q in built(name).source.questions if not q.manual):
-        functions = [
-            node.name
-            for node in ast.parse(question.solution).body
-            if isinstance(node, ast.FunctionDef)
-        ]
-        code = [f"from {__name__} import NOTHING"]
-        code += [f"def {function}(*_, **__): return NOTHING[{what!r}]" for function in functions]
-        results = run_answer(Answer(name, question.name, what, "\n".join(code)))
-        earned += [f"{question.name}: {case.property}" for case in results if case.passed]
+def test_an_answer_that_does_nothing_gets_nothing(name: str) -> None:
+    environment, earned = prepared(name), []
+    for question, functions in answered_names(built(name)).items():
+        assert functions, f"{name} {question} defines no function that its tests could call"
+
+        def run(changed: dict[str, Any], question: str = question) -> list[CaseResult]:
+            return run_tests(name, question, changed)
+
+        for kind, results in try_nothing(functions, run, environment):
+            earned += [f"{question}, {kind}: {one.property}" for one in results if one.passed]
     assert earned == []
+
+
+def test_every_kind_of_nothing_is_tried_on_every_function() -> None:
+    tried = dict(try_nothing(["f", "g"], lambda env: [env["f"](1, x=2), env["g"]()], {}))
+    assert list(tried) == list(NOTHING)
+    assert len(NOTHING) >= 14
+    assert tried["True"] == [True, True]
+    one, other = tried["an empty list"]
+    assert one == other == []
+    assert one is not other, "made anew, or an answer that fills it would give it to the next"

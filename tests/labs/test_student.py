@@ -2,16 +2,18 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
 import otter
 import pytest
+import torch
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from labtools.build import Lab
-from labtools.grader import Grader
+from labtools.grader import Grader, score
 from tests.labs.conftest import ROOT, Student
 
 
@@ -224,3 +226,137 @@ def test_says_what_it_cannot_find(
     Path("lab01.ipynb").write_text(json.dumps(student.notebook()), encoding="utf-8")
     with pytest.raises(ValueError, match=r"must be one of q1, q2.* for lab01, got 'q99'"):
         Grader("lab01").check("q99", {})
+
+
+# What was reached survives a restart of the kernel, and the tests can be read.
+
+
+@pytest.fixture
+def home(student: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the notebook in it and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    (tmp_path / "lab01.ipynb").write_text(json.dumps(student.notebook()), encoding="utf-8")
+    return tmp_path
+
+
+def kernel(*answers: str) -> dict[str, object]:
+    """The variables of a notebook in which these cells have run."""
+    environment: dict[str, object] = {}
+    for cell in ("import math\nimport time\n\nimport torch\nfrom torch import Tensor", *answers):
+        exec(cell, environment)
+    return environment
+
+
+def started(capsys: pytest.CaptureFixture[str]) -> tuple[Grader, str]:
+    """The grader of a kernel that has just started, and what it says."""
+    capsys.readouterr()
+    grader = Grader("lab01")
+    return grader, capsys.readouterr().out
+
+
+HALF_Q2 = "def attention(q, k, v):\n    return torch.softmax(q @ k.mT, -1) @ v"
+
+
+def test_progress_survives_a_restart(
+    student: Student, lab: Lab, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grader, said_first = started(capsys)
+    assert said_first == ""
+    environment = kernel(student.solution("q1"), HALF_Q2)
+    assert grader.check("q1", environment).passed
+    half = grader.check("q2", environment)
+    assert not half.passed
+    assert not grader.check("q3", environment).passed  # not written: nothing to remember
+
+    grader, line = started(capsys)
+    points = float(public_points(lab, "q1")) + half.earned
+    assert line.startswith(f"{points:g} public point")
+    assert "passed: q1; begun: q2. Run the cells" in line
+    assert "q3" not in line
+
+    score(grader, kernel())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("… q1: ")
+    assert lines[0].endswith(", not run since")
+    assert f"0 of {public_points(lab)} public points" in lines, "nothing counts that has not run"
+    assert f"{points:g} more were reached before; run those cells again and they count." in lines
+
+    grader, again = started(capsys)
+    assert again == line, "a score with nothing run forgets nothing"
+    score(grader, kernel(student.solution("q1")))
+    assert capsys.readouterr().out.startswith("✓ q1: public tests passed")
+
+
+def test_a_later_check_takes_the_place_of_an_earlier_one(
+    student: Student, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grader, _ = started(capsys)
+    grader.check("q1", kernel(student.solution("q1")))
+    grader.check("q1", kernel("def softmax(scores):\n    return scores"))
+    assert "begun: q1" in started(capsys)[1]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"q1": 3}', '{"q1": {"x": 1}}', "\x00"])
+def test_a_damaged_memory_costs_the_memory_and_no_more(
+    student: Student, home: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (home / ".lab01-progress.json").write_text(content)
+    grader, line = started(capsys)
+    assert line == ""
+    assert grader.check("q1", kernel(student.solution("q1"))).passed
+    assert "passed: q1" in started(capsys)[1]
+
+
+def test_the_memory_of_one_lab_is_not_that_of_another(
+    student: Student, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grader, _ = started(capsys)
+    grader.check("q1", kernel(student.solution("q1")))
+    other = nbformat.read(ROOT / "labs" / "lab02.ipynb", as_version=4)
+    (home / "lab02.ipynb").write_text(json.dumps(other), encoding="utf-8")
+    capsys.readouterr()
+    Grader("lab02")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_kernel_that_grades_says_nothing_of_progress(
+    student: Student, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    grader, _ = started(capsys)
+    grader.check("q1", kernel(student.solution("q1")))
+    monkeypatch.setenv("LABTOOLS_BATCH", "1")
+    assert started(capsys)[1] == ""
+
+
+def test_show_prints_the_public_tests_and_their_inputs(student: Student, home: Path) -> None:
+    environment = kernel(student.solution("q2"))
+    shown = Grader("lab01").show("q2", environment)
+    words = repr(shown)
+    cases = {one.name: one.cases for one in student.lab.source.questions}["q2"]
+    for case in cases:
+        name = re.search(r"def (\w+)", case.code)[1]
+        assert (f"# {case.success_message}\ndef {name}(" in words) is not case.hidden
+        assert (case.success_message in words) is not case.hidden
+    assert "expect_close(out, want" in words, "the whole test, not its name alone"
+    assert "calls[0]  attention(a (2, 3, 4, 5) tensor, a (2, 3, 7, 5) tensor" in words
+    q, k, v = shown.calls[0].args
+    assert torch.equal(shown.calls[0].again(), environment["attention"](q, k, v))
+
+
+def test_show_keeps_the_inputs_as_they_were(home: Path) -> None:
+    careless = "def attention(q, k, v):\n    q.zero_()\n    return q"
+    environment = kernel(careless)
+    shown = Grader("lab01").show("q2", environment)
+    q = shown.calls[0].args[0]
+    assert q.any(), "as the test made it, not as the answer left it"
+    shown.calls[0].again()
+    assert q.any()
+
+
+def test_show_reads_the_tests_of_what_is_not_written(home: Path) -> None:
+    shown = Grader("lab01").show("q2", kernel())
+    assert "def test_" in repr(shown)
+    assert shown.calls == ()
+    with pytest.raises(ValueError, match="question must be one of q1, q2"):
+        Grader("lab01").show("q99", kernel())

@@ -8,7 +8,7 @@ import altair
 import pandas as pd
 import pytest
 
-from frugal.show import chart
+from frugal.show import chart, lines
 from frugal.show.theme import light_colors, vega_config, with_light_colors
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -68,3 +68,20 @@ def test_config_names_properties_that_exist() -> None:
     names = {leaf for leaf in leaves(vega_config()) if str(leaf).startswith("--")}
     assert names - {"--frugal-font"} <= set(light_colors())
     assert not [leaf for leaf in leaves(with_light_colors(vega_config())) if "--" in str(leaf)]
+
+
+def test_lines_keep_the_order_of_the_frame_and_bound_their_points() -> None:
+    frame = pd.DataFrame(
+        {"updates": [1, 2, 1, 2], "share right": [0.1, 0.5, 0.2, 0.4], "arm": ["b", "b", "a", "a"]}
+    ).assign(low=lambda f: f["share right"] - 0.1, high=lambda f: f["share right"] + 0.1)
+    drawn = lines(
+        frame, "updates", "share right", by="arm", alt="Two lines.", low="low", high="high",
+        domain=(0.0, 1.0), form=".0%",
+    )  # fmt: skip
+    rule, line = drawn.state["spec"]["layer"]
+    assert rule["mark"]["type"] == "rule"
+    assert rule["encoding"]["y2"] == {"field": "high"}
+    assert line["encoding"]["color"]["sort"] == ["b", "a"]
+    assert line["encoding"]["y"]["scale"] == {"domain": [0.0, 1.0]}
+    assert line["encoding"]["y"]["axis"]["format"] == ".0%"
+    assert drawn.to_png().startswith(b"\x89PNG")

@@ -140,6 +140,17 @@ def depends() -> dict[Path, set[Path]]:
     return {chapter: dependencies(chapter, ROOT) for chapter in CHAPTERS}
 
 
+def test_the_note_of_a_check_makes_no_page_again_and_a_number_does(book) -> None:
+    found(book, 'from frugal import results\nresults.load("dates")\n')
+    record = book / "experiments" / "results" / "dates.json"
+    chapter = book / "chapter.md"
+    states = []
+    for text in ('{"runs": [1]}', '{"runs": [1], "checked": {"held": true}}', '{"runs": [2]}'):
+        record.write_text(text)
+        states.append(fingerprint(chapter, book))
+    assert states[0] == states[1] != states[2]
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_depends_on_few_files(depends, chapter) -> None:
     files = depends[chapter]

@@ -45,12 +45,12 @@ class TranslationShape:
 
 
 def layer_calls(shape: TranslationShape) -> int:
-    """Layers run one after the other: E + D·N for autoregressive decoding, E + D·T otherwise."""
+    """Layers run one after the other: L_E + L_D·N autoregressive, else L_E + L_D·T."""
     return shape.n_encoder_layers + shape.n_decoder_layers * shape.steps
 
 
 def work(shape: TranslationShape) -> int:
-    """Units of the paper's table 1, N² each: E·N² + D·N², or E·N² + D·T·N².
+    """Units of the paper's table 1, N² each: L_E·N² + L_D·N², or L_E·N² + L_D·T·N².
 
     Only attention counts there, as one unit for each pair of positions compared; a cached
     autoregressive layer compares about as many pairs in all its N steps as an encoder layer in one.
@@ -61,7 +61,7 @@ def work(shape: TranslationShape) -> int:
 
 
 def parallel_time(shape: TranslationShape) -> int:
-    """Units of the paper's table 1: E·N + D·N², or E·N + D·T·N.
+    """Units of the paper's table 1: L_E·N + L_D·N², or L_E·N + L_D·T·N.
 
     With all positions side by side a layer takes N units, one for each position that a query
     compares itself with.
@@ -72,9 +72,9 @@ def parallel_time(shape: TranslationShape) -> int:
 def translation_flops(shape: TranslationShape, *, source_length: int | None = None) -> int:
     """FLOPs of the matrix products in all layers, as the library runs them.
 
-    With a source of M tokens (N when source_length is None), an encoder layer takes
-    8Md² + 4M²d + 4M·d·d_ff. A decoder layer has cross-attention beside that: 4Nd² for queries and
-    output, 4NMd for the comparisons, and 4Md² once for the memory's keys and values. An
+    With a source of N_s tokens (N when source_length is None), an encoder layer takes
+    8N_s·d² + 4N_s²·d + 4N_s·d·d_ff. A decoder layer has cross-attention beside that: 4Nd² for
+    queries and output, 4N·N_s·d for the comparisons, and 4N_s·d² once for the memory. An
     autoregressive layer with a cache does the same sums except that its token t looks back at t
     tokens, 2N(N+1)d in all. A non-autoregressive layer pays everything T times.
     """

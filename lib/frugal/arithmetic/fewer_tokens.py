@@ -133,8 +133,8 @@ def check_schedule(keep: Sequence[int], n_layers: int) -> tuple[int, ...]:
 def elimination_flops(keep: Sequence[int], *, length: int, d_model: int, d_ff: int) -> int:
     """FLOPs of the layers' matrix products for one sequence; 2 for a multiplication and addition.
 
-    A layer that n tokens enter and k leave projects n queries, keys and values, compares n queries
-    with n keys, and does the rest for k tokens only.
+    A layer that N tokens enter and N_l leave projects N queries, keys and values, compares N
+    queries with N keys, and does the rest for N_l tokens only.
     """
     check_schedule(keep, len(keep))
     total, entering = 0, length

@@ -1,11 +1,11 @@
 """Attention whose every query says how far back it looks.
 
-A head has a vector v and a number b instead of one span. The span of a token is read from it,
+A head has a row of weights W_z and a number β instead of one span. A token's span is read from it,
 
-    z_t = S·σ(vᵀ q_t + b),
+    z_i = max_span · sigmoid(W_z q_i + β),
 
-and used in the soft mask of `span`. The paper reads it from x_t, the token as the layer gets it; an
-attention is handed heads, so v reads the query q_t = W x_t, which is as linear in x_t. Rotary
+and used in the soft mask of `span`. The paper reads it from x_i, the token as the layer gets it; an
+attention is handed heads, so W_z reads the query q_i, which is a linear map of x_i. Rotary
 positions turn queries before they arrive: only their slow pairs say the same at every place.
 
 Source: sukhbaatar2019adaptive, section 2. Chapter: adaptive-spans. Cost: all pairs. Spans that
@@ -33,9 +33,9 @@ OFFSET = -4.0
 class DynamicSpan(Attention):
     """An attention callable with a span for each query and head.
 
-    n_heads, head_dim: of q. max_span: S, the most keys a query sees, itself included. ramp: R.
-    start: the spans at first, in tokens, above 0 and below S; b = -4 when None, as in the paper.
-    v starts at 0, so at first all tokens have the same span.
+    n_heads, head_dim: of q. max_span: the most keys a query sees, itself included. ramp: ρ.
+    start: the spans at first, in tokens, above 0 and below max_span; β = -4 when None, as in the
+    paper. W_z starts at 0, so at first all tokens have the same span.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DynamicSpan(Attention):
         self._mean: Tensor | None = None  # of the latest forward pass
 
     def keep_heads(self, kept: list[int]) -> None:
-        """Only the heads at these places remain, each with its v and b."""
+        """Only the heads at these places remain, each with its W_z and β."""
         self.vector = nn.Parameter(self.vector.detach()[kept])
         self.offset = nn.Parameter(self.offset.detach()[kept])
         self.n_heads = len(kept)
@@ -68,7 +68,7 @@ class DynamicSpan(Attention):
     def spans(
         self, q: Float[Tensor, "batch heads queries head_dim"]
     ) -> Float[Tensor, "batch heads queries"]:
-        """z_t of each query and head, in tokens: 0 ... max_span."""
+        """z_i of each query and head, in tokens: 0 ... max_span."""
         dtype = torch.promote_types(q.dtype, torch.float32)
         read = (q.to(dtype) * self.vector.to(dtype)[:, None]).sum(-1)  # (batch, heads, queries)
         return self.max_span * torch.sigmoid(read + self.offset.to(dtype)[:, None])

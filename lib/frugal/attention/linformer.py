@@ -1,14 +1,14 @@
 """Linformer: keys and values are mixed along the length into a few, then attended to.
 
-A matrix E of k x N numbers, learned, turns N keys into k, and F does so for values:
+A matrix E of r x N numbers, learned, turns N keys into r, and F does so for values:
 
     out = softmax(q (E K)ᵀ / √head_dim) (F V)
 
-Each of the k is a mixture of all positions, so nothing can be hidden from a query: there is no
+Each of the r is a mixture of all positions, so nothing can be hidden from a query: there is no
 causal form, and the longest sequence is fixed beforehand.
 
-Source: wang2020linformer. Chapter: low-rank. Cost for N tokens: 4·N·k·head_dim FLOPs a head to mix
-and as many to attend; k·N parameters a matrix.
+Source: wang2020linformer. Chapter: low-rank. Cost for N tokens: 4·N·r·head_dim FLOPs a head to mix
+and as many to attend; r·N parameters a matrix.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LinformerAttention(Attention):
     """An attention callable with learned length projections, for `MultiHeadAttention(attend=...)`.
 
     n_heads: heads of q. length: the longest sequence, N; a shorter one uses the first columns.
-    rank: k, at most length. sharing: "none", E and F for each head; "heads", one E and one F for
+    rank: r, at most length. sharing: "none", E and F for each head; "heads", one E and one F for
     all heads; "kv", one E that is F too; "layers", one E for all layers, which takes `like`, the
     first layer's attention, in all others.
     """
@@ -110,7 +110,7 @@ class LinformerAttention(Attention):
     def weights(
         self, q: Tensor, k: Tensor, *, padding: Tensor | None = None
     ) -> Float[Tensor, "batch heads queries keys"]:
-        """What each query gives to each *position* through the values' mixture: P F, not a
+        """What each query gives to each *position* through the values' mixture: A F, not a
         distribution; entries may be negative."""
         check_heads(q, k, k)
         self.check(q, k)
@@ -134,13 +134,13 @@ class LinformerAttention(Attention):
 class LinformerSelfAttention(MultiHeadAttention):
     """`MultiHeadAttention` with `LinformerAttention`, mixed before it is projected.
 
-    E (x Wᵀ) is (E x) Wᵀ: with one E for all heads, the length is shortened first, and keys and
-    values are projected for k positions instead of N. The weights are those of
+    E (X W) is (E X) W: with one E for all heads, the length is shortened first, and keys and
+    values are projected for r positions instead of N. The weights are those of
     `MultiHeadAttention(d_model, n_heads, LinformerAttention(...))`, and so is the output. What
     stands in place of `to_k` and `to_v` must be affine, as a linear layer is.
 
     Shapes: x (batch, length, d_model). Cost for N tokens: 4·N·d_model² FLOPs for queries and
-    output, 4·N·k·d_model to mix, 4·N·k·d_model to attend.
+    output, 4·N·r·d_model to mix, 4·N·r·d_model to attend.
     """
 
     causal = False
@@ -181,8 +181,8 @@ class LinformerSelfAttention(MultiHeadAttention):
         source = hide_padding(x, padding)
         one = attend.to_values is attend.to_keys
         mixers = attend.to_keys[0] if one else torch.cat([attend.to_keys[0], attend.to_values[0]])
-        mixed = mixers[:, :length] @ source  # (batch, k or 2 k, d_model)
-        shares = mixers[:, :length] @ real  # what the mixtures sum to: (batch or none, k or 2 k, 1)
+        mixed = mixers[:, :length] @ source  # (batch, r or 2 r, d_model)
+        shares = mixers[:, :length] @ real  # what the mixtures sum to: (batch or none, r or 2 r, 1)
         parts = [(mixed, shares)] * 2
         if not one:
             parts = list(zip(mixed.chunk(2, 1), shares.chunk(2, -2), strict=True))
@@ -207,7 +207,7 @@ def _of_mixtures(
 ) -> Float[Tensor, "batch rank d_model"]:
     """E applied to what an affine `layer` gives at every position.
 
-    It gives Ax + b there, so Σ E (Ax + b) = A(Σ E x) + (Σ E) b; b is what it gives for zeros.
+    It gives X W + β there, so E (X W + β) = (E X) W + (E 1) β; β is what it gives for zeros.
     """
     out = layer(F.pad(mixed, (0, 0, 0, 1)))  # (batch, rank + 1, d_model), zeros in the last row
     return out[:, :-1] + (shares - 1) * out[:, -1:]

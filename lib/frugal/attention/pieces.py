@@ -3,9 +3,10 @@
 A sparse pattern is rarely one rectangle. It is a band, and a few global keys, and every sixteenth
 position. Each of these alone is a small dense attention that torch's fused kernel does well. The
 kernel also returns the logarithm of each row's normaliser, and that is all one needs to join rows
-whose keys were split: with zₚ = Σⱼ exp(sⱼ) over the keys of piece p, the joint output is
-Σₚ zₚ·outₚ / Σₚ zₚ. Backward, every piece is given the joint output and the joint normaliser, from
-which the kernel rebuilds exactly its own columns of the joint softmax. No scores are stored.
+whose keys were split: with ζₚ = log Σⱼ exp(sⱼ) over the keys of piece p, the joint output is
+Σₚ exp(ζₚ)·outₚ / Σₚ exp(ζₚ). Backward, every piece is given the joint output and the joint
+normaliser, from which the kernel rebuilds exactly its own columns of the joint softmax. No scores
+are stored.
 
 Blocks of keys are joined the same way inside the kernel itself: dao2022flashattention.
 

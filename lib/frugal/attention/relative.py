@@ -10,9 +10,9 @@ single ones. The sine of a difference is made of sines and cosines of both place
 is stored for a pair.
 
 Sources: dai2019transformerxl; for pooled queries, and this factorised form, dai2020funnel, appendix
-A.2. Chapter: pooling-tokens. Cost for N queries and M keys of h heads: 2·N·M·d_model FLOPs a head
-beside those of `softmax_attention`, h times as many as a product of queries and keys, and N·M
-stored scores a head.
+A.2. Chapter: pooling-tokens. Cost for N keys and H heads: 2·queries·N·d_model
+FLOPs a head beside those of `softmax_attention`, H times as many as a product of queries and keys,
+and queries·N stored scores a head.
 """
 
 from __future__ import annotations

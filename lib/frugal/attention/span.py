@@ -1,15 +1,15 @@
 """Attention whose heads learn how far back they look.
 
-Every head has a span z, in tokens. A key at distance x is multiplied by the soft mask
+Every head has a span z, in tokens. Key j of query i is multiplied by the soft mask
 
-    m_z(x) = min(max((R + z - x) / R, 0), 1)
+    mask_ij = min(max((ρ + z - (i - j)) / ρ, 0), 1)
 
-which is 1 up to the span, falls to 0 over the R tokens of the ramp, and is the only place where z
-gets a gradient. The masked softmax m·exp(s) / Σ m·exp(s) is a softmax of s + log m. Keys beyond the
-longest span of the layer have m = 0 for all its heads; they are not read at all.
+which is 1 up to the span, falls to 0 over the ρ tokens of the ramp, and is the only place where z
+gets a gradient. The masked softmax mask·exp(s) / Σ mask·exp(s) is a softmax of s + log mask. Keys
+beyond the longest span of the layer have a mask of 0 for all its heads; they are not read at all.
 
 Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a longest span z:
-4·N·(z + R)·head_dim FLOPs a head, rounded up to blocks.
+4·N·(z + ρ)·head_dim FLOPs a head, rounded up to blocks.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ need, a shorter one makes matrices too small to be fast."""
 class AdaptiveSpan(Attention):
     """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
 
-    n_heads: heads of q. max_span: S, the most keys a query sees, itself included. ramp: R.
+    n_heads: heads of q. max_span: the most keys a query sees, itself included. ramp: ρ.
     start: the spans at first, in tokens; max_span / 2 when None. A span that starts at 0 cannot
-    learn to reach a key beyond the ramp: m_z is 0 there, and so is its gradient. Start above the
-    distances that may matter and let the penalty shorten what is not needed.
+    learn to reach a key beyond the ramp: the mask is 0 there, and so is its gradient. Start above
+    the distances that may matter and let the penalty shorten what is not needed.
 
     The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 when they
     are next used in training after an update took them outside.
@@ -77,13 +77,13 @@ class AdaptiveSpan(Attention):
         self.n_heads = len(kept)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """The mean span in tokens: the paper's Σ zᵢ / M for this layer, to be scaled by λ."""
+        """The mean span in tokens: Σ z_h / H for this layer, to be scaled by λ."""
         if self.training:  # here too: which of the two is asked first must not matter
             self._project()
         return self.spans.mean()
 
     def soft_mask(self, distance: Num[Tensor, "..."]) -> Float[Tensor, "n_heads ..."]:
-        """m_z(distance) of each head, a number in 0 ... 1: (n_heads, *distance.shape)."""
+        """The mask at a distance for each head, a number in 0 ... 1: (n_heads, *distance.shape)."""
         spans = self.spans.view(-1, *[1] * distance.ndim)
         return ((self.ramp + spans - distance) / self.ramp).clamp(0, 1)
 
@@ -148,7 +148,7 @@ class AdaptiveSpan(Attention):
         self.share.data.clamp_(0, 1)
 
     def _log_mask(self, offset: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
-        """log m_z where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.
+        """log mask where it is finite and 0 elsewhere, and where that is: (n_heads, ...) each.
 
         offset: place of the query minus place of the key.
         """

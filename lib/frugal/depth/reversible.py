@@ -1,8 +1,8 @@
 """Reversible residual layers: the backward pass computes what the forward pass did not keep.
 
-Two streams take turns, y₁ = x₁ + F(x₂) and y₂ = x₂ + G(y₁). Given y₁ and y₂ the inputs follow,
-x₂ = y₂ - G(y₁) and x₁ = y₁ - F(x₂), so nothing but the last layer's output has to be stored,
-however deep the stack. The price is F and G once more in the backward pass.
+Two streams take turns, o₁ = x₁ + attend(x₂) and o₂ = x₂ + feed(o₁). Given o₁ and o₂ the inputs
+follow, x₂ = o₂ - feed(o₁) and x₁ = o₁ - attend(x₂), so nothing but the last layer's output has to
+be stored, however deep the stack. The price is both functions once more in the backward pass.
 
 Sources: gomez2017reversible; kitaev2020reformer, section 3. Chapter: hashing.
 """
@@ -23,10 +23,11 @@ from frugal.depth.replay import Replay, Turn
 class ReversibleStack(nn.Module):
     """Run `TransformerLayer`s reversibly, for `TransformerConfig(make_stack=ReversibleStack)`.
 
-    F is a layer's attention or mixer with its norm, G its feed-forward network with its norm. Both
-    streams start as x; their mean comes out. Random numbers (dropout, hashing, random features) and
-    buffers are those of the first time when a branch is computed again. Every tensor that a layer
-    uses gets its gradient, however it came there: options and what a function closes over, too.
+    `attend` is a layer's attention or mixer with its norm, `feed` its feed-forward network with its
+    norm. Both streams start as x; their mean comes out. Random numbers (dropout, hashing, random
+    features) and buffers are those of the first time when a branch is computed again. Every tensor
+    that a layer uses gets its gradient, however it came there: options and what a function closes
+    over, too.
 
     Memory for training: two (batch, length, d_model) and one layer's work, whatever the depth.
     Time: the forward pass once more than `Stack`, whose function it does not compute. Without
@@ -75,13 +76,13 @@ class ReversibleStack(nn.Module):
 
 
 def _mixing(layer: nn.Module, cache: Any, options: dict[str, Any]) -> Turn:
-    """F: what a layer's first residual adds."""
+    """attend: what a layer's first residual adds."""
     mix = layer.mix
     return Turn(mix, lambda x: mix.inner(mix.before(x), cache=cache, **options))
 
 
 def _feeding(layer: nn.Module) -> Turn:
-    """G: what a layer's feed-forward residual adds."""
+    """feed: what a layer's feed-forward residual adds."""
     feed = layer.feed_forward
     return Turn(feed, lambda x: feed.inner(feed.before(x)))
 

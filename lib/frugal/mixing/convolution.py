@@ -5,7 +5,7 @@ weights are normalised by a softmax, so every output is a weighted mean of neigh
 attention. A *lightweight* convolution learns the kernel; a *dynamic* one computes a kernel for each
 position from the vector there, and from nothing else.
 
-Source: wu2019pay. Cost for N tokens, width d and kernel k: 2·N·k·d FLOPs.
+Source: wu2019pay. Cost for N tokens, width d and kernel_size κ: 2·N·κ·d FLOPs.
 Chapter: no-attention.
 """
 
@@ -33,7 +33,7 @@ def lightweight_conv(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "batch length d_model"]:
-    """out[t, c] = Σⱼ weights[h, j] · x[t + j - left, c], with h = c // (d_model / n_heads).
+    """out[i, c] = Σₙ weights[h, n] · x[i + n - left, c], with h = c // (d_model / n_heads).
 
     left: kernel_size - 1 when causal, so that the last weight is of the position itself; else
     kernel_size // 2, and for an even kernel the longer side is the past. What lies outside the
@@ -189,7 +189,7 @@ class LightweightConv(_Convolution):
 
 
 class DynamicConv(_Convolution):
-    """DynamicConv as a mixer: `LightweightConv` with kernels softmax(W_k x[t]) computed at t.
+    """DynamicConv as a mixer: `LightweightConv` with kernels softmax(W x[i]) computed at i.
 
     The arguments are those of `LightweightConv`. The kernel of a position depends on the vector
     there alone: unlike attention, it never compares two positions.

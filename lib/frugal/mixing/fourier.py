@@ -2,7 +2,7 @@
 
 Every output is a sum of all inputs with fixed coefficients,
 
-    y = Re F_sequence(F_hidden(x)),
+    O = Re F_sequence(F_hidden(X)),
 
 so all positions meet in every layer, and nothing is learned here; the feed-forward network that
 follows learns to use it. The sum has no order in time, so it cannot be causal.

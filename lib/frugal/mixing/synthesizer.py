@@ -1,13 +1,13 @@
 """Attention weights that are not made by comparing: Synthesizers.
 
-The weights of softmax attention come from products of queries and keys. Here the scores B of a head
+The weights of softmax attention come from products of queries and keys. Here the scores S of a head
 come from the query's position alone ("dense"), or from nothing at all ("random", "factorized"):
 
-    dense       B[t] = W₂ ReLU(W₁ x[t])      one score for each place 0 ... length - 1
-    random      B    = R                      a learned matrix, the same for every input
-    factorized  B    = R₁ R₂ᵀ                 the same of low rank
+    dense       S[i] = W₂ ReLU(W₁ x[i])      one score for each place 0 ... length - 1
+    random      S    = W                      a learned matrix, the same for every input
+    factorized  S    = W₁ W₂ᵀ                 the same of low rank
 
-and the output is softmax(B) (x W_v), as usual. `plus` adds B to the products of queries and keys.
+and the output is softmax(S) (X W_V), as usual. `plus` adds S to the products of queries and keys.
 The scores belong to places, so the length is fixed when the model is made.
 
 Source: tay2021synthesizer; names of the rows as in narang2021modifications, whose "factorized" is
@@ -35,8 +35,8 @@ class Synthesizer(Mixer):
 
     d_model, n_heads: as in `MultiHeadAttention`. length: the longest sequence; a shorter one takes
     the first rows and columns of the scores, a longer one is refused. kind: "dense", "random" or
-    "factorized". plus: scores q kᵀ / √head_dim + B. alpha: with plus, (1 - a)·q kᵀ / √head_dim +
-    a·B with a learned a, 0.5 at first. rank: columns of R₁ and R₂. causal: no weight on later
+    "factorized". plus: scores q kᵀ / √head_dim + S. alpha: with plus, (1 - α)·q kᵀ / √head_dim +
+    α·S with a learned α, 0.5 at first. rank: columns of W₁ and W₂. causal: no weight on later
     positions.
 
     Parameters: 2·d_model² (values and output), and for dense d_model² + d_model·length, for random

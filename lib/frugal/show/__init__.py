@@ -17,7 +17,9 @@ _HOME = {
     "building_site": "site",
     "chart": "charts",
     "interact": "frames",
+    "lines": "charts",
     "picture": "pictures",
+    "plan": "plans",
     "use_style": "theme",
 }
 

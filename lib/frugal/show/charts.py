@@ -14,6 +14,7 @@ from frugal.show.theme import vega_config, with_light_colors
 
 if TYPE_CHECKING:
     import altair
+    import pandas as pd
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
@@ -63,6 +64,62 @@ def chart(chart: altair.TopLevelMixin, *, alt: str) -> Chart:
     if not hasattr(chart, "to_dict"):
         raise ValueError(f"chart is {type(chart).__name__}; it must be an Altair chart.")
     return Chart(chart.to_dict(), alt=alt)
+
+
+def lines(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    by: str,
+    alt: str,
+    low: str | None = None,
+    high: str | None = None,
+    detail: str | None = None,
+    log: bool = False,
+    domain: tuple[float, float] | None = None,
+    form: str = ".2f",
+    points: bool = True,
+    height: int = 230,
+) -> Chart:
+    """Lines of `y` over `x`, one color and one dash per value of `by`, in the order of the frame.
+
+    frame: one row a point; columns are named as the axes should be titled. low, high: columns that
+    bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
+    their own, seeds. log: x by powers of two. domain: of y, else what the points need. form: of y,
+    on the axis and in the tooltip.
+    """
+    import altair as alt_
+
+    series = frame[by].drop_duplicates().tolist()
+    legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
+    across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
+    up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
+    base = alt_.Chart(frame).encode(
+        x=alt_.X(field=x, type="quantitative", title=x, scale=across),
+        color=alt_.Color(field=by, type="nominal", title=None, sort=series, legend=legend),
+    )
+    if detail:
+        base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
+    axis = alt_.Axis(format=form)
+    drawn = base.mark_line(point=points).encode(
+        y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
+        strokeDash=alt_.StrokeDash(
+            field=by, type="nominal", title=None, sort=series, legend=legend
+        ),
+        tooltip=[
+            alt_.Tooltip(field=by, type="nominal"),
+            alt_.Tooltip(field=x, type="quantitative"),
+            alt_.Tooltip(field=y, type="quantitative", format=form),
+        ],
+    )
+    if low and high:
+        spread = base.mark_rule().encode(
+            y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
+            y2=alt_.Y2(field=high),
+        )
+        drawn = spread + drawn
+    return chart(drawn.properties(width="container", height=height), alt=alt)
 
 
 def _vegalite_version() -> str:

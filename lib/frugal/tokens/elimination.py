@@ -2,14 +2,15 @@
 
 A token's significance in a layer is the attention it receives, summed over heads and queries:
 
-    Sig(w) = Σ_h Σ_w' A_h[w', w]
+    Sig_j = Σ_h Σ_i A_hij
 
 The layer keeps the tokens with the largest significance, in their old order, and the first one
 whatever its score, because the class is read there. How many each layer keeps is a *schedule*: it
 is set, learned softly (`SoftRetention`), or searched for (`frugal.tokens.elimination_schedules`).
 
-Source: goyal2020powerbert. With n tokens entering a layer and k leaving it the layer costs
-6·n·d² + 2·n²·d + 2·n·k·d + 2·k·d² FLOPs for attention and 4·k·d·d_ff for the feed-forward network.
+Source: goyal2020powerbert. With N tokens entering layer l and N_l leaving it the layer costs
+6·N·d² + 2·N²·d + 2·N·N_l·d + 2·N_l·d² FLOPs for attention and 4·N_l·d·d_ff for the feed-forward
+network.
 Chapter: dropping-tokens.
 """
 
@@ -91,7 +92,7 @@ class SoftRetention(nn.Module):
     """One share in 0 ... 1 for each layer and rank, learned: how much of that token is kept.
 
     The token of rank k in layer j (0: the first token of the sequence, then by score) goes on with
-    the share r_j[k] of what it had: later layers give it that part of its attention. All start at
+    the share α_ln of what it had: later layers give it that part of its attention. All start at
     1. Rank 0 has no parameter: the first token is always kept.
 
     gain: r is gain times its parameter, so that an optimiser with one learning rate for everything
@@ -117,15 +118,15 @@ class SoftRetention(nn.Module):
 
     @property
     def shares(self) -> Float[Tensor, "n_layers max_length"]:
-        """r_j[k], with the 1 of the first token in front."""
+        """α_ln, with the 1 of the first token in front."""
         return nn.functional.pad((self.gain * self.share).clamp(0, 1), (1, 0), value=1.0)
 
     def mass(self) -> Float[Tensor, " n_layers"]:
-        """Σ_k r_j[k]: how many tokens each layer keeps, softly."""
+        """Σ_n α_ln: how many tokens each layer keeps, softly."""
         return self.shares.sum(1)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """Σ_j j·Σ_k r_j[k] with j from 1, in tokens: what is kept late is charged most."""
+        """Σ_l l·Σ_n α_ln with l from 1, in tokens: what is kept late is charged most."""
         layer = torch.arange(1, self.n_layers + 1, device=self.share.device)
         return (layer * self.mass()).sum()
 

@@ -27,7 +27,7 @@ def geometric_schedule(length: int, n_layers: int, last: int) -> tuple[int, ...]
 
 
 def retention_schedule(masses: Sequence[float]) -> tuple[int, ...]:
-    """The schedule that soft retention has learned: the whole part of each layer's mass Σ_k r_j[k].
+    """The schedule that soft retention has learned: the whole part of each layer's mass Σ_n α_ln.
 
     At least 1, and never above an earlier layer's. Raises ValueError for a mass that is not finite.
     """

@@ -8,7 +8,7 @@ second.
 Frames and complex spectra can be turned back into sound; log-mel energies cannot, because they
 have forgotten the phase and most of the frequencies.
 
-Source: hsu2021hubert, section III for the rate. Cost for S samples: S·window / hop numbers, and
+Source: hsu2021hubert, section III for the rate. Cost: samples·window / hop numbers, and
 5·window·log2(window) FLOPs a frame for the spectrum. Chapter: pictures-and-sound.
 """
 

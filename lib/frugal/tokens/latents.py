@@ -1,12 +1,12 @@
-"""Read M inputs into N latents, think there, and answer O queries: linear in inputs and outputs.
+"""Read N inputs into N_z latents, think there, answer N_o queries: linear in inputs and outputs.
 
-Attention among M inputs costs M². Here N learned vectors, the *latents*, attend to the inputs once;
-all layers after that work on the latents alone; at last every output asks the latents with a query
-of its own, so that there may be as many outputs as one likes, of any kind.
+Attention among N inputs costs N². Here N_z learned vectors, the *latents*, attend to the inputs
+once; all layers after that work on the latents alone; at last every output asks the latents with a
+query of its own, so that there may be as many outputs as one likes, of any kind.
 
 Source: jaegle2022perceiverio; the latents without the output queries: jaegle2021perceiver. Cost for
-M inputs, N latents, L layers and O queries of width d: 4·d·(M·N + L·N² + N·O) FLOPs beside the
-projections, where full attention takes 4·d·L·M². Chapter: latents.
+N inputs, N_z latents, L layers and N_o queries of width d: 4·d·(N·N_z + L·N_z² + N_z·N_o) FLOPs
+beside the projections, where full attention takes 4·d·L·N². Chapter: latents.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pictures and voxel grids as sequences of patches, and back without loss.
 
-A patch of side p is one token: its p² pixels (p³ voxels) of every channel in one row, ready for a
-linear embedding, which is then the same map as a convolution of kernel p and stride p. A picture
-of H x W gives H·W / p² tokens, so halving the side of a patch takes four times the tokens and
+A patch of side P is one token: its P² pixels (P³ voxels) of every channel in one row, ready for a
+linear embedding, which is then the same map as a convolution of kernel P and stride P. A picture
+gives height·width / P² tokens, so halving the side of a patch takes four times the tokens and
 sixteen times the pairs; for voxels it is eight times and sixty-four times.
 
 Source: dosovitskiy2021vit, section 3.1; shridhar2022peract for voxels. Cost: one copy.

@@ -2,12 +2,12 @@
 
 A funnel is a stack of blocks. At the border of two blocks neighbours are averaged in pairs, and the
 pairs become the *queries* of the next layer; its keys and values are still the single tokens, so
-that the layer itself decides what to keep of each. After M blocks the sequence has N / 2^(M-1)
-vectors. A decoder repeats each of them 2^(M-1) times and adds what the first block, which ran at
+that the layer itself decides what to keep of each. After D blocks the sequence has N / 2^(D-1)
+vectors. A decoder repeats each of them 2^(D-1) times and adds what the first block, which ran at
 full length, had to say about every token.
 
-Source: dai2020funnel. Cost: a layer of block m takes 2^-(m-1) of a full layer's projections and
-feed-forward network, and 4^-(m-1) of its scores; the layer at a border still projects all the keys.
+Source: dai2020funnel. Cost: a layer of block n takes 2^-(n-1) of a full layer's projections and
+feed-forward network, and 4^-(n-1) of its scores; the layer at a border still projects all the keys.
 Chapter: pooling-tokens.
 """
 

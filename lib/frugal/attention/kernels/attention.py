@@ -2,8 +2,8 @@
 
 If the weight of key j for query i is φ(q_i)·φ(k_j), the sum over keys can be taken first:
 
-    out_i = Σ_j (φ(q_i)·φ(k_j)) v_j / Σ_j φ(q_i)·φ(k_j)
-          = φ(q_i)·(Σ_j φ(k_j) v_jᵀ) / φ(q_i)·(Σ_j φ(k_j)).
+    o_i = Σ_j (φ(q_i)·φ(k_j)) v_j / Σ_j φ(q_i)·φ(k_j)
+        = φ(q_i)·(Σ_j φ(k_j) v_jᵀ) / φ(q_i)·(Σ_j φ(k_j)).
 
 The sums have the size of the features, not of the sequence: N tokens cost a constant each. The
 causal form sums up to each token; `scan` does that in chunks.

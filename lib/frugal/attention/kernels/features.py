@@ -1,10 +1,10 @@
 """Feature maps φ whose products φ(q)·φ(k) stand for exp(q·k / √head_dim).
 
-With x = q / head_dim^¼ and y = k / head_dim^¼ the softmax kernel exp(x·y) is an expectation over
+With q̂ = q / head_dim^¼ and k̂ = k / head_dim^¼ the softmax kernel exp(q̂·k̂) is an expectation over
 random vectors ω with independent standard normal entries:
 
-    exp(x·y) = E[exp(ω·x - ‖x‖²/2) exp(ω·y - ‖y‖²/2)]            positive features
-             = exp(‖x‖²/2) E[cos ω·(x - y)] exp(‖y‖²/2)          trigonometric features
+    exp(q̂·k̂) = E[exp(ω·q̂ - ‖q̂‖²/2) exp(ω·k̂ - ‖k̂‖²/2)]          positive features
+             = exp(‖q̂‖²/2) E[cos ω·(q̂ - k̂)] exp(‖k̂‖²/2)         trigonometric features
 
 A mean over m draws estimates either without bias. The positive estimate is never negative, and its
 variance vanishes where the kernel is small; the trigonometric one errs most there, in both

@@ -4,9 +4,9 @@ Queries and keys are scaled to length 1, where the Gaussian kernel exp(-σ²‖q
 exp(σ² q·k) up to a constant. Sines and cosines estimate it, with σ learned. When causal, a gate
 g_t between 0 and 1 decides what stays:
 
-    S_t = g_t S_{t-1} + (1 - g_t) φ(k_t) v_tᵀ,   z_t = g_t z_{t-1} + (1 - g_t) φ(k_t).
+    C_t = g_t C_{t-1} + (1 - g_t) φ(k_t) v_tᵀ,   Φ_t = g_t Φ_{t-1} + (1 - g_t) φ(k_t).
 
-Source: peng2021rfa. Cost for N tokens and D random vectors: linear attention with 2D features.
+Source: peng2021rfa. Cost for N tokens and m random vectors: linear attention with 2m features.
 Chapter: kernels.
 """
 

@@ -26,8 +26,8 @@ def linear_attention(
         phi_k = phi_k * padding[:, None, :, None]
     if not causal:
         return _divided(phi_q @ phi_k.mT @ v, phi_q @ phi_k.sum(-2).unsqueeze(-1), floor)
-    state = v.new_zeros(batch, heads, features, v.shape[-1])  # S, the sum of φ(k) vᵀ
-    total = v.new_zeros(batch, heads, features, 1)  # z, the sum of φ(k)
+    state = v.new_zeros(batch, heads, features, v.shape[-1])  # C, the sum of φ(k) vᵀ
+    total = v.new_zeros(batch, heads, features, 1)  # Φ, the sum of φ(k)
     first = keys - phi_q.shape[2]
     out = []
     for t in range(keys):

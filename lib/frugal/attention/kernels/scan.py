@@ -2,20 +2,20 @@
 
 For features φ(q), φ(k) of m numbers and values of d numbers, causal linear attention is
 
-    out_i = φ(q_i)·S_i / (φ(q_i)·z_i),   S_i = Σ_{j≤i} φ(k_j) v_jᵀ,   z_i = Σ_{j≤i} φ(k_j).
+    o_i = φ(q_i)·C_i / (φ(q_i)·Φ_i),   C_i = Σ_{j≤i} φ(k_j) v_jᵀ,   Φ_i = Σ_{j≤i} φ(k_j).
 
-All S_i together would be N·m·d numbers. A chunk of C tokens needs only the S in front of it, plus a
-masked C x C product of its own queries and keys: matrix products of a good size, and one state of
-m x (d + 1) numbers a chunk. The state's last column is z, the sum for values of 1.
+All C_i together would be N·m·d numbers. A chunk of b tokens needs only the C in front of it, plus a
+masked b x b product of its own queries and keys: matrix products of a good size, and one state of
+m x (d + 1) numbers a chunk. The state's last column is Φ, the sum for values of 1.
 
-A decay makes the past fade: S_i = exp(λ_i) S_{i-1} + φ(k_i) v_iᵀ with λ_i ≤ 0, and z likewise.
-λ_i = -∞ forgets it.
+A gate makes the past fade: C_t = g_t C_{t-1} + φ(k_t) v_tᵀ with 0 ≤ g_t ≤ 1, and Φ likewise. What
+the functions take is log g_t, `log_decay`; -∞ forgets all that was.
 
 The backward pass keeps the inputs, the output, its normaliser, and one state a segment of chunks;
 it makes everything else anew, from the last segment to the first.
 
 Source: katharopoulos2020linear for the sums and their gradients. Chapter: kernels.
-Cost for N tokens a head: 2·N·C·(m + d) + 4·N·m·d FLOPs forward.
+Cost for N tokens a head: 2·N·b·(m + d) + 4·N·m·d FLOPs forward.
 """
 
 from __future__ import annotations
@@ -97,18 +97,18 @@ class _Fading:
         self.given = log_decay is not None
         if log_decay is None:
             return
-        # below, rows are batch·heads, C is the chunk, and λ's sums begin anew in each chunk
-        total = bounded(piece.take(log_decay[..., None])).cumsum(1)  # (rows·chunks, C, 1)
-        gap = total - total.mT  # (rows·chunks, C, C): what lies between query i and key j
+        # below, rows are batch·heads, b is the chunk, and log g's sums begin anew in each
+        total = bounded(piece.take(log_decay[..., None])).cumsum(1)  # (rows·chunks, b, 1)
+        gap = total - total.mT  # (rows·chunks, b, b): what lies between query i and key j
         order = torch.ones(gap.shape[1:], dtype=torch.bool, device=gap.device).tril()
         self.within = gap.masked_fill(~order, -torch.inf).exp()  # from key j to query i
-        self.entering = total.exp()  # (rows·chunks, C, 1): from the chunk's start to token i
+        self.entering = total.exp()  # (rows·chunks, b, 1): from the chunk's start to token i
         self.leaving = (total[:, -1:] - total).exp()  # from token i to the chunk's end
         self.whole = total[:, -1:].exp().unflatten(0, (rows, -1))  # (rows, chunks, 1, 1)
 
     def pairs(self, a: Tensor, b: Tensor) -> Tensor:
         """a_i·b_j for j ≤ i, faded, and 0 elsewhere."""
-        products = torch.bmm(a, b.mT)  # (rows·chunks, C, C)
+        products = torch.bmm(a, b.mT)  # (rows·chunks, b, b)
         return products.mul_(self.within) if self.given else products.tril_()
 
     def enter(self, x: Tensor) -> Tensor:
@@ -180,11 +180,11 @@ class CausalScan(torch.autograd.Function):
         with torch.autocast(v.device.type, enabled=False):
             for index, piece in enumerate(pieces):
                 starts[index] = state  # (rows, m, d + 1)
-                # q, k (rows·chunks, C, m); ones (rows·chunks, C, d + 1), its last column sums to z
+                # q, k (rows·chunks, b, m); ones (rows·chunks, b, d + 1), its last column sums to Φ
                 q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
                 fading = _Fading(log_decay, piece, rows)
                 before, state = fading.carry(state, torch.bmm(fading.leave(k).mT, ones))
-                # inside the chunk, plus what came before it: (rows·chunks, C, d + 1)
+                # inside the chunk, plus what came before it: (rows·chunks, b, d + 1)
                 raw = torch.bmm(fading.pairs(q, k), ones).baddbmm_(fading.enter(q), before)
                 piece.put(totals, raw[..., -1:])
                 piece.put(out, raw[..., :-1] / normaliser(raw[..., -1:], floor))
@@ -206,11 +206,11 @@ class CausalScan(torch.autograd.Function):
                 fading = _Fading(log_decay, piece, rows)
                 entering, leaving = fading.enter(q), fading.leave(k)
                 before, _ = fading.carry(starts[index], torch.bmm(leaving.mT, ones))
-                # of numerators and normaliser (rows·chunks, C, d + 1), and of the state after them
+                # of numerators and normaliser (rows·chunks, b, d + 1), and of the state after them
                 raw = _of_raw(piece.take(grad), piece.take(out), piece.take(totals), ctx.floor)
                 after, state_grad = fading.carry(state_grad, torch.bmm(entering.mT, raw), back=True)
                 # the gradient of each product of a query and a key, then of what they are made of
-                pairs = fading.pairs(raw, ones)  # (rows·chunks, C, C)
+                pairs = fading.pairs(raw, ones)  # (rows·chunks, b, b)
                 of_q = fading.enter(torch.bmm(raw, before.mT)).baddbmm_(pairs, k)
                 of_k = fading.leave(torch.bmm(ones, after.mT)).baddbmm_(pairs.mT, q)
                 of_v = torch.bmm(leaving, after).baddbmm_(fading.pairs(q, k).mT, raw)[..., :-1]
@@ -221,7 +221,7 @@ class CausalScan(torch.autograd.Function):
                     piece.put(slopes, slope)
         if slopes is None:
             return (*grads, None, None)
-        # λ_t fades every pair of a query i ≥ t and a key j < t
+        # g_t fades every pair of a query i ≥ t and a key j < t
         of_decay = slopes[..., 0].flip(-1).cumsum(-1).flip(-1)
         return (*grads, of_decay.to(log_decay.dtype), None)
 

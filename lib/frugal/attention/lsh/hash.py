@@ -1,7 +1,7 @@
 """Angular locality-sensitive hashing: vectors that point the same way tend to share a bucket.
 
-A round draws a random matrix R and gives x the bucket argmax([xR; -xR]): which of the random
-directions, or of their opposites, lies nearest to x. Only the angle matters, not the length.
+A round draws a random matrix R and gives q the bucket argmax([qR; -qR]): which of the random
+directions, or of their opposites, lies nearest to q. Only the angle matters, not the length.
 
 Sources: kitaev2020reformer, section 2; andoni2015practical for the hash. Chapter: hashing.
 """

@@ -1,8 +1,8 @@
 """Attention to one's own block and to a block that was fetched for it: the Sinkhorn Transformer's.
 
 Cut the sequence into blocks. A small network says of every block which others it wants; Sinkhorn
-normalisation makes these scores a soft permutation S, in which every block is wanted about once.
-The keys of block i are then its own and those of Σⱼ S[i, j]·block j, so a query reads
+normalisation makes these scores a soft permutation Π, in which every block is wanted about once.
+The keys of block i are then its own and those of Σⱼ Π[i, j]·block j, so a query reads
 2·block_size keys, wherever they come from.
 
 Source: tay2020sinkhorn. Chapter: sorting.
@@ -79,7 +79,7 @@ class SinkhornAttention(Attention):
     need not balance, chosen by what stands before it and by its first token.
 
     Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs a head for the attention, 4·N²/b·head_dim
-    to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut with c blocks: 4·N·c·b·head_dim.
+    to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut: 4·N·sort_cut·b·head_dim.
     """
 
     refuses: ClassVar = {
@@ -150,7 +150,7 @@ class SinkhornAttention(Attention):
         causal: bool = False,
         real: Bool[Tensor, "batch blocks block_size"] | None = None,
     ) -> Float[Tensor, "batch heads blocks blocks"]:
-        """S: row i says what share of each block the keys of block i are mixed from."""
+        """Π: row i says what share of each block the keys of block i are mixed from."""
         tokens = torch.cat([q, k], dim=-1)
         scores = self.score((_means_before if causal else _means)(tokens, real))
         blocks = scores.shape[-1]

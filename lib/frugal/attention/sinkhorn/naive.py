@@ -25,7 +25,7 @@ def sinkhorn_attention(
 ) -> Float[Tensor, "batch heads length value_dim"]:
     """Softmax over the keys of a query's own block, and of the mixture that `order` makes for it.
 
-    order: S, what share of each block goes into each mixture. sort_cut: all queries read the first
+    order: Π, what share of each block goes into each mixture. sort_cut: all queries read the first
     mixtures, and no block of their own.
     """
     batch, heads, length, head_dim = q.shape

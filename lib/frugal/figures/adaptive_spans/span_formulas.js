@@ -1,11 +1,11 @@
 // The formulas of frugal.attention.span, on numbers.
 
-// m_z(x): 1 up to the span, then a ramp down to 0.
+// The mask at a distance: 1 up to the span, then a ramp down to 0.
 export function softMask(span, ramp, distance) {
   return Math.min(1, Math.max(0, (ramp + span - distance) / ramp));
 }
 
-// m·exp(s) / Σ m·exp(s) over the distances 0, 1, ...; scores: one for each distance.
+// mask·exp(s) / Σ mask·exp(s) over the distances 0, 1, ...; scores: one for each distance.
 export function attention(scores, span, ramp) {
   const highest = Math.max(...scores);
   const parts = scores.map(

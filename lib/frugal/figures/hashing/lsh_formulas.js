@@ -6,7 +6,7 @@ export function unit(angle) {
   return [Math.cos(radians), Math.sin(radians)];
 }
 
-// argmax([xR; -xR]); directions: the columns of R.
+// argmax([qR; -qR]); directions: the columns of R.
 export function bucketOf([x, y], directions) {
   const products = directions.map(([a, b]) => x * a + y * b);
   const both = [...products, ...products.map((value) => -value)];

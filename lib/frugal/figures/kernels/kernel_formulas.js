@@ -7,7 +7,7 @@ function dot(a, b) {
   return sum;
 }
 
-// exp(x·y), where x and y carry the temperature and head_dim already.
+// exp(q̂·k̂), where both carry the temperature and head_dim already.
 export const softmaxKernel = (x, y) => Math.exp(dot(x, y));
 
 // x over head_dim^¼ and over the root of the temperature.

@@ -1,4 +1,4 @@
-// A surface of costs: M inputs across, N latents up, how much a Perceiver saves against M² as color.
+// A surface of costs: inputs across, latents up, how much a Perceiver saves against N² as color.
 // Choose a cell with the mouse or the arrow keys; bars below split its FLOPs.
 import {
   button,
@@ -69,14 +69,14 @@ function surfaceView(model, width, choose) {
     "aria-label": "Inputs across, latents up; arrow keys choose",
   });
   const words = [
-    text(4, 13, "latents N"),
+    text(4, 13, "latents"),
     ...powers(INPUTS)
       .filter((m) => (m - INPUTS[0]) % every === 0)
       .map((m) => text(x(m) + cell / 2, height - BOTTOM + 16, short(m), { anchor: "middle" })),
     ...powers(LATENTS)
       .filter((n) => n % 2 === 0)
       .map((n) => text(LEFT - 6, y(n) + 14, short(n), { anchor: "end" })),
-    text((LEFT + width) / 2, height - 6, "inputs M; ×: the Perceiver costs more", {
+    text((LEFT + width) / 2, height - 6, "inputs N; ×: the Perceiver costs more", {
       anchor: "middle",
     }),
   ];
