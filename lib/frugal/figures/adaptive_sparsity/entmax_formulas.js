@@ -10,12 +10,12 @@ export function softmax(scores) {
   return raised.map((value) => value / total);
 }
 
-// The weights, and the score below which they are 0: τ / (α - 1), or null where there is none.
+// The weights, and the score below which they are 0: θ / (α - 1), or null where there is none.
 export function entmax(scores, alpha) {
   if (alpha === 1) return { weights: softmax(scores), threshold: null };
   const grown = scores.map((score) => (alpha - 1) * score);
   const power = 1 / (alpha - 1);
-  const above = (tau) => grown.map((value) => Math.max(0, value - tau) ** power);
+  const above = (theta) => grown.map((value) => Math.max(0, value - theta) ** power);
   let [low, high] = [Math.max(...grown) - 1, Math.max(...grown)];
   for (let step = 0; step < HALVINGS; step += 1) {
     const middle = (low + high) / 2;
@@ -27,7 +27,7 @@ export function entmax(scores, alpha) {
   return { weights: raised.map((value) => value / total), threshold: low / (alpha - 1) };
 }
 
-// How each weight answers to the score of key `chosen`: a column of diag(s) - s sᵀ / Σs, s = p^(2-α).
+// How each weight answers to the score of key `chosen`: a column of diag(u) - u uᵀ / Σu, u = a^(2-α).
 export function gradient(weights, alpha, chosen) {
   const slopes = weights.map((weight) => (weight > 0 ? weight ** (2 - alpha) : 0));
   const total = sum(slopes);
