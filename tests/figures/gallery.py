@@ -16,6 +16,7 @@ from torch import nn
 from frugal.data import cabinets, journeys
 from frugal.figures.acting import VoxelCabinet
 from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
+from frugal.figures.adaptive_sparsity import EntmaxExplorer
 from frugal.figures.bytes import BytesAndTokensFigure
 from frugal.figures.decoding_in_parallel import (
     DecodingExample,
@@ -152,6 +153,7 @@ def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
 FIGURES: dict[str, Callable[..., Interactive]] = {
     "acting": acting,
     "adaptive_spans": adaptive_spans,
+    "adaptive_sparsity": partial(EntmaxExplorer, [2.0, 1.1, 0.4, -0.3, 1.6, -1.5]),
     "bytes": in_bytes,
     "decoding_in_parallel": decoding,
     "dropping_tokens": dropping_tokens,

@@ -11,6 +11,7 @@ from tests.figures.gallery import FIGURES
 BAD = {
     "acting": {"cabinet": 3, "drawer": -1, "latent": 3, "color": "red", "turn": 360, "tilt": 90},
     "adaptive_spans": {"span": 65, "ramp": 0, "run": "other", "checkpoint": 2},
+    "adaptive_sparsity": {"alpha": 2.5, "chosen": 6},
     "decoding_in_parallel": {"step": 5},
     "dropping_tokens": {"answer": 8},
     "first_page": {"part": 6},

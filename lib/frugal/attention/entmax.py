@@ -1,13 +1,14 @@
 """α-entmax: a softmax that gives exact zeros, and attention with it.
 
-For scores z and α > 1 the weights are
+For scores s and α > 1 the weights are
 
-    p_i = [(α - 1)·z_i - τ]₊^(1/(α-1)),    τ such that they sum to 1.
+    a_j = max(0, (α - 1)·s_j - θ)^(1/(α-1)),    θ such that they sum to 1.
 
-α = 2 is sparsemax; as α falls to 1 they become softmax's. The threshold τ is found by Newton's
-method. With y = [(α - 1)·z - τ]₊ and r = 1/(α - 1) the equation is ‖y‖_r = 1, and for r >= 1 the
-norm is convex in τ: from a τ that is too small each step goes up and none goes too far. A good one
-is the threshold of few scores, the largest of each block: fewer scores need a lower threshold.
+α = 2 is sparsemax; as α falls to 1 they become softmax's. The threshold θ (`tau` in the code) is
+found by Newton's method. With f = max(0, (α - 1)·s - θ) and n = 1/(α - 1) the equation is that
+the n-norm of f is 1. For n >= 1 this norm is convex in θ: from a θ that is too small each step goes
+up and none goes too far. A good one is the threshold of few scores, the largest of each block:
+fewer scores need a lower threshold.
 
 Sources: peters2019sparse for the mapping and its gradient, correia2019adaptively for a learned α in
 attention. Chapter: adaptive-sparsity. Cost for N queries and keys: all N² scores, as softmax, and
@@ -122,7 +123,7 @@ class _Entmax(torch.autograd.Function):
 
 
 def _slopes(p: Tensor, alpha: float | int | Tensor) -> Tensor:
-    """p^(2-α) on the support, 0 elsewhere: how a weight answers to its own score."""
+    """u = a^(2-α) where a > 0, 0 elsewhere: how a weight answers to its own score."""
     if isinstance(alpha, float | int):
         if alpha == 1.5:
             return p.sqrt()
@@ -132,7 +133,7 @@ def _slopes(p: Tensor, alpha: float | int | Tensor) -> Tensor:
 
 
 def _weights(z: Tensor, alpha: float | int | Tensor) -> Tensor:
-    """The weights of each row of z, (rows, n)."""
+    """The weights of each row of scores, (rows, n)."""
     x = z * (alpha - 1)
     n = x.shape[-1]
     steepest = alpha
@@ -160,7 +161,7 @@ def _largest_of_blocks(x: Tensor) -> Tensor:
 
 
 def _power(y: Tensor, alpha: float | int | Tensor) -> Tensor:
-    """y^(1/(α-1)), in place where that is a square or nothing at all."""
+    """f^(1/(α-1)), in place where that is a square or nothing at all."""
     if isinstance(alpha, float | int):
         if alpha == 1.5:
             return y.mul_(y)
@@ -170,7 +171,7 @@ def _power(y: Tensor, alpha: float | int | Tensor) -> Tensor:
 
 
 def _by_newton(x: Tensor, tau: Tensor, alpha: float | int | Tensor) -> Tensor:
-    """The threshold from below: at τ the norm of y is 1 or more, and no step makes it less."""
+    """The threshold from below: at θ the norm of f is 1 or more, and no step makes it less."""
     r = 1 / (alpha - 1)
     close = 8 * torch.finfo(x.dtype).eps
     tiny = torch.finfo(x.dtype).tiny
@@ -208,7 +209,7 @@ class EntmaxAttention(Attention):
     """Attention by α-entmax, with an α for each head that may be learned.
 
     n_heads: heads of q. alpha: where α starts, in 1 < α < 2 when it is learned, else above 1.
-    learned: α = 1 + sigmoid(a), one a per head (correia2019adaptively, section 3.2).
+    learned: α = 1 + sigmoid(logit), one `logit` per head (correia2019adaptively, section 3.2).
     """
 
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
