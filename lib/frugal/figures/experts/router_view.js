@@ -16,7 +16,7 @@ import { balance, capacityOf, chosen, loads, nudged, room, softmax } from "./rou
 const TOP = 30;
 const ROW = 17;
 const TOKEN = 92; // where the column of tokens ends
-const RATE = 0.02;
+const RATE = 0.05;
 const UNLIMITED = 0; // the capacity factor that stands for room for all
 
 const two = (value) => value.toFixed(2);
