@@ -120,7 +120,8 @@ function bar(at, expert, { load, capacity, limited }, bias) {
     box("router-beyond", inside, beyond),
     ...(limited ? [shape("path", { class: "router-room", d: mark })] : []),
     shape("path", { class: "router-gate", d: `M${at.gate} ${y - high / 2}v${high}` }),
-    text(aside, y + 4, words, { class: "router-count" }),
+    text(at.gate - 6, y + 4, expert + 1, { anchor: "end", class: "router-number" }),
+    text(aside, y + 4, words),
     ...(bias[expert]
       ? [text(at.width - 2, y + high / 2 + 11, `bias ${two(bias[expert])}`, { anchor: "end" })]
       : []),
