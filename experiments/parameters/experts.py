@@ -134,7 +134,7 @@ def recalled(model: Memory, pairs: Tensor) -> tuple[Tensor, list[float], float]:
 def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     """Train once: the loss and the share of right places over all facts at each moment, the share
     of tokens by expert and of tokens dropped there, and what is right in the end on either half."""
-    every_pair, places = facts(seed)
+    every_pair, places = (part[: 256 if smoke else None] for part in facts(seed))
     torch.manual_seed(seed)
     model = Memory(setting)
     halves = setting["kind"] == "halves"

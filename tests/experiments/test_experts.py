@@ -53,7 +53,7 @@ def test_a_run_gives_what_the_chapter_reads(arm):
     found = experiment.run(experiment.settings()[f"{arm}-0.01"], 0, smoke=True)
     moments = len(found["moments"])
     assert len(found["curve"]) == len(found["right_at"]) == len(found["dropped_at"]) == moments
-    assert found["facts"] == 96 * 96 / 2
+    assert found["facts"] == 128
     assert 0 <= found["right"] <= 1
     if arm == "wide":
         assert "shares" not in found
