@@ -25,6 +25,7 @@ from frugal.figures.decoding_in_parallel import (
     DecodingStep,
 )
 from frugal.figures.dropping_tokens import PruningExample, TokenPruning
+from frugal.figures.experts import RouterRun, RouterView
 from frugal.figures.first_page import QuestionMap
 from frugal.figures.fixed_patterns import PatternPlayground
 from frugal.figures.hashing import HashExplorer
@@ -93,6 +94,16 @@ def dropping_tokens(answer: int = 0) -> TokenPruning:
     )
 
 
+def experts(**options: Any) -> RouterView:
+    logits = torch.randn(2, 3, 12, 4, generator=torch.Generator().manual_seed(0))
+    logits[0, :, :, 0] += 2.0
+    runs = {
+        name: RouterRun(f"{name} the loss", of)
+        for name, of in zip(("without", "with"), logits, strict=True)
+    }
+    return RouterView(list("tokens flow!"), runs, [0, 10, 20], **options)
+
+
 def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
     accuracy = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
     asked = np.random.default_rng(3).dirichlet(np.ones(30))
@@ -157,6 +168,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "bytes": in_bytes,
     "decoding_in_parallel": decoding,
     "dropping_tokens": dropping_tokens,
+    "experts": experts,
     "first_page": partial(QuestionMap, part=1),
     "fixed_patterns": partial(PatternPlayground, ["window", "dilated", "fixed"]),
     "hashing": partial(HashExplorer, rounds=8),

@@ -14,6 +14,7 @@ BAD = {
     "adaptive_sparsity": {"alpha": 2.5, "chosen": 6},
     "decoding_in_parallel": {"step": 5},
     "dropping_tokens": {"answer": 8},
+    "experts": {"run": "other", "moment": 3, "capacity_factor": 1.1, "token": 12},
     "first_page": {"part": 6},
     "fixed_patterns": {"query": 48},
     "hashing": {"n_buckets": 3, "rounds": 9, "neighbours": 24, "query": 24},
