@@ -94,7 +94,9 @@ def test_the_still_picture_shows_what_is_read():
     assert sorted(weights) == sorted(f"{100 * share:.0f} %" for share in figure.read().values())
 
 
-@pytest.mark.parametrize("keys", [[[[1, 0]] * 3] * 2, [[[1, 0]] * 4], [[[1, 0]] * 9] * 2])
+@pytest.mark.parametrize(
+    "keys", [[[[1.0, 0.0]] * 3] * 2, [[[1.0, 0.0]] * 4], [[[1.0, 0.0]] * 9] * 2]
+)
 def test_bad_keys_are_named(keys):
     with pytest.raises(ValueError, match="keys has lists of"):
         KeyReader(keys=keys)

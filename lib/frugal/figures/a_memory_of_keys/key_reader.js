@@ -22,7 +22,7 @@ export function reading(model) {
   const k = model.get("k");
   const both = HALVES.map((half, side) => {
     const query = unit(model.get(half)).map((value) => value * model.get("length"));
-    return scores(query, model.get("keys")[side]);
+    return scores(query, model.get("half_keys")[side]);
   });
   const ranks = both.map(ranked);
   const best = bestPairs(...both, k);
@@ -42,7 +42,7 @@ function sentence({ k, n, looked, best }) {
 // Half of the query, as an arrow that is turned by the arrow keys or dragged, among its half-keys.
 function dial(model, side) {
   const half = HALVES[side];
-  const keys = model.get("keys")[side];
+  const keys = model.get("half_keys")[side];
   const picture = svg(DIAL, DIAL + 8, { class: "keys-dial", role: null });
   const dots = keys.map((key) => shape("circle", { class: "keys-dot", r: 10, ...centre(key) }));
   const numbers = keys.map((key, i) => {
@@ -169,7 +169,7 @@ function render({ model, el }) {
   const pairs = pairsView();
   const said = readout();
   const controls = toolbar(
-    slider(model, "k", { label: "Values read k", min: 1, max: model.get("keys")[0].length }),
+    slider(model, "k", { label: "Values read k", min: 1, max: model.get("half_keys")[0].length }),
     segmented(model, "sorted", {
       label: "Half-keys in order of",
       options: [

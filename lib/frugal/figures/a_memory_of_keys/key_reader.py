@@ -70,14 +70,14 @@ class KeyReader(Interactive):
             first=first,
             second=second,
             k=k,
-            keys=[[[float(x) for x in key] for key in half] for half in keys],
+            half_keys=[[[float(x) for x in key] for key in half] for half in keys],
             length=LENGTH,
             sorted=bool(by_score),
         )
 
     def scores(self) -> tuple[Tensor, Tensor]:
         """Of the first half-keys and of the second, (n) each, in float64."""
-        keys = torch.tensor(self.state["keys"], dtype=torch.float64)
+        keys = torch.tensor(self.state["half_keys"], dtype=torch.float64)
         angles = torch.tensor([self.state["first"], self.state["second"]], dtype=torch.float64)
         turns = angles.deg2rad()
         query = self.state["length"] * torch.stack([turns.cos(), turns.sin()], -1)
@@ -100,7 +100,8 @@ class KeyReader(Interactive):
         rows, columns = (scores.argsort(descending=True) for scores in (one, other))
         k, found = self.state["k"], self.read()
         figure, axes = plt.subplots(figsize=(4.6, 4.2))
-        axes.imshow(one[rows][:, None] + other[columns][None], cmap="Blues", alpha=0.5)
+        sums = one[rows][:, None] + other[columns][None]
+        axes.imshow(sums.numpy(), cmap="Blues", alpha=0.5)
         for i, row in enumerate(rows.tolist()):
             for j, column in enumerate(columns.tolist()):
                 weight = found.get((row + 1, column + 1))
