@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from frugal.data import cabinets, journeys
+from frugal.figures.a_memory_of_keys import KeyReader
 from frugal.figures.acting import VoxelCabinet
 from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
 from frugal.figures.adaptive_sparsity import EntmaxExplorer
@@ -162,6 +163,7 @@ def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
 
 
 FIGURES: dict[str, Callable[..., Interactive]] = {
+    "a_memory_of_keys": KeyReader,
     "acting": acting,
     "adaptive_spans": adaptive_spans,
     "adaptive_sparsity": partial(EntmaxExplorer, [2.0, 1.1, 0.4, -0.3, 1.6, -1.5]),

@@ -9,6 +9,7 @@ from tests.figures.gallery import FIGURES
 
 # Values that a figure's own range or list does not have; what else it refuses its own tests say.
 BAD = {
+    "a_memory_of_keys": {"first": 360, "second": -1, "k": 9},
     "acting": {"cabinet": 3, "drawer": -1, "latent": 3, "color": "red", "turn": 360, "tilt": 90},
     "adaptive_spans": {"span": 65, "ramp": 0, "run": "other", "checkpoint": 2},
     "adaptive_sparsity": {"alpha": 2.5, "chosen": 6},
