@@ -25,15 +25,7 @@ from experiments.writing import as_json, write
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
-PARTS = (
-    "foundations",
-    "interactions",
-    "representations",
-    "layers",
-    "parameters",
-    "transfer",
-    "beyond_text",
-)
+PARTS = ("foundations", "interactions", "representations", "layers", "transfer", "beyond_text")
 """The folders that hold experiments, named as the parts of the book."""
 BENCH = "bench_"
 """What the names of recorded benches begin with."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from experiments.parameters import entmax_length as experiment
+from experiments.layers import entmax_length as experiment
 from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.softmax import softmax_attention
 from frugal.data.sequences import IGNORE

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from experiments.parameters import experts as experiment
-from experiments.parameters.experts import D_FF, D_MODEL, Memory, feed_forward
+from experiments.layers import experts as experiment
+from experiments.layers.experts import D_FF, D_MODEL, Memory, feed_forward
 
 
 def test_every_pair_has_one_place_and_all_places_occur():

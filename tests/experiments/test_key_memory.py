@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from experiments.parameters import key_memory as experiment
-from experiments.parameters.key_memory import ARMS, Recall, flops, layer_of
+from experiments.layers import key_memory as experiment
+from experiments.layers.key_memory import ARMS, Recall, flops, layer_of
 
 
 def test_every_name_is_there_once_and_has_one_number():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.parameters import pruning
+from experiments.layers import pruning
 from frugal.attention.heads import layers_of
 from frugal.data import journeys
 
