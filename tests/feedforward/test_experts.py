@@ -276,6 +276,7 @@ def test_an_empty_batch_and_more_experts_than_tokens():
     ("make", "says"),
     [
         (lambda: SwitchFeedForward(8, 8, 2, 0), "capacity_factor is 0; it must be above 0"),
+        (lambda: SwitchFeedForward(8, 8, 2, float("inf")), "capacity_factor is inf; it must be"),
         (lambda: SwitchFeedForward(8, 8, 0), "n_experts is 0"),
         (lambda: SwitchFeedForward(8, 8, 2, per="token"), "per is 'token'; it must be one of"),
         (lambda: SwitchFeedForward(8, 8, 2, jitter=2.0), "jitter is 2.0; it must be from 0 to 1"),

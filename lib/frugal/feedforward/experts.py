@@ -13,6 +13,7 @@ router; memory linear in T.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -145,8 +146,10 @@ class SwitchFeedForward(nn.Module):
         z_weight: float | int = 0.0,
     ) -> None:
         super().__init__()
-        if capacity_factor is not None and not capacity_factor > 0:
-            raise ValueError(f"capacity_factor is {capacity_factor}; it must be above 0, or None.")
+        if capacity_factor is not None and not 0 < capacity_factor < math.inf:
+            raise ValueError(
+                f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
+            )
         one_of(PER, per=per)
         self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
