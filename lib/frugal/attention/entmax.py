@@ -44,7 +44,8 @@ def entmax(
     alpha: above 1, a number or a tensor that broadcasts to the scores with size 1 along `dim`;
     it gets a gradient too. Scores of -inf get weight 0; where all are -inf, all weights are 0.
     Half precision is computed in float32. Raises ValueError for an alpha that is not above 1, a
-    dim that is no axis and scores that are not floating point. Source: peters2019sparse, definition 1, proposition 2.
+    dim that is no axis and scores that are not floating point. Source: peters2019sparse, definition
+    1, proposition 2.
     """
     if not scores.is_floating_point():
         raise ValueError(f"scores has dtype {scores.dtype}; it must be floating point.")
