@@ -61,33 +61,63 @@ class Result:
         frame = pd.DataFrame(rows, columns=["setting", "seed", "metric", "value"])
         return frame.astype({"value": float})  # a missing number becomes NaN
 
-    def mean_std(self, metric: str) -> pd.DataFrame:
+    def mean_std(self, metric: str, *, at: int | None = None) -> pd.DataFrame:
         """For each setting, in the experiment's order: mean, std (over seeds, n - 1) and n.
 
-        Raises ValueError when no run has a number of that name.
+        at: for a metric that was read several times in a run (see `course`), after which update;
+        settings that were not read then are left out.
+
+        Raises ValueError when no run has a number of that name, or none at that update.
         """
-        frame = self.frame()
-        rows = frame[frame["metric"] == metric]
+        frame = self.frame() if at is None else self.course(metric)
+        column, wanted = ("metric", metric) if at is None else ("updates", at)
+        rows = frame[frame[column] == wanted]
         if rows.empty:
-            known = sorted(set(frame["metric"]))
-            raise ValueError(f"metric is {metric!r}; '{self.name}' has the numbers {known}.")
+            known = sorted(set(frame[column]))
+            has = "the numbers" if at is None else f"{metric!r} after"
+            raise ValueError(f"{column} is {wanted!r}; '{self.name}' has {has} {known}.")
         table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
         order = [name for name in self.settings if name in table.index]
         return table.rename(columns={"count": "n"}).loc[order]
 
+    def course(self, metric: str = "curve") -> pd.DataFrame:
+        """One row per setting, seed and moment of a run: setting, seed, updates, value.
+
+        metric: a list that has a number for each moment, whose updates the run tells beside it as
+        `moments` or `steps`, or a list of pairs (updates, number).
+
+        Raises ValueError when no run gave it, or when the moments are not told.
+        """
+        rows = []
+        for run in self.runs:
+            if metric not in run["values"]:
+                continue
+            given = run["values"][metric]
+            told = run["values"].get("moments", run["values"].get("steps"))
+            if told is not None and len(told) == len(given):
+                given = zip(told, given, strict=True)
+            elif any(not isinstance(pair, list) or len(pair) != 2 for pair in given):
+                raise ValueError(f"metric is {metric!r}; '{self.name}' does not tell its updates.")
+            rows += [(run["setting"], run["seed"], *pair) for pair in given]
+        if not rows:
+            known = sorted({known for run in self.runs for known in run["values"]})
+            raise ValueError(f"metric is {metric!r}; '{self.name}' has {known}.")
+        return pd.DataFrame(rows, columns=["setting", "seed", "updates", "value"])
+
     def table(
         self,
-        columns: Mapping[str, str],
+        columns: Mapping[Any, str],
         rows: Mapping[str, str] | None = None,
         *,
-        form: str | Mapping[str, str] = ".2f",
-        scale: Mapping[str, float] | None = None,
+        form: str | Mapping[Any, str] = ".2f",
+        scale: Mapping[Any, float] | None = None,
     ) -> pd.DataFrame:
         """Means over the seeds as a page shows them, "0.98 ± 0.01", the spread where there is one.
 
-        columns: metric -> title. rows: setting -> label, in the order of the table; every setting
-        by its name where None. form: how a number is written, for all metrics or by metric. scale:
-        what a metric is divided by, 1e6 for MFLOPs. A setting without a metric has an empty cell.
+        columns: metric -> title, where ("curve", 200) is what was read after 200 updates. rows:
+        setting -> label, in the order of the table; every setting by its name where None. form: how
+        a number is written, for all metrics or by metric. scale: what a metric is divided by, 1e6
+        for MFLOPs. A setting without a metric has an empty cell.
 
         Raises ValueError for a metric or a setting that the record does not have.
         """
@@ -96,7 +126,8 @@ class Result:
             raise ValueError(f"rows has {unknown[0]!r}; '{self.name}' has {list(self.settings)}.")
         told: dict[str, list[str]] = {}
         for metric, title in columns.items():
-            means = self.mean_std(metric) / (scale or {}).get(metric, 1)
+            name, at = metric if isinstance(metric, tuple) else (metric, None)
+            means = self.mean_std(name, at=at) / (scale or {}).get(metric, 1)
             written = form if isinstance(form, str) else form.get(metric, ".2f")
             told[title] = [
                 _mean_and_std(means.loc[name], written) if name in means.index else ""

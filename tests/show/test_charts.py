@@ -85,3 +85,13 @@ def test_lines_keep_the_order_of_the_frame_and_bound_their_points() -> None:
     assert line["encoding"]["y"]["scale"] == {"domain": [0.0, 1.0]}
     assert line["encoding"]["y"]["axis"]["format"] == ".0%"
     assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_lines_in_panels_keep_the_order_of_the_frame() -> None:
+    frame = pd.DataFrame(
+        {"place": [1, 2, 1, 2], "right": [0.1, 0.5, 0.2, 0.4], "code": ["b", "b", "a", "a"]}
+    ).assign(arm="one")
+    drawn = lines(frame, "place", "right", by="arm", panels="code", alt="Two panels.", height=90)
+    assert drawn.state["spec"]["facet"]["column"]["sort"] == ["b", "a"]
+    assert drawn.state["spec"]["spec"]["height"] == 90
+    assert drawn.to_png().startswith(b"\x89PNG")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
+_PANEL_WIDTH = 130
 
 
 class Chart(Interactive):
@@ -76,6 +77,7 @@ def lines(
     low: str | None = None,
     high: str | None = None,
     detail: str | None = None,
+    panels: str | None = None,
     log: bool = False,
     domain: tuple[float, float] | None = None,
     form: str = ".2f",
@@ -86,8 +88,9 @@ def lines(
 
     frame: one row a point; columns are named as the axes should be titled. low, high: columns that
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
-    their own, seeds. log: x by powers of two. domain: of y, else what the points need. form: of y,
-    on the axis and in the tooltip.
+    their own, seeds. panels: a column with a small chart per value, side by side on the same axes.
+    log: x by powers of two. domain: of y, else what the points need. form: of y, on the axis and in
+    the tooltip.
     """
     import altair as alt_
 
@@ -119,6 +122,12 @@ def lines(
             y2=alt_.Y2(field=high),
         )
         drawn = spread + drawn
+    if panels:
+        order = frame[panels].drop_duplicates().tolist()
+        drawn = drawn.properties(width=_PANEL_WIDTH, height=height).facet(
+            column=alt_.Column(field=panels, type="nominal", sort=order, title=None), data=frame
+        )
+        return chart(drawn, alt=alt)
     return chart(drawn.properties(width="container", height=height), alt=alt)
 
 
