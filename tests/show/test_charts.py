@@ -81,7 +81,8 @@ def test_lines_keep_the_order_of_the_frame_and_bound_their_points() -> None:
     rule, line = drawn.state["spec"]["layer"]
     assert rule["mark"]["type"] == "rule"
     assert rule["encoding"]["y2"] == {"field": "high"}
-    assert line["encoding"]["color"]["sort"] == ["b", "a"]
+    assert line["encoding"]["color"]["scale"] == {"domain": ["b", "a"]}
+    assert line["encoding"]["strokeDash"]["scale"] == {"domain": ["b", "a"]}  # one legend for both
     assert line["encoding"]["y"]["scale"] == {"domain": [0.0, 1.0]}
     assert line["encoding"]["y"]["axis"]["format"] == ".0%"
     assert drawn.to_png().startswith(b"\x89PNG")
@@ -94,4 +95,27 @@ def test_lines_in_panels_keep_the_order_of_the_frame() -> None:
     drawn = lines(frame, "place", "right", by="arm", panels="code", alt="Two panels.", height=90)
     assert drawn.state["spec"]["facet"]["column"]["sort"] == ["b", "a"]
     assert drawn.state["spec"]["spec"]["height"] == 90
+    assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_lines_with_words_at_their_points_can_be_picked_in_the_legend() -> None:
+    frame = pd.DataFrame({"passes": [1, 2], "right": [0.1, 0.5], "arm": ["b", "a"]})
+    frame = frame.assign(at=["T = 1", "T = 2"], low=0.0, high=1.0)
+    drawn = lines(
+        frame,
+        "passes",
+        "right",
+        by="arm",
+        label="at",
+        pick=True,
+        low="low",
+        high="high",
+        alt="Two.",
+    )
+    *_, words = drawn.state["spec"]["layer"]
+    assert words["mark"]["type"] == "text"
+    assert words["encoding"]["text"]["field"] == "at"
+    assert words["encoding"]["opacity"]["condition"]["value"] == 1
+    (picked,) = drawn.state["spec"]["params"]
+    assert (picked["bind"], picked["select"]["fields"]) == ("legend", ["arm"])
     assert drawn.to_png().startswith(b"\x89PNG")

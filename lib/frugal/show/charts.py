@@ -78,6 +78,8 @@ def lines(
     high: str | None = None,
     detail: str | None = None,
     panels: str | None = None,
+    label: str | None = None,
+    pick: bool = False,
     log: bool = False,
     domain: tuple[float, float] | None = None,
     form: str = ".2f",
@@ -89,39 +91,51 @@ def lines(
     frame: one row a point; columns are named as the axes should be titled. low, high: columns that
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
     their own, seeds. panels: a column with a small chart per value, side by side on the same axes.
-    log: x by powers of two. domain: of y, else what the points need. form: of y, on the axis and in
-    the tooltip.
+    label: a column with words that stand at the points. pick: a click on a name of the legend shows
+    its line alone. log: x by powers of two. domain: of y, else what the points need. form: of y, on
+    the axis and in the tooltip.
     """
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
+    own = {"field": by, "type": "nominal", "title": None}
+    # a domain and no sort: only then Vega draws one legend for color and dash, and not two
+    own["scale"] = alt_.Scale(domain=series)
     legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
     base = alt_.Chart(frame).encode(
         x=alt_.X(field=x, type="quantitative", title=x, scale=across),
-        color=alt_.Color(field=by, type="nominal", title=None, sort=series, legend=legend),
+        color=alt_.Color(**own, legend=legend),
     )
     if detail:
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
+    if pick:
+        picked = alt_.selection_point(fields=[by], bind="legend")
+        base = base.encode(opacity=alt_.condition(picked, alt_.value(1), alt_.value(0.15)))
     axis = alt_.Axis(format=form)
     drawn = base.mark_line(point=points).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
-        strokeDash=alt_.StrokeDash(
-            field=by, type="nominal", title=None, sort=series, legend=legend
-        ),
+        strokeDash=alt_.StrokeDash(**own, legend=legend),
         tooltip=[
             alt_.Tooltip(field=by, type="nominal"),
             alt_.Tooltip(field=x, type="quantitative"),
             alt_.Tooltip(field=y, type="quantitative", format=form),
         ],
     )
+    if label:
+        words = base.mark_text(align="left", dx=6, dy=-7, fontSize=10).encode(
+            y=alt_.Y(field=y, type="quantitative"), text=alt_.Text(field=label, type="nominal")
+        )
+        drawn = drawn + words
     if low and high:
         spread = base.mark_rule().encode(
             y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
             y2=alt_.Y2(field=high),
         )
         drawn = spread + drawn
+    if pick:
+        drawn = drawn.add_params(picked)
     if panels:
         order = frame[panels].drop_duplicates().tolist()
         drawn = drawn.properties(width=_PANEL_WIDTH, height=height).facet(
