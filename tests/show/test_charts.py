@@ -92,10 +92,13 @@ def test_lines_in_panels_keep_the_order_of_the_frame() -> None:
     frame = pd.DataFrame(
         {"place": [1, 2, 1, 2], "right": [0.1, 0.5, 0.2, 0.4], "code": ["b", "b", "a", "a"]}
     ).assign(arm="one")
-    drawn = lines(frame, "place", "right", by="arm", panels="code", alt="Two panels.", height=90)
-    assert drawn.state["spec"]["facet"]["column"]["sort"] == ["b", "a"]
-    assert drawn.state["spec"]["spec"]["height"] == 90
-    assert drawn.to_png().startswith(b"\x89PNG")
+    for bounds in ({}, {"low": "right", "high": "right"}):
+        drawn = lines(frame, "place", "right", by="arm", panels="code", alt="Two.", **bounds)
+        spec = drawn.state["spec"]
+        assert spec["facet"]["column"]["sort"] == ["b", "a"]
+        inner = [spec["spec"], *spec["spec"].get("layer", [])]
+        assert not any("data" in part for part in inner)  # else each panel shows all of it
+        assert drawn.to_png().startswith(b"\x89PNG")
 
 
 def test_lines_with_words_at_their_points_can_be_picked_in_the_legend() -> None:

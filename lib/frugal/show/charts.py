@@ -114,7 +114,7 @@ def lines(
         picked = alt_.selection_point(fields=[by], bind="legend")
         base = base.encode(opacity=alt_.condition(picked, alt_.value(1), alt_.value(0.15)))
     axis = alt_.Axis(format=form)
-    drawn = base.mark_line(point=points).encode(
+    line = base.mark_line(point=points).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
         strokeDash=alt_.StrokeDash(**own, legend=legend),
         tooltip=[
@@ -123,23 +123,25 @@ def lines(
             alt_.Tooltip(field=y, type="quantitative", format=form),
         ],
     )
+    layers = [line]
     if label:
         words = base.mark_text(align="left", dx=6, dy=-7, fontSize=10).encode(
             y=alt_.Y(field=y, type="quantitative"), text=alt_.Text(field=label, type="nominal")
         )
-        drawn = drawn + words
+        layers.append(words)
     if low and high:
         spread = base.mark_rule().encode(
             y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
             y2=alt_.Y2(field=high),
         )
-        drawn = spread + drawn
+        layers.insert(0, spread)
+    drawn = alt_.layer(*layers) if len(layers) > 1 else line
     if pick:
         drawn = drawn.add_params(picked)
     if panels:
         order = frame[panels].drop_duplicates().tolist()
         drawn = drawn.properties(width=_PANEL_WIDTH, height=height).facet(
-            column=alt_.Column(field=panels, type="nominal", sort=order, title=None), data=frame
+            column=alt_.Column(field=panels, type="nominal", sort=order, title=None)
         )
         return chart(drawn, alt=alt)
     return chart(drawn.properties(width="container", height=height), alt=alt)
