@@ -105,18 +105,37 @@ class Result:
         return pd.DataFrame(told, index=list(rows.values()))
 
     def best(
-        self, metric: str = "valid", arm: Callable[[str], str] | None = None
+        self,
+        metric: str = "valid",
+        arm: Callable[[str], str] | None = None,
+        *,
+        lowest: bool = False,
     ) -> dict[str, str]:
         """For each arm its setting with the highest mean of `metric`, in the experiment's order.
 
         arm: a setting's name -> the arm it belongs to; by default the name without what follows
-        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". Choose by
-        validation data, then read the test of what was chosen.
+        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". lowest: the
+        lowest mean is the best, for a loss. Choose by validation data, then read the test of what
+        was chosen.
         """
         arm = arm or (lambda name: name.rsplit("-", 1)[0])
-        means = self.mean_std(metric)["mean"]
-        chosen = means.groupby(arm, sort=False).idxmax()
+        means = self.mean_std(metric)["mean"].groupby(arm, sort=False)
+        chosen = means.idxmin() if lowest else means.idxmax()
         return dict(chosen.items())
+
+    def curve(self, metric: str, at: str | None = None) -> pd.DataFrame:
+        """One row a point of a recorded curve: setting, seed, at, value.
+
+        metric: what each run recorded as a list, of pairs (at, value) or of values; `at` then names
+        the list of their places, such as "moments". Raises ValueError when no run gave it.
+        """
+        places = self.values(at) if at else None
+        rows = []
+        for setting, found in self.values(metric).items():
+            for seed, curve in enumerate(found):
+                pairs = zip(places[setting][seed], curve, strict=True) if places else curve
+                rows += [(setting, seed, place, value) for place, value in pairs]
+        return pd.DataFrame(rows, columns=["setting", "seed", "at", "value"])
 
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
@@ -195,6 +214,12 @@ def _mean_and_std(row: pd.Series, form: str) -> str:
     if pd.isna(row["std"]) or row["std"] == 0:
         return format(row["mean"], form)
     return f"{row['mean']:{form}} ± {row['std']:{form}}"
+
+
+def told(values: ArrayLike, form: str = ".2f") -> str:
+    """Mean and standard deviation of what the seeds gave, as a table shows them: "0.98 ± 0.01"."""
+    values = pd.Series(np.asarray(values, dtype=float))
+    return _mean_and_std(values.agg(["mean", "std"]), form)
 
 
 def tensor_of(kept: dict[str, Any]) -> Tensor:

@@ -8,7 +8,7 @@ import altair
 import pandas as pd
 import pytest
 
-from frugal.show import chart, lines
+from frugal.show import bars, chart, lines, points
 from frugal.show.theme import light_colors, vega_config, with_light_colors
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -85,3 +85,53 @@ def test_lines_keep_the_order_of_the_frame_and_bound_their_points() -> None:
     assert line["encoding"]["y"]["scale"] == {"domain": [0.0, 1.0]}
     assert line["encoding"]["y"]["axis"]["format"] == ".0%"
     assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_lines_of_seeds_come_forward_and_panels_stand_below_each_other() -> None:
+    frame = pd.DataFrame(
+        [
+            {"update": n, "right": 0.1 * n, "arm": arm, "rate": "low", "seed": seed, "task": task}
+            for n in (1, 2)
+            for arm in "ab"
+            for seed in (0, 1)
+            for task in ("copy", "sort")
+        ]
+    )
+    by_seed = lines(
+        frame, "update", "right", by="arm", detail="seed", dash="rate", tell=["task"], alt="Lines."
+    ).state["spec"]
+    assert by_seed["params"][0]["bind"] == "legend"
+    assert by_seed["encoding"]["color"]["title"] == "a line is a seed; click to bring forward"
+    assert by_seed["encoding"]["strokeDash"]["field"] == "rate"
+    assert [told["field"] for told in by_seed["encoding"]["tooltip"]][:2] == ["arm", "task"]
+    panels = lines(frame, "update", "right", by="arm", panel="task", alt="Two panels.")
+    assert [part["title"] for part in panels.state["spec"]["vconcat"]] == ["copy", "sort"]
+    assert panels.to_png().startswith(b"\x89PNG")
+
+
+def test_points_have_names_bounds_and_buttons() -> None:
+    frame = pd.DataFrame(
+        {"time": [0.5, 1.0, 0.7], "right": [0.9, 0.8, 0.3], "mixer": ["a", "b", "a"]}
+    ).assign(task=["copy", "copy", "sort"], low=0.2, high=0.95)
+    drawn = points(
+        frame, "time", "right", name="mixer", low="low", high="high", choose="task", turn=0.8,
+        alt="Points.",
+    )  # fmt: skip
+    spec = drawn.state["spec"]
+    assert spec["params"][0]["bind"]["options"] == ["copy", "sort"]
+    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "point", "text", "text"]
+    assert drawn.to_png().startswith(b"\x89PNG")
+    plain = points(frame, "time", "right", name="mixer", alt="Points.").state["spec"]
+    assert [layer["mark"]["type"] for layer in plain["layer"]] == ["point", "text"]
+
+
+def test_bars_keep_the_order_of_the_frame_and_label_every_fourth() -> None:
+    frame = pd.DataFrame({"place": range(8), "share": 0.1, "holds": ["key", "value"] * 4})
+    drawn = bars(frame, "place", "share", by="holds", every=4, alt="Bars.")
+    encoding = drawn.state["spec"]["encoding"]
+    assert encoding["x"]["axis"]["values"] == [0, 4]
+    assert encoding["color"]["sort"] == ["key", "value"]
+    two = pd.concat([frame.assign(matrix="E"), frame.assign(matrix="F")])
+    panels = bars(two, "place", "share", by="holds", panel="matrix", alt="Bars.")
+    assert [part["title"] for part in panels.state["spec"]["vconcat"]] == ["E", "F"]
+    assert panels.to_png().startswith(b"\x89PNG")

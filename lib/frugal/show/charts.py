@@ -7,6 +7,7 @@ Altair chart at the end of a cell use the same path; its `description` is then t
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frugal.show.interactive import Interactive
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
+PANEL_WIDTH = 560  # charts that stand one below the other cannot fit themselves to the page
 
 
 class Chart(Interactive):
@@ -76,6 +78,9 @@ def lines(
     low: str | None = None,
     high: str | None = None,
     detail: str | None = None,
+    dash: str | None = None,
+    panel: str | None = None,
+    tell: Sequence[str] = (),
     log: bool = False,
     domain: tuple[float, float] | None = None,
     form: str = ".2f",
@@ -86,40 +91,62 @@ def lines(
 
     frame: one row a point; columns are named as the axes should be titled. low, high: columns that
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
-    their own, seeds. log: x by powers of two. domain: of y, else what the points need. form: of y,
-    on the axis and in the tooltip.
+    their own, such as seeds; a click on a name in the legend brings its lines forward. dash: a
+    column that decides the dash in the place of `by`. panel: a column whose values get a chart of
+    their own, one below the other. tell: more columns for the tooltip. log: x by powers of two.
+    domain: of y, else what the points need. form: of y, on the axis and in the tooltip.
     """
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
     legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
+    title = f"a line is a {detail}; click to bring forward" if detail and legend else None
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
     base = alt_.Chart(frame).encode(
         x=alt_.X(field=x, type="quantitative", title=x, scale=across),
-        color=alt_.Color(field=by, type="nominal", title=None, sort=series, legend=legend),
+        color=alt_.Color(field=by, type="nominal", title=title, sort=series, legend=legend),
     )
     if detail:
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
     axis = alt_.Axis(format=form)
+    names = frame[dash].drop_duplicates().tolist() if dash else series
     drawn = base.mark_line(point=points).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
         strokeDash=alt_.StrokeDash(
-            field=by, type="nominal", title=None, sort=series, legend=legend
+            field=dash or by,
+            type="nominal",
+            title=None if dash else title,
+            sort=names,
+            legend=None if dash else legend,
         ),
         tooltip=[
-            alt_.Tooltip(field=by, type="nominal"),
+            *(alt_.Tooltip(field=name, type="nominal") for name in (by, *tell)),
             alt_.Tooltip(field=x, type="quantitative"),
             alt_.Tooltip(field=y, type="quantitative", format=form),
         ],
     )
+    if title:
+        chosen = alt_.selection_point(fields=[by], bind="legend")
+        seen = alt_.when(chosen).then(alt_.value(1)).otherwise(alt_.value(0.12))
+        drawn = drawn.encode(opacity=seen).add_params(chosen)
     if low and high:
         spread = base.mark_rule().encode(
             y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
             y2=alt_.Y2(field=high),
         )
         drawn = spread + drawn
-    return chart(drawn.properties(width="container", height=height), alt=alt)
+    drawn = drawn.properties(width="container", height=height)
+    if panel:
+        drawn = alt_.vconcat(
+            *(
+                drawn.transform_filter(alt_.datum[panel] == value).properties(
+                    title=str(value), width=PANEL_WIDTH
+                )
+                for value in frame[panel].drop_duplicates()
+            )
+        )
+    return chart(drawn, alt=alt)
 
 
 def _vegalite_version() -> str:
