@@ -99,7 +99,11 @@ def lines(
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
-    legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
+    legend = (
+        alt_.Legend(orient="top", columns=2, labelLimit=300, titleLimit=400)
+        if len(series) > 1
+        else None
+    )
     title = f"a line is a {detail}; click to bring forward" if detail and legend else None
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
@@ -111,7 +115,8 @@ def lines(
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
     axis = alt_.Axis(format=form)
     names = frame[dash].drop_duplicates().tolist() if dash else series
-    drawn = base.mark_line(point=points).encode(
+    dots = {"size": 18} if points and detail else points
+    drawn = base.mark_line(point=dots).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
         strokeDash=alt_.StrokeDash(
             field=dash or by,
