@@ -112,12 +112,12 @@ def test_lines_of_seeds_come_forward_and_panels_stand_below_each_other() -> None
 def test_points_have_names_bounds_and_buttons() -> None:
     frame = pd.DataFrame(
         {"time": [0.5, 1.0, 0.7], "right": [0.9, 0.8, 0.3], "mixer": ["a", "b", "a"]}
-    ).assign(task=["copy", "copy", "sort"], low=0.2, high=0.95)
+    ).assign(task=["copy", "copy", "sort"], std=0.1)
     drawn = points(
-        frame, "time", "right", name="mixer", low="low", high="high", choose="task", turn=0.8,
-        alt="Points.",
-    )  # fmt: skip
+        frame, "time", "right", name="mixer", spread="std", choose="task", turn=0.8, alt="Points."
+    )
     spec = drawn.state["spec"]
+    assert spec["layer"][0]["encoding"]["y2"] == {"field": "high"}
     assert spec["params"][0]["bind"]["options"] == ["copy", "sort"]
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "point", "text", "text"]
     assert drawn.to_png().startswith(b"\x89PNG")

@@ -20,8 +20,7 @@ def points(
     *,
     name: str,
     alt: str,
-    low: str | None = None,
-    high: str | None = None,
+    spread: str | None = None,
     choose: str | None = None,
     turn: float | None = None,
     form: str = ".2f",
@@ -29,14 +28,16 @@ def points(
 ) -> Chart:
     """A point with its name per row: `y`, good when high, over `x` on a logarithmic axis.
 
-    low, high: columns that bound an interval of y, drawn as a rule. choose: a column of which one
-    value is shown at a time; buttons choose it. turn: from this x on a name stands to the left of
-    its point. form: of both numbers in the tooltip.
+    spread: a column, the standard deviation of y, drawn to both sides of a point. choose: a column
+    of which one value is shown at a time; buttons choose it. turn: from this x on a name stands to
+    the left of its point. form: of both numbers in the tooltip.
     """
     import altair as alt_
 
     up = alt_.Y(field=y, type="quantitative", title=y, scale=alt_.Scale(zero=False))
     across = alt_.X(field=x, type="quantitative", title=x, scale=alt_.Scale(type="log"))
+    if spread:
+        frame = frame.assign(low=frame[y] - frame[spread], high=frame[y] + frame[spread])
     base = alt_.Chart(frame).encode(x=across)
     if choose:
         options = frame[choose].drop_duplicates().tolist()
@@ -51,9 +52,9 @@ def points(
             alt_.Tooltip(field=x, type="quantitative", format=form),
         ],
     )
-    if low and high:
-        bounds = alt_.Y(field=low, type="quantitative", title=y, scale=alt_.Scale(zero=False))
-        drawn = base.mark_rule().encode(y=bounds, y2=alt_.Y2(field=high)) + drawn
+    if spread:
+        low = alt_.Y(field="low", type="quantitative", title=y, scale=alt_.Scale(zero=False))
+        drawn = base.mark_rule().encode(y=low, y2=alt_.Y2(field="high")) + drawn
     sides = [(base, "left", 7)]
     if turn is not None:
         right = base.transform_filter(alt_.datum[x] >= turn)
