@@ -80,6 +80,7 @@ def lines(
     detail: str | None = None,
     dash: str | None = None,
     panel: str | None = None,
+    level: str | None = None,
     tell: Sequence[str] = (),
     log: bool = False,
     domain: tuple[float, float] | None = None,
@@ -93,23 +94,24 @@ def lines(
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
     their own, such as seeds; a click on a name in the legend brings its lines forward. dash: a
     column that decides the dash in the place of `by`. panel: a column whose values get a chart of
-    their own, one below the other. tell: more columns for the tooltip. log: x by powers of two.
+    their own, one below the other. level: a column whose value is a dashed line across, such as
+    what a guess has. tell: more columns for the tooltip. log: x by powers of two.
     domain: of y, else what the points need. form: of y, on the axis and in the tooltip.
     """
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
-    legend = (
-        alt_.Legend(orient="top", columns=2, labelLimit=300, titleLimit=400)
-        if len(series) > 1
-        else None
-    )
+    legend = None
+    if len(series) > 1:
+        limits = {"columns": 2, "labelLimit": 300, "titleLimit": 400}
+        legend = alt_.Legend(orient="top", symbolType="stroke", symbolOpacity=1, **limits)
     title = f"a line is a {detail}; click to bring forward" if detail and legend else None
+    known = alt_.Scale(domain=series)  # spelled out, or layers show two legends, colors and dashes
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
     base = alt_.Chart(frame).encode(
         x=alt_.X(field=x, type="quantitative", title=x, scale=across),
-        color=alt_.Color(field=by, type="nominal", title=title, sort=series, legend=legend),
+        color=alt_.Color(field=by, type="nominal", title=title, scale=known, legend=legend),
     )
     if detail:
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
@@ -122,13 +124,14 @@ def lines(
             field=dash or by,
             type="nominal",
             title=None if dash else title,
-            sort=names,
+            scale=alt_.Scale(domain=names),
             legend=None if dash else legend,
         ),
         tooltip=[
-            *(alt_.Tooltip(field=name, type="nominal") for name in (by, *tell)),
+            alt_.Tooltip(field=by, type="nominal"),
             alt_.Tooltip(field=x, type="quantitative"),
             alt_.Tooltip(field=y, type="quantitative", format=form),
+            *(alt_.Tooltip(field=name, type="nominal") for name in tell),
         ],
     )
     if title:
@@ -141,6 +144,9 @@ def lines(
             y2=alt_.Y2(field=high),
         )
         drawn = spread + drawn
+    if level:
+        across = alt_.Y(field=level, aggregate="mean", type="quantitative", title=y, scale=up)
+        drawn = alt_.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(y=across) + drawn
     drawn = drawn.properties(width="container", height=height)
     if panel:
         drawn = alt_.vconcat(
