@@ -64,13 +64,13 @@ class Result:
     def mean_std(self, metric: str, *, at: int | None = None) -> pd.DataFrame:
         """For each setting, in the experiment's order: mean, std (over seeds, n - 1) and n.
 
-        at: for a metric that was read several times in a run (see `course`), after which update;
+        at: for a metric that was read several times in a run (see `curve`), after which update;
         settings that were not read then are left out.
 
         Raises ValueError when no run has a number of that name, or none at that update.
         """
-        frame = self.frame() if at is None else self.course(metric)
-        column, wanted = ("metric", metric) if at is None else ("updates", at)
+        frame = self.frame() if at is None else self.curve(metric)
+        column, wanted = ("metric", metric) if at is None else ("at", at)
         rows = frame[frame[column] == wanted]
         if rows.empty:
             known = sorted(set(frame[column]))
@@ -79,30 +79,6 @@ class Result:
         table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
         order = [name for name in self.settings if name in table.index]
         return table.rename(columns={"count": "n"}).loc[order]
-
-    def course(self, metric: str = "curve") -> pd.DataFrame:
-        """One row per setting, seed and moment of a run: setting, seed, updates, value.
-
-        metric: a list that has a number for each moment, whose updates the run tells beside it as
-        `moments` or `steps`, or a list of pairs (updates, number).
-
-        Raises ValueError when no run gave it, or when the moments are not told.
-        """
-        rows = []
-        for run in self.runs:
-            if metric not in run["values"]:
-                continue
-            given = run["values"][metric]
-            told = run["values"].get("moments", run["values"].get("steps"))
-            if told is not None and len(told) == len(given):
-                given = zip(told, given, strict=True)
-            elif any(not isinstance(pair, list) or len(pair) != 2 for pair in given):
-                raise ValueError(f"metric is {metric!r}; '{self.name}' does not tell its updates.")
-            rows += [(run["setting"], run["seed"], *pair) for pair in given]
-        if not rows:
-            known = sorted({known for run in self.runs for known in run["values"]})
-            raise ValueError(f"metric is {metric!r}; '{self.name}' has {known}.")
-        return pd.DataFrame(rows, columns=["setting", "seed", "updates", "value"])
 
     def table(
         self,
@@ -136,18 +112,49 @@ class Result:
         return pd.DataFrame(told, index=list(rows.values()))
 
     def best(
-        self, metric: str = "valid", arm: Callable[[str], str] | None = None
+        self,
+        metric: str = "valid",
+        arm: Callable[[str], str] | None = None,
+        *,
+        lowest: bool = False,
     ) -> dict[str, str]:
         """For each arm its setting with the highest mean of `metric`, in the experiment's order.
 
         arm: a setting's name -> the arm it belongs to; by default the name without what follows
-        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". Choose by
-        validation data, then read the test of what was chosen.
+        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". lowest: the
+        lowest mean is the best, for a loss. Choose by validation data, then read the test of what
+        was chosen.
         """
         arm = arm or (lambda name: name.rsplit("-", 1)[0])
-        means = self.mean_std(metric)["mean"]
-        chosen = means.groupby(arm, sort=False).idxmax()
+        means = self.mean_std(metric)["mean"].groupby(arm, sort=False)
+        chosen = means.idxmin() if lowest else means.idxmax()
         return dict(chosen.items())
+
+    def curve(self, metric: str = "curve", at: str | None = None) -> pd.DataFrame:
+        """One row a point of a recorded curve: setting, seed, at, value.
+
+        metric: what each run recorded as a list, of pairs (at, value) or of values. at: the list of
+        their places; by default "moments" or "steps", whichever is as long.
+
+        Raises ValueError when no run gave the metric, or when values have no places.
+        """
+        rows = []
+        for setting in self.values(metric):
+            runs = [run for run in self.runs if run["setting"] == setting]
+            for run in sorted(runs, key=lambda run: run["seed"]):
+                if metric in run["values"]:
+                    points = self._points(run["values"], metric, at)
+                    rows += [(setting, run["seed"], *point) for point in points]
+        return pd.DataFrame(rows, columns=["setting", "seed", "at", "value"])
+
+    def _points(self, values: dict[str, Any], metric: str, at: str | None) -> list[tuple[Any, Any]]:
+        curve = values[metric]
+        if at is None and all(isinstance(pair, list) and len(pair) == 2 for pair in curve):
+            return [(place, value) for place, value in curve]
+        for places in [at] if at else ["moments", "steps"]:
+            if len(values.get(places, [])) == len(curve):
+                return list(zip(values[places], curve, strict=True))
+        raise ValueError(f"metric is {metric!r}; '{self.name}' does not tell where its values are.")
 
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
@@ -226,6 +233,12 @@ def _mean_and_std(row: pd.Series, form: str) -> str:
     if pd.isna(row["std"]) or row["std"] == 0:
         return format(row["mean"], form)
     return f"{row['mean']:{form}} ± {row['std']:{form}}"
+
+
+def told(values: ArrayLike, form: str = ".2f") -> str:
+    """Mean and standard deviation of what the seeds gave, as a table shows them: "0.98 ± 0.01"."""
+    values = pd.Series(np.asarray(values, dtype=float))
+    return _mean_and_std(values.agg(["mean", "std"]), form)
 
 
 def tensor_of(kept: dict[str, Any]) -> Tensor:

@@ -13,11 +13,6 @@ from tests.book.pages import CHAPTERS, ROOT
 TOLD = {"claim", "counted", "verdict", "untested", "verdicts"}
 FOLDED = {"hide-input", "remove-input"}
 ALLOWED = {
-    "chapters/2-interactions/windows-in-two-dimensions",
-    "chapters/2-interactions/low-rank",
-    "chapters/2-interactions/kernels",
-    "chapters/2-interactions/no-attention",
-    "chapters/3-representations/dropping-tokens",
     "chapters/3-representations/pooling-tokens",
     "chapters/3-representations/latents",
     "chapters/6-beyond-text/pictures-and-sound",

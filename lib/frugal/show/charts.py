@@ -7,6 +7,7 @@ Altair chart at the end of a cell use the same path; its `description` is then t
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frugal.show.interactive import Interactive
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
-_PANEL_WIDTH = 130
+_SMALL_WIDTH = 130
+PANEL_WIDTH = 560  # charts that stand one below the other cannot fit themselves to the page
 
 
 class Chart(Interactive):
@@ -77,9 +79,11 @@ def lines(
     low: str | None = None,
     high: str | None = None,
     detail: str | None = None,
-    panels: str | None = None,
-    label: str | None = None,
-    pick: bool = False,
+    dash: str | None = None,
+    panel: str | None = None,
+    beside: str | None = None,
+    level: str | None = None,
+    tell: Sequence[str] = (),
     log: bool = False,
     domain: tuple[float, float] | None = None,
     form: str = ".2f",
@@ -90,61 +94,78 @@ def lines(
 
     frame: one row a point; columns are named as the axes should be titled. low, high: columns that
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
-    their own, seeds. panels: a column with a small chart per value, side by side on the same axes.
-    label: a column with words that stand at the points. pick: a click on a name of the legend shows
-    its line alone. log: x by powers of two. domain: of y, else what the points need. form: of y, on
-    the axis and in the tooltip.
+    their own, such as seeds; a click on a name in the legend brings its lines forward. dash: a
+    column that decides the dash in the place of `by`. panel: a column whose values get a chart of
+    their own, one below the other. beside: the same with small charts, side by side. level: a
+    column whose value is a dashed line across, such as what a guess has. tell: more columns for the
+    tooltip. log: x by powers of two. domain: of y, else what the points need. form: of y, on the
+    axis and in the tooltip.
     """
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
-    own = {"field": by, "type": "nominal", "title": None}
-    # a domain and no sort: only then Vega draws one legend for color and dash, and not two
-    own["scale"] = alt_.Scale(domain=series)
-    legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
+    legend = None
+    if len(series) > 1:
+        limits = {"columns": 2, "labelLimit": 300, "titleLimit": 400}
+        legend = alt_.Legend(orient="top", symbolType="stroke", symbolOpacity=1, **limits)
+    title = f"a line is a {detail}; click to bring forward" if detail and legend else None
+    known = alt_.Scale(domain=series)  # spelled out, or layers show two legends, colors and dashes
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
     base = alt_.Chart(frame).encode(
         x=alt_.X(field=x, type="quantitative", title=x, scale=across),
-        color=alt_.Color(**own, legend=legend),
+        color=alt_.Color(field=by, type="nominal", title=title, scale=known, legend=legend),
     )
     if detail:
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
-    if pick:
-        picked = alt_.selection_point(fields=[by], bind="legend")
-        base = base.encode(opacity=alt_.condition(picked, alt_.value(1), alt_.value(0.15)))
     axis = alt_.Axis(format=form)
-    line = base.mark_line(point=points).encode(
+    names = frame[dash].drop_duplicates().tolist() if dash else series
+    dots = {"size": 18} if points and detail else points
+    drawn = base.mark_line(point=dots).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
-        strokeDash=alt_.StrokeDash(**own, legend=legend),
+        strokeDash=alt_.StrokeDash(
+            field=dash or by,
+            type="nominal",
+            title=None if dash else title,
+            scale=alt_.Scale(domain=names),
+            legend=None if dash else legend,
+        ),
         tooltip=[
             alt_.Tooltip(field=by, type="nominal"),
             alt_.Tooltip(field=x, type="quantitative"),
             alt_.Tooltip(field=y, type="quantitative", format=form),
+            *(alt_.Tooltip(field=name, type="nominal") for name in tell),
         ],
     )
-    layers = [line]
-    if label:
-        words = base.mark_text(align="left", dx=6, dy=-7, fontSize=10).encode(
-            y=alt_.Y(field=y, type="quantitative"), text=alt_.Text(field=label, type="nominal")
-        )
-        layers.append(words)
+    if title:
+        chosen = alt_.selection_point(fields=[by], bind="legend")
+        seen = alt_.when(chosen).then(alt_.value(1)).otherwise(alt_.value(0.12))
+        drawn = drawn.encode(opacity=seen).add_params(chosen)
     if low and high:
         spread = base.mark_rule().encode(
             y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
             y2=alt_.Y2(field=high),
         )
-        layers.insert(0, spread)
-    drawn = alt_.layer(*layers) if len(layers) > 1 else line
-    if pick:
-        drawn = drawn.add_params(picked)
-    if panels:
-        order = frame[panels].drop_duplicates().tolist()
-        drawn = drawn.properties(width=_PANEL_WIDTH, height=height).facet(
-            column=alt_.Column(field=panels, type="nominal", sort=order, title=None)
+        drawn = spread + drawn
+    if level:
+        across = alt_.Y(field=level, aggregate="mean", type="quantitative", title=y, scale=up)
+        drawn = alt_.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(y=across) + drawn
+    drawn = drawn.properties(width="container", height=height)
+    if panel:
+        drawn = alt_.vconcat(
+            *(
+                drawn.transform_filter(alt_.datum[panel] == value).properties(
+                    title=str(value), width=PANEL_WIDTH
+                )
+                for value in frame[panel].drop_duplicates()
+            )
         )
-        return chart(drawn, alt=alt)
-    return chart(drawn.properties(width="container", height=height), alt=alt)
+    if beside:
+        order = frame[beside].drop_duplicates().tolist()
+        drawn = drawn.properties(width=_SMALL_WIDTH).facet(
+            column=alt_.Column(field=beside, type="nominal", sort=order, title=None)
+        )
+    return chart(drawn, alt=alt)
 
 
 def _vegalite_version() -> str:
