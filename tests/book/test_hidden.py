@@ -12,12 +12,6 @@ from tests.book.pages import CHAPTERS, ROOT
 
 TOLD = {"claim", "counted", "verdict", "untested", "verdicts"}
 FOLDED = {"hide-input", "remove-input"}
-ALLOWED = {
-    "chapters/3-representations/pooling-tokens",
-    "chapters/3-representations/latents",
-    "chapters/6-beyond-text/pictures-and-sound",
-}
-"""Chapters that still fold more away than they show; a chapter that is mended leaves the set."""
 
 
 def lines_of_code(code: str) -> int:
@@ -52,14 +46,7 @@ def folded_and_shown(page: str, beat: str = "Learn") -> tuple[int, int]:
 @pytest.mark.parametrize("file", CHAPTERS)
 def test_learn_shows_more_code_than_it_folds_away(file):
     folded, shown = folded_and_shown((ROOT / f"{file}.md").read_text())
-    if file in ALLOWED:
-        assert folded > shown, f"{file} is fine ({folded} to {shown}): take it out of ALLOWED."
-    else:
-        assert folded <= shown, f"{folded} lines are folded away, {shown} are shown"
-
-
-def test_what_is_allowed_are_chapters():
-    assert set(CHAPTERS) >= ALLOWED
+    assert folded <= shown, f"{folded} lines are folded away, {shown} are shown"
 
 
 PAGE = """---

@@ -114,6 +114,13 @@ def test_lines_of_seeds_come_forward_and_panels_stand_below_each_other() -> None
     assert panels.to_png().startswith(b"\x89PNG")
 
 
+def test_a_logarithmic_axis_has_its_ticks_at_powers_of_two() -> None:
+    frame = pd.DataFrame({"latents": [3, 4, 12], "right": [0.1, 0.5, 0.7], "arm": "one"})
+    drawn = lines(frame, "latents", "right", by="arm", log=True, alt="A line.")
+    assert drawn.state["spec"]["encoding"]["x"]["axis"]["values"] == [2, 4, 8, 16]
+    assert drawn.to_png().startswith(b"\x89PNG")
+
+
 def test_lines_side_by_side_keep_the_order_of_the_frame() -> None:
     frame = pd.DataFrame(
         {"place": [1, 2, 1, 2], "right": [0.1, 0.5, 0.2, 0.4], "code": ["b", "b", "a", "a"]}

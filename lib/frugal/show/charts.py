@@ -7,6 +7,7 @@ Altair chart at the end of a cell use the same path; its `description` is then t
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,12 @@ def lines(
     known = alt_.Scale(domain=series)  # spelled out, or layers show two legends, colors and dashes
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
+    ticks = alt_.Axis()
+    if log:
+        first, final = math.floor(math.log2(frame[x].min())), math.ceil(math.log2(frame[x].max()))
+        ticks = alt_.Axis(values=[2.0**power for power in range(first, final + 1)])
     base = alt_.Chart(frame).encode(
-        x=alt_.X(field=x, type="quantitative", title=x, scale=across),
+        x=alt_.X(field=x, type="quantitative", title=x, scale=across, axis=ticks),
         color=alt_.Color(field=by, type="nominal", title=title, scale=known, legend=legend),
     )
     if detail:
