@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -311,6 +312,36 @@ def test_chapters_find_results_from_below(here, monkeypatch):
     shutil.rmtree(here / "experiments" / "results")
     with pytest.raises(results.MissingResult, match="no folder experiments/results"):
         results.load("fake")
+
+
+def test_a_metric_that_was_read_at_several_moments(tmp_path):
+    provenance = {"seconds": 1.0, "processor": "p", "commit": "c", "fingerprint": "f"}
+    listed = [{"moments": [5, 9], "curve": [0.1, n]} for n in (0.2, 0.4)]
+    paired = [{"curve": [[5, 0.3]]}]
+    runs = [
+        {"setting": setting, "seed": seed, "values": values, **provenance}
+        for setting, several in (("listed", listed), ("paired", paired))
+        for seed, values in enumerate(several)
+    ]
+    made = {"command": "make", "date": "2026-01-01", "torch": "2", "python": "3"}
+    result = results.Result("fake", "What?", {"listed": {}, "paired": {}}, runs, made)
+    assert result.curve("curve").iloc[[1, -1]].to_numpy().tolist() == [
+        ["listed", 0, 9, 0.2],
+        ["paired", 0, 5, 0.3],
+    ]
+    assert result.mean_std("curve", at=5)["mean"].to_dict() == {"listed": 0.1, "paired": 0.3}
+    assert result.mean_std("curve", at=9).loc["listed"].tolist() == pytest.approx(
+        [0.3, 0.02**0.5, 2]
+    )
+    told = result.table({("curve", 5): "early", ("curve", 9): "late"}, form={("curve", 5): ".0%"})
+    assert told["early"].to_dict() == {"listed": "10%", "paired": "30%"}
+    assert told["late"].to_dict() == {"listed": "0.30 ± 0.14", "paired": ""}
+    with pytest.raises(ValueError, match=r"at is 7; 'fake' has 'curve' after \[5, 9\]"):
+        result.mean_std("curve", at=7)
+    with pytest.raises(ValueError, match="metric is 'curve'; 'fake' does not tell where"):
+        dataclasses.replace(result, runs=[{**runs[0], "values": {"curve": [0.1]}}]).curve("curve")
+    with pytest.raises(ValueError, match=r"metric is 'none'; 'fake' has \['curve', 'moments'\]"):
+        result.curve("none")
 
 
 def test_results_that_cannot_be_read_or_lack_a_metric(here):

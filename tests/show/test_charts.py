@@ -114,6 +114,19 @@ def test_lines_of_seeds_come_forward_and_panels_stand_below_each_other() -> None
     assert panels.to_png().startswith(b"\x89PNG")
 
 
+def test_lines_side_by_side_keep_the_order_of_the_frame() -> None:
+    frame = pd.DataFrame(
+        {"place": [1, 2, 1, 2], "right": [0.1, 0.5, 0.2, 0.4], "code": ["b", "b", "a", "a"]}
+    ).assign(arm="one")
+    for bounds in ({}, {"low": "right", "high": "right"}):
+        drawn = lines(frame, "place", "right", by="arm", beside="code", alt="Two.", **bounds)
+        spec = drawn.state["spec"]
+        assert spec["facet"]["column"]["sort"] == ["b", "a"]
+        inner = [spec["spec"], *spec["spec"].get("layer", [])]
+        assert not any("data" in part for part in inner)  # else each panel shows all of it
+        assert drawn.to_png().startswith(b"\x89PNG")
+
+
 def test_points_have_names_bounds_and_buttons() -> None:
     frame = pd.DataFrame(
         {"time": [0.5, 1.0, 0.7], "right": [0.9, 0.8, 0.3], "mixer": ["a", "b", "a"]}
@@ -126,6 +139,8 @@ def test_points_have_names_bounds_and_buttons() -> None:
     assert spec["params"][0]["bind"]["options"] == ["copy", "sort"]
     assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "point", "text", "text"]
     assert drawn.to_png().startswith(b"\x89PNG")
+    colored = points(frame, "time", "right", name="mixer", by="task", alt="Points.").state["spec"]
+    assert colored["layer"][1]["encoding"]["color"]["sort"] == ["copy", "sort"]
     plain = points(frame, "time", "right", name="mixer", alt="Points.").state["spec"]
     assert [layer["mark"]["type"] for layer in plain["layer"]] == ["point", "text"]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
+_SMALL_WIDTH = 130
 PANEL_WIDTH = 560  # charts that stand one below the other cannot fit themselves to the page
 
 
@@ -80,6 +81,7 @@ def lines(
     detail: str | None = None,
     dash: str | None = None,
     panel: str | None = None,
+    beside: str | None = None,
     level: str | None = None,
     tell: Sequence[str] = (),
     log: bool = False,
@@ -94,9 +96,10 @@ def lines(
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
     their own, such as seeds; a click on a name in the legend brings its lines forward. dash: a
     column that decides the dash in the place of `by`. panel: a column whose values get a chart of
-    their own, one below the other. level: a column whose value is a dashed line across, such as
-    what a guess has. tell: more columns for the tooltip. log: x by powers of two.
-    domain: of y, else what the points need. form: of y, on the axis and in the tooltip.
+    their own, one below the other. beside: the same with small charts, side by side. level: a
+    column whose value is a dashed line across, such as what a guess has. tell: more columns for the
+    tooltip. log: x by powers of two. domain: of y, else what the points need. form: of y, on the
+    axis and in the tooltip.
     """
     import altair as alt_
 
@@ -148,6 +151,11 @@ def lines(
         across = alt_.Y(field=level, aggregate="mean", type="quantitative", title=y, scale=up)
         drawn = alt_.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(y=across) + drawn
     drawn = drawn.properties(width="container", height=height)
+    if beside:
+        order = frame[beside].drop_duplicates().tolist()
+        drawn = drawn.properties(width=_SMALL_WIDTH).facet(
+            column=alt_.Column(field=beside, type="nominal", sort=order, title=None)
+        )
     return chart(panels(drawn, frame, panel) if panel else drawn, alt=alt)
 
 

@@ -20,6 +20,7 @@ def points(
     *,
     name: str,
     alt: str,
+    by: str | None = None,
     spread: str | None = None,
     choose: str | None = None,
     turn: float | None = None,
@@ -28,7 +29,8 @@ def points(
 ) -> Chart:
     """A point with its name per row: `y`, good when high, over `x` on a logarithmic axis.
 
-    spread: a column, the standard deviation of y, drawn to both sides of a point. choose: a column
+    by: a column with a color per value, in the order of the frame. spread: a column, the standard
+    deviation of y, drawn to both sides of a point. choose: a column
     of which one value is shown at a time; buttons choose it. turn: from this x on a name stands to
     the left of its point. form: of both numbers in the tooltip.
     """
@@ -39,6 +41,12 @@ def points(
     if spread:
         frame = frame.assign(low=frame[y] - frame[spread], high=frame[y] + frame[spread])
     base = alt_.Chart(frame).encode(x=across)
+    if by:
+        kinds = frame[by].drop_duplicates().tolist()
+        legend = alt_.Legend(orient="top")
+        base = base.encode(
+            color=alt_.Color(field=by, type="nominal", title=by, sort=kinds, legend=legend)
+        )
     if choose:
         options = frame[choose].drop_duplicates().tolist()
         buttons = alt_.binding_radio(options=options, name=f"{choose} ")
