@@ -143,7 +143,7 @@ def lines(
         ],
     )
     if title:
-        chosen = alt_.selection_point(fields=[by], bind="legend")
+        chosen = alt_.selection_point(name="forward", fields=[by], bind="legend")
         seen = alt_.when(chosen).then(alt_.value(1)).otherwise(alt_.value(0.12))
         drawn = drawn.encode(opacity=seen).add_params(chosen)
     if low and high:
@@ -156,21 +156,26 @@ def lines(
         across = alt_.Y(field=level, aggregate="mean", type="quantitative", title=y, scale=up)
         drawn = alt_.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(y=across) + drawn
     drawn = drawn.properties(width="container", height=height)
-    if panel:
-        drawn = alt_.vconcat(
-            *(
-                drawn.transform_filter(alt_.datum[panel] == value).properties(
-                    title=str(value), width=PANEL_WIDTH
-                )
-                for value in frame[panel].drop_duplicates()
-            )
-        )
     if beside:
         order = frame[beside].drop_duplicates().tolist()
         drawn = drawn.properties(width=_SMALL_WIDTH).facet(
             column=alt_.Column(field=beside, type="nominal", sort=order, title=None)
         )
-    return chart(drawn, alt=alt)
+    return chart(panels(drawn, frame, panel) if panel else drawn, alt=alt)
+
+
+def panels(drawn: Any, frame: pd.DataFrame, column: str) -> altair.VConcatChart:
+    """The same chart for each value of a column, one below the other."""
+    import altair as alt_
+
+    return alt_.vconcat(
+        *(
+            drawn.transform_filter(alt_.datum[column] == value).properties(
+                title=str(value), width=PANEL_WIDTH
+            )
+            for value in frame[column].drop_duplicates()
+        )
+    )
 
 
 def _vegalite_version() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frugal.show.charts import PANEL_WIDTH, Chart, chart
+from frugal.show.charts import Chart, chart, panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,12 +112,5 @@ def bars(
             ],
         )
     )
-    if panel is None:
-        return chart(drawn.properties(width="container", height=height), alt=alt)
-    panels = [
-        drawn.transform_filter(alt_.datum[panel] == value).properties(
-            title=str(value), width=PANEL_WIDTH, height=height
-        )
-        for value in frame[panel].drop_duplicates()
-    ]
-    return chart(alt_.vconcat(*panels), alt=alt)
+    drawn = drawn.properties(width="container", height=height)
+    return chart(panels(drawn, frame, panel) if panel else drawn, alt=alt)
