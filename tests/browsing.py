@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,13 @@ def seen_by_axe(page: Page) -> list[str]:
     page.evaluate(script.read_text(encoding="utf-8"))
     return page.evaluate(
         """async () => {
-          const options = { resultTypes: ["violations"], preload: false };
+          const asked = ["serious", "critical"];
+          const rest = axe._audit.rules.filter(({ impact }) => impact && !asked.includes(impact));
+          const rules = Object.fromEntries(rest.map(({ id }) => [id, { enabled: false }]));
+          const options = { resultTypes: ["violations"], preload: false, rules };
           const { violations } = await axe.run(document, options);
           return violations
-            .filter(({ impact }) => impact === "serious" || impact === "critical")
+            .filter(({ impact }) => asked.includes(impact))
             .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => {
               const why = failureSummary.split("\\n").slice(1, 2).join("").trim();
               return `${id} at ${target.join(" ")}: ${why}`;
@@ -100,14 +104,10 @@ class Visit:
         return self.page
 
 
-@pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """A fresh context. Parametrize indirectly with options of `browser.new_context`."""
-    options: dict[str, Any] = {
-        "viewport": {"width": 1280, "height": 900},
-        "reduced_motion": "reduce",
-        **getattr(request, "param", {}),
-    }
+@contextmanager
+def visiting(browser: Browser, **named: Any) -> Iterator[Visit]:
+    """A fresh context, with options of `browser.new_context`."""
+    options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **named}
     context = browser.new_context(**options)
     page = context.new_page()
     visit = Visit(page=page, context=context)
@@ -136,6 +136,13 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     )
     yield visit
     context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A context of the test's own. Parametrize indirectly with options of `visiting`."""
+    with visiting(browser, **getattr(request, "param", {})) as visit:
+        yield visit
 
 
 @pytest.fixture
