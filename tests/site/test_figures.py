@@ -121,7 +121,7 @@ def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
             all_of_one.first.press("ArrowRight")
     page.wait_for_timeout(100)
     values = [it.evaluate_all("(all) => all.map((it) => it.value)") for it in ranges]
-    before = []
+    before, widths = [], [figure.bounding_box()["width"] for figure in figures]
     for figure in figures:
         figure.evaluate(TO_THE_MIDDLE)
         before.append(figure.screenshot(animations="disabled"))
@@ -131,6 +131,8 @@ def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
         figure.evaluate(TO_THE_MIDDLE)
         if not seen_to_change(figure, light):
             problems.append(f"figure {place} looks the same in the dark")
+        if figure.bounding_box()["width"] != widths[place - 1]:  # or another size would be a look
+            problems.append(f"figure {place} has another width in the dark")
     page.wait_for_timeout(100)
     problems += [
         f"figure {place} forgot its state in the dark"
