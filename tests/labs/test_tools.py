@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from otter.test_files import test_case as case
 
+from frugal.attention import entmax as library
 from labtools import testing
 from labtools.canary import canaries_are_caught
 from labtools.clock import FakeClock
@@ -112,6 +113,13 @@ def test_forbid_leaves_the_rest_alone() -> None:
     with forbid("torch.softmax"):
         weights = X.exp() / X.exp().sum(-1, keepdim=True)
     assert torch.allclose(weights, torch.softmax(X, -1))
+
+
+def test_forbid_sees_the_books_own_library() -> None:
+    with pytest.raises(Forbidden, match=r"frugal\.entmax"), forbid("entmax"):
+        library.entmax(X)
+    with forbid("entmax"):
+        library.EntmaxAttention(1)
 
 
 def busy() -> None:
