@@ -1,7 +1,7 @@
 """Write a target token by token, through fewer layers, from drafts, or all at once.
 
 Sources: gu2018nat, ghazvininejad2019mask, kasai2021deep, schuster2022calm, elhoushi2024layerskip.
-Chapters: decoding-in-parallel, leaving-early.
+Chapters: decoding-in-parallel, writing-with-fewer-layers.
 """
 
 from frugal.decoding.autoregressive import choose, extend, generate, translate

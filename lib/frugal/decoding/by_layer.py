@@ -1,7 +1,7 @@
 """A language model's layers one by one, each with the scores that it would give.
 
 The shared head reads the state behind any layer as it reads that behind the last
-(schuster2022calm, elhoushi2024layerskip). Chapter: leaving-early.
+(schuster2022calm, elhoushi2024layerskip). Chapter: writing-with-fewer-layers.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A token that leaves behind layer l gives the layers above it no keys and values, and a later token
 that climbs higher would miss them. They are made from the state at the exit, by the projections
-alone: an approximation that costs little. Chapter: leaving-early.
+alone: an approximation that costs little. Chapter: writing-with-fewer-layers.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The lower layers write a few tokens, each read off by the shared head. The layer
 the states of all of them at once and say what the whole model would have written at each place. The
 drafts are kept up to the first that differs, and there the whole model's own token stands: the text
 is that of greedy decoding, whatever the drafts are worth. Keys, values and states of the lower
-layers serve draft and check alike. Chapter: leaving-early.
+layers serve draft and check alike. Chapter: writing-with-fewer-layers.
 """
 
 from __future__ import annotations
