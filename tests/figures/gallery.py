@@ -42,7 +42,7 @@ from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionEx
 from frugal.figures.where_the_cost_is import CostExplorer
 from frugal.figures.windows_in_two_dimensions import SwinShift
 from frugal.figures.writing_with_fewer_layers import LetterLayers, WrittenText
-from frugal.model import Encoder, TransformerConfig
+from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.show.interactive import Interactive
 from frugal.tasks.drawer import VoxelActor
 from frugal.tokens.byte_pairs import BytePairTokenizer
