@@ -18,7 +18,7 @@ from frugal.decoding import exit_logits, generate, generate_early
 from frugal.model import Decoder
 from frugal.modes import in_evaluation
 from frugal.show.interactive import Interactive
-from frugal.show.theme import accents, light_colors
+from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -160,7 +160,7 @@ class LetterLayers(Interactive):
         from matplotlib import pyplot as plt
 
         shown, wide = self.state["texts"][self.state["text"]], 32
-        heat, orange = light_colors(), accents()[1]
+        orange = accents()[1]
         n_layers = len(shown["lower"])
         letters, fills = shown["whole"], [0.0] * len(shown["whole"])
         marked = set()
@@ -177,8 +177,8 @@ class LetterLayers(Interactive):
         figure, axes = plt.subplots(figsize=(8, 0.5 + 0.45 * rows))
         for i, (letter, fill) in enumerate(zip(letters, fills, strict=True)):
             x, y = i % wide, -(i // wide)
-            axes.add_patch(plt.Rectangle((x, y), 0.92, 0.9 * fill, color=heat["heat-3"]))
-            edge, style = (orange, "--") if i in marked else (heat["line"], "-")
+            axes.add_patch(plt.Rectangle((x, y), 0.92, 0.9 * fill, color=light_color("heat-3")))
+            edge, style = (orange, "--") if i in marked else (light_color("line"), "-")
             box = plt.Rectangle((x, y), 0.92, 0.9, fill=False, edgecolor=edge, linestyle=style)
             axes.add_patch(box)
             word = "␣" if letter == " " else "⏎" if letter == "\n" else letter
