@@ -83,7 +83,7 @@ function round({ start, drafted, accepted }, { whole, draft, depth, lower }) {
 }
 
 const KEYS = {
-  early: "Fill: layers that the letter took. Dashed frame: a letter that all layers do not write here.",
+  early: "Fill: layers that the letter took. Dashed frame: with all layers another letter stands here.",
   drafts:
     "A group is a round. Low fill: a draft that was kept. Full: written by the check; the small letter struck out is the draft that it replaced.",
 };

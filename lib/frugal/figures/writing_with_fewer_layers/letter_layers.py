@@ -111,8 +111,8 @@ class LetterLayers(Interactive):
         super().__init__(
             alt=(
                 f"The letters of a text that a model of {n_layers} layers wrote. In one view each "
-                "letter is filled as high as the layers that it took, and letters that all layers "
-                "would not have written have a dashed frame. In the other view the letters stand "
+                "letter is filled as high as the layers that it took, and where all layers "
+                "write another letter the frame is dashed. In the other view the letters stand "
                 "in rounds: drafts of the lower layers that held, and the one letter that the "
                 "check wrote. The threshold, the draft's layers and its length can be moved."
             ),
