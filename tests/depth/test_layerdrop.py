@@ -279,8 +279,9 @@ def test_encoder_and_decoder_are_named():
 
 def test_what_happens_inside_does_not_keep_the_layers_away():
     model = Decoder(config())
+    caches = model.new_caches(9)
     with pytest.raises(ValueError, match="for each of 1 layers"), only_layers(model, [2]):
-        model(ids(), caches=[None, None])
+        model(ids(), caches=caches)
     assert model.n_layers == len(model.stack.layers) == 6
 
 

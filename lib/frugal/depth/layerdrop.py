@@ -229,7 +229,7 @@ def _gated(stack: Stack, gates: Float[Tensor, " layers"]) -> Iterator[None]:
     """Inside, what each layer adds is multiplied by its gate."""
 
     def gate(number: int) -> Callable[..., Tensor]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        def hook(_: nn.Module, inputs: tuple[Any, ...], out: Tensor) -> Tensor:
             x = inputs[0]
             return x + gates[number].to(x) * (out - x)
 
