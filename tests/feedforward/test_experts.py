@@ -259,7 +259,7 @@ def test_biases_even_the_loads_without_a_loss():
 def test_one_expert_is_a_dense_layer():
     torch.manual_seed(0)
     dense, layer = DenseFeedForward(WIDTH, HIDDEN), Experts(WIDTH, HIDDEN, 1)
-    layer.inner.data[0], layer.outer.data[0] = dense.inner.weight.data, dense.outer.weight.data
+    layer.inner[0].data, layer.outer[0].data = dense.inner.weight.data, dense.outer.weight.data
     x = tokens(9, WIDTH, dtype=torch.float32)
     ones = torch.ones(9, 1)
     torch.testing.assert_close(layer(x, ones.long() * 0, ones), dense(x))
