@@ -162,7 +162,7 @@ def test_a_ring_is_told_from_the_chosen_letter(show):
     assert cells[1:] == [["abcde"[one] for one in said] for said in best.tolist()]
     wrong = shown.locator(".layers-bad").count()
     assert wrong == (best != torch.tensor(truth)).sum().item()
-    assert shown.locator(".layers-step-number").all_inner_texts() == ["1", "2", "3"]
+    assert shown.locator(".layers-step-number").all_text_contents() == ["1", "2", "3"]
 
 
 def test_the_still_picture_has_a_panel_for_each_model():
