@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from frugal.data import cabinets, journeys
+from frugal.data import cabinets, hops, journeys
 from frugal.figures.a_memory_of_keys import KeyReader
 from frugal.figures.acting import VoxelCabinet
 from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
@@ -25,6 +25,7 @@ from frugal.figures.decoding_in_parallel import (
     DecodingRun,
     DecodingStep,
 )
+from frugal.figures.dropping_layers import LayerSwitches
 from frugal.figures.dropping_tokens import PruningExample, TokenPruning
 from frugal.figures.experts import RouterRun, RouterView
 from frugal.figures.first_page import QuestionMap
@@ -78,6 +79,16 @@ def decoding(**options: Any) -> DecodingPlayer:
         DecodingRun("two passes", by_passes, right=False),
     ]
     return DecodingPlayer([DecodingExample("ab", runs), DecodingExample("ba", runs)], **options)
+
+
+def dropping_layers(**options: Any) -> LayerSwitches:
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_heads": 2, "n_layers": 6, "d_ff": 24, "positions": "none"}
+    models = {
+        f"p = {p}": (Encoder(TransformerConfig(100, **sizes)).eval(), nn.Linear(16, 60))
+        for p in (0, 0.2, 0.4)
+    }
+    return LayerSwitches(models, examples=hops.draw(5, seed=0), **{"off": [1, 3]} | options)
 
 
 def dropping_tokens(answer: int = 0) -> TokenPruning:
@@ -169,6 +180,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "adaptive_sparsity": partial(EntmaxExplorer, [2.0, 1.1, 0.4, -0.3, 1.6, -1.5]),
     "bytes": in_bytes,
     "decoding_in_parallel": decoding,
+    "dropping_layers": dropping_layers,
     "dropping_tokens": dropping_tokens,
     "experts": experts,
     "first_page": partial(QuestionMap, part=1),

@@ -14,6 +14,7 @@ BAD = {
     "adaptive_spans": {"span": 65, "ramp": 0, "run": "other", "checkpoint": 2},
     "adaptive_sparsity": {"alpha": 2.5, "chosen": 6},
     "decoding_in_parallel": {"step": 5},
+    "dropping_layers": {"example": 5, "start": 10},
     "dropping_tokens": {"answer": 8},
     "experts": {"run": "other", "moment": 3, "capacity_factor": 1.1, "token": 12},
     "first_page": {"part": 6},
