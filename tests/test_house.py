@@ -11,10 +11,11 @@ LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "norms", "penalty", "positions"}
     | {"arithmetic", "claims", "results"},
-    {"data", "depth", "embeddings", "feedforward", "measure", "training"},
+    {"data", "embeddings", "feedforward", "measure", "training"},
     {"attention"},
     {"mixing"},
     {"model"},
+    {"depth"},
     {"decoding", "tokens"},
     {"show", "tasks"},
     {"figures"},
