@@ -33,6 +33,7 @@ from frugal.figures.fixed_patterns import PatternPlayground
 from frugal.figures.hashing import HashExplorer
 from frugal.figures.kernels import KernelExplorer
 from frugal.figures.latents import LatentCost
+from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.pictures_and_sound import TokenCalculator
@@ -116,6 +117,26 @@ def experts(**options: Any) -> RouterView:
     return RouterView(list("tokens flow!"), runs, [0, 10, 20], **options)
 
 
+def exit_player(**options: Any) -> ExitPlayer:
+    generator = torch.Generator().manual_seed(0)
+    scores = 1.5 * torch.randn(40, 4, 8, generator=generator)
+    scores += scores[:, -1:] * torch.arange(4)[:, None]  # later exits are surer, and alike
+    stories = [text for text, _ in journeys.draw(5, seed=5, sentences=(1, 4))]
+    given = {"texts": stories, "classes": journeys.PLACES, **options}
+    labels = scores[:, 2].argmax(-1)
+    temperatures = torch.tensor([0.5, 1.0, 1.5, 2.0])
+    return ExitPlayer(scores=scores, labels=labels, temperatures=temperatures, **given)
+
+
+def promise_dial(n: int = 600, **options: Any) -> PromiseDial:
+    generator = torch.Generator().manual_seed(0)
+    hard = torch.rand(n, 1, generator=generator) < 0.3
+    agrees = ~hard | (torch.rand(n, 3, generator=generator) < 0.2)
+    scores = (0.6 * torch.rand(n, 3, generator=generator) + 0.4 * agrees).double()
+    given = {"tolerance": 0.1, "size": 100, "sizes": (50, 100), **options}
+    return PromiseDial(scores, agrees, **given)
+
+
 def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
     accuracy = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
     asked = np.random.default_rng(3).dirichlet(np.ones(30))
@@ -188,6 +209,8 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "hashing": partial(HashExplorer, rounds=8),
     "kernels": partial(KernelExplorer, kind="trigonometric"),
     "latents": LatentCost,
+    "leaving_early": exit_player,
+    "leaving_early: promise": promise_dial,
     "lost_in_the_middle": lost_in_the_middle,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,

@@ -22,6 +22,8 @@ BAD = {
     "hashing": {"n_buckets": 3, "rounds": 9, "neighbours": 24, "query": 24},
     "kernels": {"power": 9, "temperature": 3, "kind": "cosine", "divisor": "none"},
     "latents": {"inputs": 31, "latents": 8193, "layers": 0, "outputs": "some"},
+    "leaving_early": {"rule": "luck", "threshold": 0.1, "patience": 5, "example": 5, "lowest": 1},
+    "leaving_early: promise": {"tolerance": 0.4, "size": 60},
     "lost_in_the_middle": {
         "curve": 2,
         "moment": 3,
