@@ -5,10 +5,6 @@ from torch import nn
 
 from frugal import model
 from frugal.depth import layerdrop, replay, reversible
-from tests.devices import CONFIG, built, real, rows
-
-from frugal import model
-from frugal.depth import replay, reversible
 from frugal.depth.early_exit import calibration, consistency, encoder, naive, rules
 from tests.devices import CONFIG, Place, built, ids, real, rows
 
@@ -21,7 +17,6 @@ def seen():
 
 def labels():
     return torch.ones(5, dtype=torch.int64, device=Place.device)
-
 
 
 def dropping() -> nn.Module:
