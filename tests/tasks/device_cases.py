@@ -19,7 +19,7 @@ CASES = {
     ),
     retriever.dip: lambda: retriever.dip(rows()),
     retriever.parts: lambda: retriever.parts(rows()).middle,
-    retriever.at_mean: lambda: retriever.at_mean(rows()[None], level=-9.0),
+    retriever.at_mean: lambda: retriever.at_mean(rows(), level=-9.0),
     drawer.VoxelActor: lambda: actor()(cube(), ids()),
     drawer.latent_gaze: lambda: drawer.latent_gaze(actor(), cube(), ids()).patches,
     drawer.drawer_loss: lambda: drawer.drawer_loss(
