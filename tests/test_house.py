@@ -16,7 +16,7 @@ FLOORS = [
     {"mixing"},
     {"model"},
     {"decoding", "tokens"},
-    {"show", "tasks"},
+    {"show", "tasks", "transfer"},
     {"figures"},
 ]
 """From the ground up. A room is a file or a folder of `frugal`; a new one has to find its floor."""

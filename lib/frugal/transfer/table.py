@@ -1,0 +1,44 @@
+"""The rows of the table, by name: what each changes of the vanilla model.
+
+A new one is a file in `rows` and a line here. Source: narang2021modifications, table 1; what was
+really run: the configurations published with it. Chapter: the-modification-zoo.
+"""
+
+from __future__ import annotations
+
+from frugal.transfer.row import Row, vanilla
+from frugal.transfer.rows import activations, embeddings, norms, shapes, sharing
+
+ROWS: dict[str, Row] = {
+    "Vanilla Transformer": Row(vanilla),
+    "GeLU": Row(activations.plain("gelu")),
+    "Swish": Row(activations.plain("swish")),
+    "ELU": Row(activations.plain("elu")),
+    "GLU": Row(activations.gated("sigmoid")),
+    "GeGLU": Row(activations.gated("gelu")),
+    "ReGLU": Row(activations.gated("relu")),
+    "SeLU": Row(activations.plain("selu")),
+    "SwiGLU": Row(activations.gated("swish")),
+    "LiGLU": Row(activations.gated("linear")),
+    "Sigmoid": Row(activations.plain("sigmoid")),
+    "Softplus": Row(activations.plain("softplus")),
+    "RMS Norm": Row(norms.rms),
+    "Rezero": Row(norms.rezero("none")),
+    "Rezero + LayerNorm": Row(norms.rezero("layer")),
+    "Rezero + RMS Norm": Row(norms.rezero("rms")),
+    "Fixup": Row(norms.fixup, intended=norms.fixup_everywhere, confounded=norms.FIXUP),
+    "24 layers, d_ff=1536, H=6": Row(shapes.deeper(2)),
+    "18 layers, d_ff=2048, H=8": Row(shapes.deeper(3, 2)),
+    "8 layers, d_ff=4608, H=18": Row(shapes.deeper(2, 3)),
+    "6 layers, d_ff=6144, H=24": Row(shapes.deeper(1, 2)),
+    "Block sharing": Row(sharing.blocks),
+    "Block sharing + Factorized embeddings": Row(sharing.blocks_factorized),
+    "Block sharing + Factorized & shared embeddings": Row(sharing.blocks_factorized_tied),
+    "Encoder only block sharing": Row(sharing.encoder_blocks),
+    "Decoder only block sharing": Row(sharing.decoder_blocks),
+    "Factorized Embedding": Row(embeddings.factorized),
+    "Factorized & shared embeddings": Row(embeddings.factorized_tied),
+    "Tied encoder/decoder input embeddings": Row(embeddings.tied("inputs")),
+    "Tied decoder input and output embeddings": Row(embeddings.tied("decoder")),
+    "Untied embeddings": Row(embeddings.tied("none")),
+}
