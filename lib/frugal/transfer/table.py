@@ -7,7 +7,23 @@ really run: the configurations published with it. Chapter: the-modification-zoo.
 from __future__ import annotations
 
 from frugal.transfer.row import Row, vanilla
-from frugal.transfer.rows import activations, embeddings, norms, shapes, sharing
+from frugal.transfer.rows import (
+    activations,
+    convolutions,
+    embeddings,
+    evolved,
+    experts,
+    funnel,
+    memory,
+    norms,
+    shapes,
+    sharing,
+    softmaxes,
+    synthesizers,
+    transparent,
+    universal,
+    weighted,
+)
 
 ROWS: dict[str, Row] = {
     "Vanilla Transformer": Row(vanilla),
@@ -41,4 +57,51 @@ ROWS: dict[str, Row] = {
     "Tied encoder/decoder input embeddings": Row(embeddings.tied("inputs")),
     "Tied decoder input and output embeddings": Row(embeddings.tied("decoder")),
     "Untied embeddings": Row(embeddings.tied("none")),
+    "Adaptive input embeddings": Row(embeddings.adaptive),
+    "Adaptive softmax": Row(
+        softmaxes.adaptive(narrow=True),
+        intended=softmaxes.adaptive(narrow=True, share=None),
+        confounded=softmaxes.OVERFLOW,
+    ),
+    "Adaptive softmax without projection": Row(
+        softmaxes.adaptive(narrow=False),
+        intended=softmaxes.adaptive(narrow=False, share=None),
+        confounded=softmaxes.OVERFLOW,
+    ),
+    "Mixture of softmaxes": Row(softmaxes.mixture),
+    "Transparent attention": Row(transparent.transparent),
+    "Dynamic convolution": Row(
+        convolutions.dynamic,
+        intended=convolutions.dynamic_tied,
+        confounded=convolutions.DYNAMIC,
+    ),
+    "Lightweight convolution": Row(
+        convolutions.lightweight,
+        intended=convolutions.lightweight_tied,
+        confounded=convolutions.LIGHTWEIGHT,
+    ),
+    "Evolved Transformer": Row(evolved.evolved),
+    "Synthesizer (dense)": synthesizers.row("dense"),
+    "Synthesizer (dense plus)": synthesizers.row("dense", plus=True),
+    "Synthesizer (dense plus alpha)": synthesizers.row("dense", plus=True, alpha=True),
+    "Synthesizer (factorized)": synthesizers.row("factorized"),
+    "Synthesizer (random)": synthesizers.row("random"),
+    "Synthesizer (random plus)": synthesizers.row("random", plus=True),
+    "Synthesizer (random plus alpha)": synthesizers.row("random", plus=True, alpha=True),
+    "Universal Transformer": Row(
+        universal.gated, intended=universal.halting, confounded=universal.GATED
+    ),
+    "Mixture of experts": Row(
+        experts.mixture, intended=experts.mixture_repaired, confounded=experts.SPELT
+    ),
+    "Switch Transformer": Row(
+        experts.switch, intended=experts.switch_repaired, confounded=experts.JITTERED
+    ),
+    "Funnel Transformer": Row(
+        funnel.funnel, intended=funnel.funnel_repaired, confounded=funnel.RMS
+    ),
+    "Weighted Transformer": Row(
+        weighted.weighted, intended=weighted.weighted_relative, confounded=weighted.POSITIONS
+    ),
+    "Product key memory": Row(memory.memory),
 }

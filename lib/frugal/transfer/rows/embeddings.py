@@ -11,7 +11,7 @@ from typing import Any
 from frugal.transfer import parts
 from frugal.transfer.config import Config
 from frugal.transfer.row import Change
-from frugal.transfer.vocabulary import FactorizedEmbedding
+from frugal.transfer.vocabulary import AdaptiveEmbedding, Cluster, FactorizedEmbedding
 
 
 def tied(which: str) -> Change:
@@ -32,3 +32,23 @@ def factorized(size: Config) -> dict[str, Any]:
 def factorized_tied(size: Config) -> dict[str, Any]:
     """One narrow table for everything."""
     return {"table": narrow}
+
+
+COMMON, RARE = 2500 / 32128, 6000 / 32128
+"""The shares of the vocabulary that have vectors of d_model, and of a third of it."""
+
+
+def clusters(config: Config) -> list[Cluster]:
+    """2,500 tokens of width 768, 6,000 of 256 and the others of 64, in proportion."""
+    first, second = (max(1, round(share * config.vocab_size)) for share in (COMMON, RARE))
+    d_model = config.d_model
+    return [
+        Cluster(first, d_model),
+        Cluster(second, d_model // 3),
+        Cluster(config.vocab_size - first - second, d_model // 12),
+    ]
+
+
+def adaptive(size: Config) -> dict[str, Any]:
+    """Narrower vectors for rarer tokens, in the softmax too, which is one over all."""
+    return {"table": lambda config: AdaptiveEmbedding(config.d_model, clusters(config))}
