@@ -49,7 +49,9 @@ ROWS: dict[str, Row] = {
     "6 layers, d_ff=6144, H=24": Row(shapes.deeper(1, 2)),
     "Block sharing": Row(sharing.blocks),
     "Block sharing + Factorized embeddings": Row(sharing.blocks_factorized),
-    "Block sharing + Factorized & shared embeddings": Row(sharing.blocks_factorized_tied),
+    "Block sharing + Factorized & shared embeddings": Row(
+        sharing.blocks_factorized_tied, parameters_note=sharing.ROUNDED
+    ),
     "Encoder only block sharing": Row(sharing.encoder_blocks),
     "Decoder only block sharing": Row(sharing.decoder_blocks),
     "Factorized Embedding": Row(embeddings.factorized),
@@ -80,7 +82,7 @@ ROWS: dict[str, Row] = {
         intended=convolutions.lightweight_tied,
         confounded=convolutions.LIGHTWEIGHT,
     ),
-    "Evolved Transformer": Row(evolved.evolved),
+    "Evolved Transformer": Row(evolved.evolved, ops_note=evolved.PADDED),
     "Synthesizer (dense)": synthesizers.row("dense"),
     "Synthesizer (dense plus)": synthesizers.row("dense", plus=True),
     "Synthesizer (dense plus alpha)": synthesizers.row("dense", plus=True, alpha=True),
@@ -98,7 +100,10 @@ ROWS: dict[str, Row] = {
         experts.switch, intended=experts.switch_repaired, confounded=experts.JITTERED
     ),
     "Funnel Transformer": Row(
-        funnel.funnel, intended=funnel.funnel_repaired, confounded=funnel.RMS
+        funnel.funnel,
+        intended=funnel.funnel_repaired,
+        confounded=funnel.RMS,
+        ops_note=funnel.QUARTER,
     ),
     "Weighted Transformer": Row(
         weighted.weighted, intended=weighted.weighted_relative, confounded=weighted.POSITIONS

@@ -18,6 +18,11 @@ from frugal.transfer.config import Config, Place
 from frugal.transfer.parts import Context, CrossAttention, Heads, Layer, PositionWise, SelfAttention
 from frugal.transfer.relative_bias import RelativeBias
 
+PADDED = (
+    "Taps and matrices of the convolutions are counted as products here; whether the paper's "
+    "framework counted all of them is not known."
+)
+
 
 def evolved(size: Config) -> dict[str, Any]:
     return {

@@ -7,6 +7,10 @@ from typing import Any
 from frugal.transfer.config import Config
 from frugal.transfer.rows.embeddings import factorized, factorized_tied
 
+ROUNDED = (
+    "One layer per side and a table of 32,128 · 128 are 20.7 million; the table prints 20, in "
+    "whole millions."
+)
 SHARED = {"share_layers": True}
 
 
