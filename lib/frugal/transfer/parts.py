@@ -210,6 +210,6 @@ def stack(config: Config, side: str, layers: Sequence[nn.Module]) -> Stack:
     return Stack(config, side, layers)
 
 
-def scalar(value: float) -> nn.Parameter:
+def scalar(value: float | int) -> nn.Parameter:
     """One learned number."""
     return nn.Parameter(torch.tensor(float(value)))

@@ -94,10 +94,10 @@ ROWS: dict[str, Row] = {
         universal.gated, intended=universal.halting, confounded=universal.GATED
     ),
     "Mixture of experts": Row(
-        experts.mixture, intended=experts.mixture_repaired, confounded=experts.SPELT
+        experts.mixture, intended=experts.mixture_repaired, confounded=experts.LATER
     ),
     "Switch Transformer": Row(
-        experts.switch, intended=experts.switch_repaired, confounded=experts.JITTERED
+        experts.switch, intended=experts.switch_repaired, confounded=experts.SPELT
     ),
     "Funnel Transformer": Row(
         funnel.funnel,

@@ -133,8 +133,8 @@ class AdaptiveSoftmax(nn.Module):
     def _within(self, tail: nn.Module, x: Tensor, own: Tensor, inside: Tensor) -> Tensor:
         """-log p(label | cluster) where labels are inside, 0 elsewhere."""
         if self.share is None:
-            lost = -tail.logits(x[inside]).log_softmax(-1)
-            lost = lost.gather(-1, own[inside][:, None]).squeeze(-1)
+            lost = -tail.logits(x[inside][None]).log_softmax(-1)  # (1, inside, size)
+            lost = lost.gather(-1, own[inside][None, :, None]).to(x.dtype)
             return torch.zeros_like(x[..., 0]).masked_scatter(inside, lost)
         room = math.ceil(self.share * x.shape[1])
         places = (~inside).int().argsort(dim=1, stable=True)[:, :room]  # (batch, room)
