@@ -124,14 +124,14 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("name", transfer.names())
+@pytest.mark.parametrize("name", EXPECTED)
 def test_the_parameters_are_those_counted_by_hand(name):
     assert parameters(transfer.build(name, device="meta")) == EXPECTED[name]
 
 
 @pytest.fixture(scope="module")
 def counts():
-    return [count(name) for name in transfer.names()]
+    return [count(name) for name in published()]
 
 
 def test_parameters_are_within_2_percent_of_the_papers_for_50_rows(counts):
@@ -152,8 +152,9 @@ def test_ops_are_within_5_percent_of_the_papers_or_the_row_says_why(counts):
     assert counts[0].operations == pytest.approx(11.1, rel=0.005)
 
 
-def test_the_rows_are_those_of_the_paper_in_its_order():
-    assert list(transfer.names()) == list(published())
+def test_the_rows_begin_with_those_of_the_paper_in_its_order():
+    assert list(transfer.names())[:52] == list(published())
+    assert set(EXPECTED) == set(published())
 
 
 def test_the_operations_of_the_vanilla_model_by_hand():

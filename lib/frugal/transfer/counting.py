@@ -130,17 +130,21 @@ def published() -> dict[str, dict[str, str]]:
 
 
 def count(name: str, *, size: str | Config = "paper", repaired: bool = False) -> Count:
-    """The counts of a row. Takes about a second, and no memory for its weights."""
+    """The counts of a row. Takes about a second, and no memory for its weights.
+
+    A row that is not of the paper's table has NaN where the paper's numbers would be.
+    """
     own = _counted(name, size, repaired)
     base = _counted(names()[0], size, False)
-    theirs, vanilla = published()[name], published()[names()[0]]
-    ratio = [float(theirs[key]) / float(vanilla[key]) for key in ("params_M", "ops_T")]
+    vanilla = published()[names()[0]]
+    theirs = published().get(name, {})
+    paper = [float(theirs.get(key, "nan")) for key in ("params_M", "ops_T")]
+    ratio = [paper[0] / float(vanilla["params_M"]), paper[1] / float(vanilla["ops_T"])]
     return Count(
         name,
         own[0] / 1e6,
         own[1] / 1e12,
-        float(theirs["params_M"]),
-        float(theirs["ops_T"]),
+        *paper,
         own[0] / base[0],
         own[1] / base[1],
         *ratio,
