@@ -6,7 +6,16 @@ What stands in `rows` is not named here: tests/transfer/test_devices.py runs eve
 import pkgutil
 from importlib import import_module
 
-from frugal.transfer import building, config, counting, frame, parts, relative_bias, row, rows
+from frugal.transfer import (
+    building,
+    config,
+    counting,
+    frame,
+    modification,
+    parts,
+    relative_bias,
+    rows,
+)
 from frugal.transfer import vocabulary as tables
 from tests.devices import built, ids, real
 from tests.devices import rows as vectors
@@ -48,9 +57,10 @@ def _public(module: object) -> set[object]:
 ROWS = [
     import_module(one.name) for one in pkgutil.walk_packages(rows.__path__, f"{rows.__name__}.")
 ]
+COMMAND = import_module("frugal.transfer.__main__")
 NO_CASE = (
     # They make no tensors, or every model above goes through them.
-    set().union(*map(_public, [building, config, counting, frame, parts, row]))
+    set().union(*map(_public, [building, config, counting, frame, modification, parts, COMMAND]))
     | {tables.Cluster}
     # Every row's model is run by test_devices.py.
     | set().union(*map(_public, ROWS))

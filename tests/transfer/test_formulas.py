@@ -256,14 +256,15 @@ def test_transparent_memories_mix_all_layers():
     for layer in stack.layers:
         outputs.append(layer(outputs[-1], context))
     outputs[-1] = stack.final(outputs[-1])
-    found = stack(x, PLAIN)
+    memory = stack(x, PLAIN)
+    found = memory.unflatten(2, (3, 24)).movedim(2, 0)
     for j in range(3):
         shares = stack.shares[:, j].softmax(0)
         mixed = sum(s * h for s, h in zip(shares, outputs, strict=True))
         torch.testing.assert_close(found[j], mixed)
     cross = model.decoder.stack.layers[2].residuals[1].sublayer
     wanted = cross.heads(x, found[2])
-    torch.testing.assert_close(cross(x, Context(causal=True, memory=found)), wanted)
+    torch.testing.assert_close(cross(x, Context(causal=True, memory=memory)), wanted)
 
 
 @pytest.mark.parametrize("kind", ["Lightweight convolution", "Dynamic convolution"])

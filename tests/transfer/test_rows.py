@@ -77,14 +77,20 @@ def test_a_row_has_another_form_only_where_it_says_what_was_confounded(name):
 def test_the_forms_of_a_row_differ():
     for name in transfer.names():
         if transfer.row(name).intended:
-            published, intended = (transfer.config_of(name, repaired=form) for form in (0, 1))
+            published, intended = (
+                transfer.config_of(name, repaired=form) for form in (False, True)
+            )
             assert published != intended, name
 
 
-def test_greedy_writing_goes_without_caches():
-    model = transfer.build("GeGLU", size="book", vocab_size=30)
-    source = torch.randint(3, 30, (2, 7))
-    text = translate(model, source, bos=1, eos=2, max_new_tokens=5, cache=False)
+@pytest.mark.parametrize("name", ["GeGLU", "Transparent attention", "Funnel Transformer"])
+def test_greedy_writing_goes_without_caches(name):
+    model = transfer.build(name, size="book", vocab_size=30)
+    source = torch.randint(3, 30, (2, 8))
+    real = torch.arange(8) < torch.tensor([8, 3])[:, None]
+    text = translate(
+        model, source, source_padding=real, bos=1, eos=2, max_new_tokens=5, cache=False
+    )
     assert text.shape[1] <= 6
     with pytest.raises(ValueError, match="the rows of the table keep no caches"):
         translate(model, source, bos=1, eos=2, max_new_tokens=5)

@@ -7,7 +7,7 @@ Source: narang2021modifications. Chapter: the-modification-zoo.
 from frugal.transfer.building import build, config_of, names, row
 from frugal.transfer.config import Config, Place
 from frugal.transfer.frame import EncoderDecoder
-from frugal.transfer.row import Row
+from frugal.transfer.modification import Row
 from frugal.transfer.sizes import BOOK, PAPER
 
 __all__ = [

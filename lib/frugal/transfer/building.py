@@ -9,7 +9,7 @@ import torch
 from frugal.checks import one_of
 from frugal.transfer.config import Config, check_read, near, sides
 from frugal.transfer.frame import EncoderDecoder
-from frugal.transfer.row import Row
+from frugal.transfer.modification import Row
 from frugal.transfer.sizes import SIZES
 from frugal.transfer.table import ROWS
 

@@ -33,11 +33,11 @@ def _positions(config: Config) -> nn.Module:
     return NoPositions()
 
 
-class Encoder(nn.Module):
+class Encoder(model.Encoder):
     """forward(ids, padding=None): ids (batch, length) -> the decoder's memory."""
 
     def __init__(self, config: Config, table: nn.Module) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.table = table
         self.positions = _positions(config)
         self.stack = config.stack(config, "encoder", _layers(config, "encoder"))
@@ -46,18 +46,18 @@ class Encoder(nn.Module):
         self,
         ids: Int[Tensor, "batch length"],
         padding: Bool[Tensor, "batch length"] | None = None,
-    ) -> Float[Tensor, "..."]:
+    ) -> Float[Tensor, "batch kept width"]:
         check_ids(ids)
         check_padding(padding, tuple(ids.shape))
         x = self.positions(self.table(ids))
         return self.stack(x, Context(causal=False, padding=padding))
 
 
-class Decoder(nn.Module):
+class Decoder(model.Decoder):
     """forward(ids, memory): ids (batch, length) -> scores (batch, length, vocabulary)."""
 
     def __init__(self, config: Config, table: nn.Module, output: nn.Module) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.table, self.output = table, output
         self.positions = _positions(config)
         self.stack = config.stack(config, "decoder", _layers(config, "decoder"))
@@ -65,16 +65,16 @@ class Decoder(nn.Module):
     def hidden(
         self,
         ids: Int[Tensor, "batch length"],
-        memory: Float[Tensor, "..."],
+        memory: Float[Tensor, "batch source width"],
         *,
         padding: Bool[Tensor, "batch length"] | None = None,
-        memory_padding: Bool[Tensor, "batch source"] | None = None,
+        memory_padding: Bool[Tensor, "batch unpooled"] | None = None,
     ) -> Float[Tensor, "batch length d_model"]:
         """What the scores are made from."""
         check_ids(ids)
         check_padding(padding, tuple(ids.shape))
         if memory_padding is not None:
-            while memory_padding.shape[1] > memory.shape[-2]:  # the encoder has pooled
+            while memory_padding.shape[1] > memory.shape[1]:  # the encoder has pooled
                 memory_padding = pool_padding(memory_padding)
         x = self.positions(self.table(ids))
         context = Context(
@@ -85,10 +85,10 @@ class Decoder(nn.Module):
     def forward(
         self,
         ids: Int[Tensor, "batch length"],
-        memory: Float[Tensor, "..."],
+        memory: Float[Tensor, "batch source width"],
         *,
         padding: Bool[Tensor, "batch length"] | None = None,
-        memory_padding: Bool[Tensor, "batch source"] | None = None,
+        memory_padding: Bool[Tensor, "batch unpooled"] | None = None,
         caches: Any = None,
     ) -> Float[Tensor, "batch length vocabulary"]:
         if caches is not None:

@@ -6,7 +6,7 @@ really run: the configurations published with it. Chapter: the-modification-zoo.
 
 from __future__ import annotations
 
-from frugal.transfer.row import Row, vanilla
+from frugal.transfer.modification import Row, vanilla
 from frugal.transfer.rows import (
     activations,
     convolutions,

@@ -9,8 +9,8 @@ from functools import partial
 
 from frugal.feedforward.gated import GatedFeedForward
 from frugal.transfer.config import Config, Place
+from frugal.transfer.modification import Change
 from frugal.transfer.parts import PositionWise
-from frugal.transfer.row import Change
 
 
 def plain(activation: str) -> Change:

@@ -10,7 +10,7 @@ from typing import Any
 
 from frugal.transfer import parts
 from frugal.transfer.config import Config
-from frugal.transfer.row import Change
+from frugal.transfer.modification import Change
 from frugal.transfer.vocabulary import AdaptiveEmbedding, Cluster, FactorizedEmbedding
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.transfer.config import Config, Place
+from frugal.transfer.modification import Change
 from frugal.transfer.parts import (
     Context,
     CrossAttention,
@@ -23,10 +25,10 @@ from frugal.transfer.parts import (
     SelfAttention,
     scalar,
 )
-from frugal.transfer.row import Change
 
-OF_ITS_SPREAD = 0.8796
-"""What is left of a normal distribution's deviation when it is cut at two deviations."""
+WITHIN_TWO, OF_ITS_SPREAD = 0.9545, 0.8796
+"""The share of a normal distribution within two deviations, and what is left of its deviation when
+it is cut there."""
 
 FIXUP = "attention to the encoder kept its usual start, so that it did not begin at zero"
 
@@ -122,5 +124,6 @@ def fixup_start(sublayer: nn.Module, n_branches: int) -> None:
             continue
         for linear in first:
             spread = (2 / linear.in_features) ** 0.5 * n_branches**-power / OF_ITS_SPREAD
-            nn.init.trunc_normal_(linear.weight, std=spread, a=-2 * spread, b=2 * spread)
+            with torch.no_grad():  # a normal distribution, cut at two deviations
+                linear.weight.uniform_(-WITHIN_TWO, WITHIN_TWO).erfinv_().mul_(2**0.5 * spread)
         nn.init.zeros_(last.weight)

@@ -5,7 +5,7 @@ Layers times the width of the feed-forward network, and layers times heads, stay
 
 from __future__ import annotations
 
-from frugal.transfer.row import Change
+from frugal.transfer.modification import Change
 
 
 def deeper(times: int, over: int = 1) -> Change:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from frugal.transfer.config import Config
-from frugal.transfer.row import Change
+from frugal.transfer.modification import Change
 from frugal.transfer.rows.embeddings import clusters
 from frugal.transfer.vocabulary import AdaptiveSoftmax, Cluster, MixtureOfSoftmaxes
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from frugal.attention.softmax import visible
 from frugal.checks import one_of
 from frugal.transfer.config import Config, Place
+from frugal.transfer.modification import Change, Row
 from frugal.transfer.parts import Context, scalar
-from frugal.transfer.row import Change, Row
 
 KINDS = ("dense", "random", "factorized")
 WIDER = "attention was a third wider than in the other rows, 8 heads of 128 for 12 of 64"
@@ -89,7 +89,7 @@ class SynthesizedAttention(nn.Module):
             if self.logit_of_a is None:
                 scores = products + scores
             else:
-                scores = torch.lerp(products, scores.expand_as(products), self.share)
+                scores = (1 - self.share) * products + self.share * scores
         if context.bias is not None:
             scores = scores + context.bias
         v = self.split(self.to_v(x))  # (batch, heads, length, head_dim)

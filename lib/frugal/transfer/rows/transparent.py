@@ -2,8 +2,8 @@
 
     memory_j = Σᵢ softmax(W)ᵢⱼ hᵢ
 
-over the embeddings (h₀), the layers and, as the last, the normed output. The encoder's memory has
-one axis more, (decoder layers, batch, source, d_model).
+over the embeddings (h₀), the layers and, as the last, the normed output. The encoder's memory
+holds those of all decoder layers side by side, (batch, source, decoder layers · d_model).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TransparentStack(Stack):
             found.append(layer(found[-1], context))
         found[-1] = self.final(found[-1])
         shares = self.shares.softmax(0).to(x.dtype)
-        return torch.einsum("ij,ibnd->jbnd", shares, torch.stack(found))
+        return torch.einsum("ij,ibnd->bnjd", shares, torch.stack(found)).flatten(2)
 
 
 class OwnMemory(CrossAttention):
@@ -53,7 +53,9 @@ class OwnMemory(CrossAttention):
         self.index = index
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        return super().forward(x, replace(context, memory=context.memory[self.index]))
+        width = x.shape[-1]
+        own = context.memory[..., self.index * width : (self.index + 1) * width]
+        return super().forward(x, replace(context, memory=own))
 
 
 def cross_attention(config: Config, place: Place) -> OwnMemory:
