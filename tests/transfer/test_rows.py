@@ -87,10 +87,7 @@ def test_the_forms_of_a_row_differ():
 def test_greedy_writing_goes_without_caches(name):
     model = transfer.build(name, size="book", vocab_size=30)
     source = torch.randint(3, 30, (2, 8))
-    real = torch.arange(8) < torch.tensor([8, 3])[:, None]
-    text = translate(
-        model, source, source_padding=real, bos=1, eos=2, max_new_tokens=5, cache=False
-    )
+    text = translate(model, source, bos=1, eos=2, max_new_tokens=5, cache=False)
     assert text.shape[1] <= 6
     with pytest.raises(ValueError, match="the rows of the table keep no caches"):
         translate(model, source, bos=1, eos=2, max_new_tokens=5)
