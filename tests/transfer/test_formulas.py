@@ -152,7 +152,7 @@ def test_shapes_keep_layers_times_width():
     ):
         found = transfer.config_of(name, size="paper")
         assert (found.n_layers, found.d_ff, found.n_heads) == (layers, d_ff, n_heads)
-        small = transfer.config_of(name)
+        small = transfer.config_of(name, size="book")
         assert small.n_layers * small.d_ff == BOOK.n_layers * BOOK.d_ff
 
 

@@ -46,6 +46,21 @@ def test_an_option_that_nothing_reads_is_an_error(name, options, option, where):
     assert where in str(error.value)
 
 
+def test_an_option_that_the_row_decides_is_an_error():
+    with pytest.raises(ValueError, match="activation is given; it must be left out: 'GeLU' has"):
+        transfer.build("GeLU", size="book", activation="relu")
+    with pytest.raises(ValueError, match="share_layers is given; it must be left out"):
+        transfer.build("Block sharing", size="book", share_layers=False)
+
+
+def test_a_side_may_have_options_of_its_own():
+    model = transfer.build("GeLU", size="book", decoder={"activation": "swish", "n_layers": 2})
+    stacks = model.encoder.stack, model.decoder.stack
+    found = [stack.layers[-1].residuals[-1].sublayer.network.activation for stack in stacks]
+    assert [one.__name__ for one in found] == ["gelu", "silu"]
+    assert [len(stack.layers) for stack in stacks] == [6, 2]
+
+
 def test_every_row_reads_all_that_it_changes():
     for name in transfer.names():
         for repaired in (False, True):

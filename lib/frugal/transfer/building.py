@@ -27,7 +27,7 @@ def row(name: str) -> Row:
 
 
 def config_of(
-    name: str, *, size: str | Config = "book", repaired: bool = False, **options: Any
+    name: str, *, size: str | Config = "paper", repaired: bool = False, **options: Any
 ) -> Config:
     """The configuration that `build` makes a model from."""
     return _with_options(name, size, repaired, options)[0]
@@ -49,7 +49,7 @@ def build(
     `Config`, for this model alone.
 
     Raises ValueError for a name or an option that there is not, with near matches, and for an
-    option that nothing in the model reads.
+    option that nothing in the model reads, or that the row decides itself.
     """
     config, given = _with_options(name, size, repaired, options)
     parts = sides(config)
@@ -66,13 +66,15 @@ def _with_options(
     if isinstance(size, str):
         one_of(SIZES, size=size)
         size = SIZES[size]
-    size = size.changed(options)
-    own = row(name).options(size, repaired=repaired)
-    given = own | {key: value for key, value in options.items() if key not in own}
+    change, asked = row(name), size.changed(options)
+    own, before = (change.options(one, repaired=repaired) for one in (asked, size))
+    for key in options.keys() & own.keys() - {"encoder", "decoder"}:
+        follows = isinstance(own[key], int) and own[key] != before[key]
+        if not follows and options[key] != own[key]:
+            raise ValueError(f"{key} is given; it must be left out: {name!r} has one of its own.")
+    given = {key: value for key, value in options.items() if key not in own} | own
     for side in ("encoder", "decoder"):
-        both = {**own.get(side, {}), **options.get(side, {})}
-        if both:
+        if both := {**own.get(side, {}), **options.get(side, {})}:
             given[side] = both
-    return size.changed(
-        own | {k: v for k, v in given.items() if k in ("encoder", "decoder")}
-    ), given
+    chosen = {key: given[key] for key in ("encoder", "decoder") if key in given}
+    return asked.changed(own | chosen), given
