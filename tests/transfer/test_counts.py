@@ -135,18 +135,14 @@ def counts():
 
 
 def test_parameters_are_within_2_percent_of_the_papers_for_50_rows(counts):
-    off = {
-        name for name, one in counts.items() if abs(one.parameters_deviation) > PARAMETERS_WITHIN
-    }
+    off = {one.name for one in counts if abs(one.parameters_deviation) > PARAMETERS_WITHIN}
     assert len(counts) == 52
     assert len(off) <= 2
     assert all(transfer.row(name).parameters_note for name in off), "a row must say why"
 
 
 def test_ops_are_within_5_percent_of_the_papers_or_the_row_says_why(counts):
-    off = {
-        name for name, one in counts.items() if abs(one.operations_deviation) > OPERATIONS_WITHIN
-    }
+    off = {one.name for one in counts if abs(one.operations_deviation) > OPERATIONS_WITHIN}
     assert len(off) <= 1
     assert all(transfer.row(name).ops_note for name in off), "a row must say why"
     assert counts[0].operations == pytest.approx(11.1, rel=0.005)
