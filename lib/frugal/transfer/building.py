@@ -43,7 +43,7 @@ def build(
 ) -> EncoderDecoder:
     """The encoder-decoder of a row of the table (`names`).
 
-    size: "paper" (223M parameters for the vanilla model), "book" (0.6M), or a `Config`. repaired:
+    size: "paper" (223M parameters for the vanilla model), "book" (0.5M), or a `Config`. repaired:
     in the form that was intended, where the published one was confounded; the other rows have one
     form. device: "meta" makes a model without memory, to be counted. options: more options of
     `Config`, for this model alone.
