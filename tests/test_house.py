@@ -17,7 +17,7 @@ FLOORS = [
     {"model"},
     {"depth"},
     {"decoding", "tokens"},
-    {"show", "tasks"},
+    {"show", "tasks", "transfer"},
     {"figures"},
 ]
 """From the ground up. A room is a file or a folder of `frugal`; a new one has to find its floor."""
