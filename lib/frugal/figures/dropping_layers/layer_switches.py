@@ -12,7 +12,6 @@ letters it still finds::
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -21,15 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.checks import within
 from frugal.data.hops import HopsBatch
 from frugal.depth.layerdrop import LayerDrop, only_layers
-from frugal.feedforward.dense import DenseFeedForward
-from frugal.model import Encoder, Stack, TransformerLayer
+from frugal.model import Encoder, Stack
 from frugal.modes import in_evaluation
 from frugal.positions import NoPositions
 from frugal.show.interactive import Interactive
+from frugal.show.models import is_usual, packed, sizes
 from frugal.show.theme import accents
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ class LayerSwitches(Interactive):
             ),
             shape=shape,
             names=list(models),
-            weights=[_weights(*model) for model in models.values()],
+            weights=[packed(*model) for model in models.values()],
             examples=[
                 {"ids": tokens.tolist(), "targets": targets.tolist()}
                 for tokens, targets in zip(*examples, strict=True)
@@ -133,41 +131,13 @@ class LayerSwitches(Interactive):
         return figure
 
 
-def _named(encoder: Encoder, classify: nn.Linear) -> list[tuple[str, Tensor]]:
-    read = ((f"classify.{name}", parameter) for name, parameter in classify.named_parameters())
-    return [*encoder.named_parameters(), *read]
-
-
-def _weights(encoder: Encoder, classify: nn.Linear) -> str:
-    flat = torch.cat([p.detach().cpu().flatten() for _, p in _named(encoder, classify)])
-    return b64encode(flat.numpy().astype("<f2").tobytes()).decode()
-
-
-def _plain(layer: nn.Module, n_heads: int) -> bool:
-    """Whether the page can run the layer."""
-    if type(layer) is not TransformerLayer or layer.cross is not None:
-        return False
-    attention = layer.mix.sublayer
-    return (
-        type(attention) is MultiHeadAttention
-        and attention.attend is softmax_attention
-        and attention.n_heads == n_heads
-        and attention.rotate is None
-        and isinstance(layer.feed_forward.sublayer, DenseFeedForward)
-    )
-
-
 def _shape(encoder: Encoder, classify: nn.Linear, examples: HopsBatch) -> dict[str, Any]:
     """What the page has to know of a model, checked for what its forward pass can do."""
     config, stack = encoder.config, encoder.stack
     plain = (
         type(stack) in (Stack, LayerDrop)
         and isinstance(encoder.positions, NoPositions)
-        and config.norm_first
-        and config.norm == "layer"
-        and config.bias
-        and config.activation == "relu"
-        and all(_plain(layer, config.n_heads) for layer in stack.layers)
+        and is_usual(encoder, rotate=None)
     )
     if not plain:
         raise ValueError(
@@ -191,5 +161,5 @@ def _shape(encoder: Encoder, classify: nn.Linear, examples: HopsBatch) -> dict[s
         "width": config.d_model,
         "questions": hops,
         "answers": letters,
-        "parameters": [[name, p.numel()] for name, p in _named(encoder, classify)],
+        "parameters": sizes(encoder, classify),
     }
