@@ -59,10 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Files are taken from the last: a page is read as it was loaded, and its figures move at the end.
     """
-    sharing = [item for item in items if "opened" in getattr(item, "fixturenames", ())]
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    sharing = [item for item in here if "opened" in getattr(item, "fixturenames", ())]
     sharing.sort(key=lambda item: item.path, reverse=True)
     sharing.sort(key=lambda item: PAGES.index(item.callspec.params["name"]))
-    alone = [item for item in items if "opened" not in getattr(item, "fixturenames", ())]
+    shared = set(sharing)
+    alone = [item for item in items if item not in shared]
     items[:] = [*alone, *sharing]
 
 

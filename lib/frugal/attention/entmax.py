@@ -190,7 +190,7 @@ def _by_newton(x: Tensor, tau: Tensor, alpha: float | int | Tensor) -> Tensor:
         else:
             below = torch.where(y > 0, y.pow(r - 1), 0.0)
             norm = torch.linalg.vecdot(below, y)[..., None].pow(1 / r)
-            slope = below.sum(-1, keepdim=True) / norm.clamp_min(tiny).pow(r - 1)
+            slope = below.sum(-1, keepdim=True) / norm.pow(r - 1).clamp_min(tiny)
         over = (norm - 1).clamp_(min=0)
         tau = tau + over / slope.clamp_min_(tiny)
         if _may_ask(x) and over.max() <= close:
