@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from experiments.bench import drafts as bench
 from experiments.layers import drafts as experiment
 
 
@@ -38,3 +39,19 @@ def test_a_run_tells_what_early_letters_and_drafts_give():
     assert found["drafts_as_far"] == [1.0, 1.0, 1.0]
     assert all(0 <= share <= 1 for share in found["projected_as_far"] + found["accepted"])
     assert len(found["absent_layers"]) == len(experiment.THRESHOLDS)
+
+
+def test_in_the_bench_every_draft_holds_and_exits_are_fixed():
+    ways = bench.ways(True)
+    text = ways["all layers"]()
+    for depth in (3, 6, 9):
+        found = ways[f"drafts of {depth}, all hold"]()
+        assert torch.equal(found.ids, text)
+        assert (found.drafted, found.accepted, found.checks) == (8, 8, 2)
+    for name, layers in (
+        ("early, behind 3", 3),
+        ("early, behind 6", 6),
+        ("asked, never early", 12),
+    ):
+        assert (ways[name]().layers == layers).all()
+    assert set(bench.BARS) < set(ways)
