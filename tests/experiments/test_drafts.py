@@ -54,4 +54,8 @@ def test_in_the_bench_every_draft_holds_and_exits_are_fixed():
         ("asked, never early", 12),
     ):
         assert (ways[name]().layers == layers).all()
-    assert set(bench.BARS) < set(ways)
+    assert torch.equal(ways["small: bare loop"](), ways["small: all layers"]())
+    cases = {case.name: case for case in bench.cases(True)}
+    assert cases["six layers"].against == "all layers"
+    assert cases["small: bare loop"].against == "small: all layers"
+    assert {name for name, case in cases.items() if case.bar} == set(bench.BARS)
