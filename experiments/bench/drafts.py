@@ -3,9 +3,9 @@
 Twelve layers of width 512 continue one prompt of 16 tokens by 40. The upper layers add nothing to
 the state, so that the lowest three name the token that all would: every draft holds, and what a
 round of drafts costs is seen. Tokens leave behind a layer that is fixed, and the question whether
-they are sure is asked and paid for. The bars are on what a quarter and a half of the layers save. The
-"small" cases are of the size of the recorded models: `generate`, and a loop that does no more than
-a draft does.
+they are sure is asked and paid for. The bars are on what a quarter and a half of the layers save.
+The "small" cases are of the size of the recorded models: `generate`, and a loop that does no more
+than a draft does.
 """
 
 from __future__ import annotations
