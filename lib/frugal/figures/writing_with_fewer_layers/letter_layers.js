@@ -42,7 +42,7 @@ function toldOfDrafts({ checks, whole, lower, draft, depth, n }) {
   return (
     `${depth} of ${lower.length} layers drafted ${drafted} letters, and ${accepted} of them (${share}) were kept. ` +
     `${checks.length} checks wrote ${whole.length} letters: ${(whole.length / checks.length).toFixed(2)} per check. ` +
-    `The lower layers alone name ${percent(p, 0)} of all letters rightly; for such a share the formula says ` +
+    `The lower layers alone name ${percent(p, 0)} of all letters as all layers do; for such a share the formula says ` +
     `${expected(p, n).toFixed(2)} per check.`
   );
 }
