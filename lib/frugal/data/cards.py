@@ -17,6 +17,7 @@ from frugal.data import (
     journeys,
     listops,
     lost_in_the_middle,
+    nested_lists,
     numbers,
     recall,
     retrieval,
@@ -31,7 +32,7 @@ def sources() -> pd.DataFrame:
         *(text, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
-        *(cabinets, tones, journeys),
+        *(cabinets, tones, journeys, nested_lists),
     )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")
