@@ -32,12 +32,12 @@ def test_every_list_is_worth_what_its_text_is():
 
 
 def test_an_example_as_ids():
-    batch = nested_lists.encode(["[MAX 2 [SM 8 7 ] ]", "[MIN 4 7 ]"])
-    assert batch.words.tolist() == [[11, 2, 12, 8, 7], [10, 4, 7, 0, 0]]
+    batch = nested_lists.encode(["[MAX 2 [MIN 8 7 ] ]", "[MIN 4 7 ]"])
+    assert batch.words.tolist() == [[11, 2, 10, 8, 7], [10, 4, 7, 0, 0]]
     assert batch.own.tolist() == [[1, 0, 2, 0, 0], [1, 0, 0, 0, 0]]
     assert batch.inside.tolist() == [[0, 1, 1, 2, 2], [0, 1, 1, 0, 0]]
     assert batch.padding.sum(1).tolist() == [5, 3]
-    assert batch.values.tolist() == [[5, IGNORE, 5, IGNORE, IGNORE], [4, *[IGNORE] * 4]]
+    assert batch.values.tolist() == [[7, IGNORE, 7, IGNORE, IGNORE], [4, *[IGNORE] * 4]]
     assert batch.depths.tolist() == [[2, 0, 1, 0, 0], [1, 0, 0, 0, 0]]
 
 

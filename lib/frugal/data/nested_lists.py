@@ -1,9 +1,9 @@
 """Nested lists whose brackets have been read: what each list is worth, however deep it lies.
 
-`[MAX 2 [SM 8 [MIN 4 7 ] ] ]` holds three lists, worth 4, 2 and 2. A word says of itself which list
+`[MAX 2 [MIN 8 [MAX 4 7 ] ] ]` holds three lists, worth 7, 7 and 7. A word says of itself which list
 it opens and which list it stands in, by numbers, so that a model need not match brackets and a list
 of depth d can be worked out as soon as those of depth d - 1 are. Every list has two arguments; the
-operations are minimum, maximum and sum modulo ten of ListOps (nangia2018listops).
+operations are minimum and maximum, of those of ListOps (nangia2018listops).
 Chapter: one-layer-many-times.
 """
 
@@ -26,12 +26,12 @@ from frugal.data.source import GENERATED, Source
 SOURCE = Source(
     name="nested lists",
     loader="frugal.data.nested_lists.draw",
-    content="nested MIN, MAX and SM of two arguments with their structure; the value of every list",
+    content="nested MIN and MAX of two arguments with their structure; the value of every list",
     split="none: every draw is new; evaluate with another seed",
     **GENERATED,
 )
 
-WORDS = (*"0123456789", "[MIN", "[MAX", "[SM")
+WORDS = (*"0123456789", "[MIN", "[MAX")
 """What a word can be; its place is its id."""
 
 MOST = 16
