@@ -7,7 +7,7 @@ deep. It says the value of every list; trained on expressions of depth 1 to 4, t
 
 The arms: plain stacks of 1, 2, 4 and 6 layers; one of 6 narrow layers with the parameters of a
 single layer of the others; one layer applied 6 times; and the same layer with halting per token
-(graves2016adaptive), at most 6 times, at four prices of a step. No arm adds positions or signals of
+(graves2016act), at most 6 times, at four prices of a step. No arm adds positions or signals of
 the step: the order of two arguments does not matter, and a step more than in training then is
 nothing new. All are trained with one rate. Words say how many times a layer was applied to one.
 About 30 seconds a run on one core.

@@ -6,7 +6,7 @@ token halts at the first step N at which h_1 + ... + h_N reaches the threshold, 
 Its shares are p_t = h_t before N and the remainder R = 1 - h_1 - ... - h_(N-1) at N, so they sum to
 1, and its output is the sum of p_t·s_t. Its ponder cost is N + R, of which R has a gradient.
 
-Sources: dehghani2019universal; graves2016adaptive for the halting. Chapter: one-layer-many-times.
+Sources: dehghani2019universal; graves2016act for the halting. Chapter: one-layer-many-times.
 Cost for T tokens that run N steps on average: N·T·(8·d² + 4·d·d_ff) FLOPs and the attention of
 those that run to all; N·T goes down with every token that halts.
 
