@@ -19,11 +19,11 @@ function sentence(words, found) {
   const said = best(found[0].probabilities);
   const lists = words.map((_, i) => i).filter((i) => words[i].own);
   const right = lists.filter((i) => best(found[i].probabilities) === words[i].value).length;
-  const times = byDepth(words, found).map(([name, steps]) => `${name} ${steps.toFixed(1)}`);
+  const times = byDepth(words, found).map(([name, steps]) => `${name}: ${steps.toFixed(1)}`);
   const verdict = said === words[0].value ? "right" : `wrong: it is ${words[0].value}`;
   return (
     `The model says ${said}, which is ${verdict}; ${right} of ${lists.length} lists are right. ` +
-    `Steps on average: all words ${mean(found.map(({ steps }) => steps)).toFixed(1)}, ${times.join(", ")}.`
+    `Steps on average over all words: ${mean(found.map(({ steps }) => steps)).toFixed(1)}, ${times.join(", ")}.`
   );
 }
 
