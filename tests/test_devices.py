@@ -15,7 +15,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.devices import WithoutDriver, on, rows
 
-FOLDERS = ("attention", "mixing", "tokens", "depth", "feedforward", "decoding", "tasks")
+FOLDERS = (
+    "attention",
+    "mixing",
+    "tokens",
+    "depth",
+    "feedforward",
+    "decoding",
+    "tasks",
+    "transfer",
+)
 FILES = ("norms", "positions", "embeddings", "model", "checks")
 
 HERE = Path(__file__).parent

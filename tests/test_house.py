@@ -11,12 +11,13 @@ LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "norms", "penalty", "positions"}
     | {"arithmetic", "claims", "results"},
-    {"data", "depth", "embeddings", "feedforward", "measure", "training"},
+    {"data", "embeddings", "feedforward", "measure", "training"},
     {"attention"},
     {"mixing"},
     {"model"},
+    {"depth"},
     {"decoding", "tokens"},
-    {"show", "tasks"},
+    {"show", "tasks", "transfer"},
     {"figures"},
 ]
 """From the ground up. A room is a file or a folder of `frugal`; a new one has to find its floor."""

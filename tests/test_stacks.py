@@ -7,6 +7,7 @@ import pytest
 from torch import nn
 
 from frugal.attention.kernels import FavorFeatures, KernelAttention, RandomFeatureAttention
+from frugal.depth.layerdrop import LayerDrop
 from frugal.depth.reversible import ReversibleStack
 from frugal.depth.universal import UniversalTransformer
 from frugal.mixing.convolution import LightweightConv
@@ -50,6 +51,7 @@ STACKS = {
     "plain, convolution": Layer(partial(stack, None, **convolution), CAUSAL, compiles=False),
     "plain, Performer": Layer(partial(stack, None, **performer), CAUSAL, compiles=False),
     "plain, RFA": Layer(partial(stack, None, **rfa), compiles=False),
+    "layerdrop": Layer(partial(stack, partial(LayerDrop, p=0.5), n_layers=4)),
     "reversible": Layer(partial(stack, ReversibleStack), CAUSAL),
     "reversible, RFA": Layer(partial(stack, ReversibleStack, **rfa), CAUSAL),
     "elimination": Layer(partial(stack, partial(WordVectorElimination, keep=(6, 3))), chooses=True),

@@ -15,7 +15,7 @@ WIDTH, TOKENS = 256, 2048
 
 
 def cases(smoke: bool) -> list[Case]:
-    """Values from 16 thousand to a quarter of a million; the time hardly depends on them."""
+    """Values from 16 thousand to a quarter of a million; in training the time grows with them."""
     width, tokens = (16, 64) if smoke else (WIDTH, TOKENS)
     x = torch.randn(1, tokens, width)
     found = [Case("dense", call(DenseFeedForward(width, 4 * width), x, training=True))]

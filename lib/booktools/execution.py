@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,10 @@ def changed_chapters(app: Sphinx, env: Any, added: set, changed: set, _: set) ->
         if env.doc2path(name).endswith(".md")
     }
     now = env.frugal_fingerprints
-    moved = [name for name in now if name in before and now[name] != before[name]]
+    listed = getattr(env, "frugal_references", None)
+    env.frugal_references = _references(Path(app.srcdir), [env.doc2path(name) for name in now])
+    renumbered = listed not in (None, env.frugal_references)
+    moved = [n for n in now if n in before and (renumbered or now[n] != before[n])]
     chapters = [
         (env.doc2path(name), str(_cache_of(app, name)))
         for name in sorted({*added, *changed, *moved} & set(now))
@@ -68,6 +72,15 @@ def changed_chapters(app: Sphinx, env: Any, added: set, changed: set, _: set) ->
     ]
     execute_ahead(chapters, env.myst_config, env.mystnb_config)
     return moved
+
+
+def _references(root: Path, pages: list[str]) -> str:
+    """What decides the numbers in the list of references, to which every citation leads."""
+    cited = re.findall(
+        r"\{cite:\w+\}`([^`]+)`", "".join(Path(page).read_text(encoding="utf-8") for page in pages)
+    )
+    keys = {key.strip() for group in cited for key in group.split(",")}
+    return (root / "references.bib").read_text(encoding="utf-8") + " ".join(sorted(keys))
 
 
 def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:

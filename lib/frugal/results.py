@@ -61,33 +61,39 @@ class Result:
         frame = pd.DataFrame(rows, columns=["setting", "seed", "metric", "value"])
         return frame.astype({"value": float})  # a missing number becomes NaN
 
-    def mean_std(self, metric: str) -> pd.DataFrame:
+    def mean_std(self, metric: str, *, at: int | None = None) -> pd.DataFrame:
         """For each setting, in the experiment's order: mean, std (over seeds, n - 1) and n.
 
-        Raises ValueError when no run has a number of that name.
+        at: for a metric that was read several times in a run (see `curve`), after which update;
+        settings that were not read then are left out.
+
+        Raises ValueError when no run has a number of that name, or none at that update.
         """
-        frame = self.frame()
-        rows = frame[frame["metric"] == metric]
+        frame = self.frame() if at is None else self.curve(metric)
+        column, wanted = ("metric", metric) if at is None else ("at", at)
+        rows = frame[frame[column] == wanted]
         if rows.empty:
-            known = sorted(set(frame["metric"]))
-            raise ValueError(f"metric is {metric!r}; '{self.name}' has the numbers {known}.")
+            known = sorted(set(frame[column]))
+            has = "the numbers" if at is None else f"{metric!r} after"
+            raise ValueError(f"{column} is {wanted!r}; '{self.name}' has {has} {known}.")
         table = rows.groupby("setting")["value"].agg(["mean", "std", "count"])
         order = [name for name in self.settings if name in table.index]
         return table.rename(columns={"count": "n"}).loc[order]
 
     def table(
         self,
-        columns: Mapping[str, str],
+        columns: Mapping[Any, str],
         rows: Mapping[str, str] | None = None,
         *,
-        form: str | Mapping[str, str] = ".2f",
-        scale: Mapping[str, float] | None = None,
+        form: str | Mapping[Any, str] = ".2f",
+        scale: Mapping[Any, float] | None = None,
     ) -> pd.DataFrame:
         """Means over the seeds as a page shows them, "0.98 ± 0.01", the spread where there is one.
 
-        columns: metric -> title. rows: setting -> label, in the order of the table; every setting
-        by its name where None. form: how a number is written, for all metrics or by metric. scale:
-        what a metric is divided by, 1e6 for MFLOPs. A setting without a metric has an empty cell.
+        columns: metric -> title, where ("curve", 200) is what was read after 200 updates. rows:
+        setting -> label, in the order of the table; every setting by its name where None. form: how
+        a number is written, for all metrics or by metric. scale: what a metric is divided by, 1e6
+        for MFLOPs. A setting without a metric has an empty cell.
 
         Raises ValueError for a metric or a setting that the record does not have.
         """
@@ -96,7 +102,8 @@ class Result:
             raise ValueError(f"rows has {unknown[0]!r}; '{self.name}' has {list(self.settings)}.")
         told: dict[str, list[str]] = {}
         for metric, title in columns.items():
-            means = self.mean_std(metric) / (scale or {}).get(metric, 1)
+            name, at = metric if isinstance(metric, tuple) else (metric, None)
+            means = self.mean_std(name, at=at) / (scale or {}).get(metric, 1)
             written = form if isinstance(form, str) else form.get(metric, ".2f")
             told[title] = [
                 _mean_and_std(means.loc[name], written) if name in means.index else ""
@@ -105,18 +112,49 @@ class Result:
         return pd.DataFrame(told, index=list(rows.values()))
 
     def best(
-        self, metric: str = "valid", arm: Callable[[str], str] | None = None
+        self,
+        metric: str = "valid",
+        arm: Callable[[str], str] | None = None,
+        *,
+        lowest: bool = False,
     ) -> dict[str, str]:
         """For each arm its setting with the highest mean of `metric`, in the experiment's order.
 
         arm: a setting's name -> the arm it belongs to; by default the name without what follows
-        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". Choose by
-        validation data, then read the test of what was chosen.
+        its last hyphen, so that "full-0.005" and "full-0.01" are two tries of "full". lowest: the
+        lowest mean is the best, for a loss. Choose by validation data, then read the test of what
+        was chosen.
         """
         arm = arm or (lambda name: name.rsplit("-", 1)[0])
-        means = self.mean_std(metric)["mean"]
-        chosen = means.groupby(arm, sort=False).idxmax()
+        means = self.mean_std(metric)["mean"].groupby(arm, sort=False)
+        chosen = means.idxmin() if lowest else means.idxmax()
         return dict(chosen.items())
+
+    def curve(self, metric: str = "curve", at: str | None = None) -> pd.DataFrame:
+        """One row a point of a recorded curve: setting, seed, at, value.
+
+        metric: what each run recorded as a list, of pairs (at, value) or of values. at: the list of
+        their places; by default "moments" or "steps", whichever is as long.
+
+        Raises ValueError when no run gave the metric, or when values have no places.
+        """
+        rows = []
+        for setting in self.values(metric):
+            runs = [run for run in self.runs if run["setting"] == setting]
+            for run in sorted(runs, key=lambda run: run["seed"]):
+                if metric in run["values"]:
+                    points = self._points(run["values"], metric, at)
+                    rows += [(setting, run["seed"], *point) for point in points]
+        return pd.DataFrame(rows, columns=["setting", "seed", "at", "value"])
+
+    def _points(self, values: dict[str, Any], metric: str, at: str | None) -> list[tuple[Any, Any]]:
+        curve = values[metric]
+        if at is None and all(isinstance(pair, list) and len(pair) == 2 for pair in curve):
+            return [(place, value) for place, value in curve]
+        for places in [at] if at else ["moments", "steps"]:
+            if len(values.get(places, [])) == len(curve):
+                return list(zip(values[places], curve, strict=True))
+        raise ValueError(f"metric is {metric!r}; '{self.name}' does not tell where its values are.")
 
     def values(self, metric: str) -> dict[str, list[Any]]:
         """For each setting what the runs gave, number or list, in the order of the seeds.
@@ -195,6 +233,12 @@ def _mean_and_std(row: pd.Series, form: str) -> str:
     if pd.isna(row["std"]) or row["std"] == 0:
         return format(row["mean"], form)
     return f"{row['mean']:{form}} ± {row['std']:{form}}"
+
+
+def told(values: ArrayLike, form: str = ".2f") -> str:
+    """Mean and standard deviation of what the seeds gave, as a table shows them: "0.98 ± 0.01"."""
+    values = pd.Series(np.asarray(values, dtype=float))
+    return _mean_and_std(values.agg(["mean", "std"]), form)
 
 
 def tensor_of(kept: dict[str, Any]) -> Tensor:

@@ -1,10 +1,12 @@
 """Refuse named torch functions while a student's code runs."""
 
+import os
 import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,6 +22,8 @@ _FAMILIES = {
     ),
 }
 _PACKAGES = ("site-packages", "dist-packages")
+#: The book's own library, which is no code of a cell either, wherever it lies.
+_LIBRARY = f"{Path(__file__).resolve().parents[1] / 'frugal'}{os.sep}"
 
 
 class Forbidden(AssertionError):
@@ -116,8 +120,9 @@ def _is_torchs(function: Any) -> bool:
 
 
 def _is_code_of_a_cell(code: CodeType) -> bool:
-    """Whether code stands in a notebook rather than in an installed package or in Python itself."""
-    return not _is_installed(code) and not code.co_filename.startswith(sys.base_prefix)
+    """Whether code stands in a notebook, and not in a package, the book's library or Python."""
+    elsewhere = (_LIBRARY, sys.base_prefix)
+    return not _is_installed(code) and not code.co_filename.startswith(elsewhere)
 
 
 def _is_installed(code: CodeType) -> bool:

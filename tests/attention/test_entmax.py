@@ -113,6 +113,23 @@ def test_alpha_near_1_is_near_softmax():
     assert near[-1] < 2e-3
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("alpha", [1.01, 1.05, 1.2, 1.46, 1.5, 1.8, 2.0, 2.5, "learned"])
+def test_a_row_without_keys_is_zeros_for_every_alpha(alpha, dtype):
+    """Also near 1, where the power that Newton's method divides by is too small for a float."""
+    z = scores(3, 6, dtype=dtype)
+    z[0] = -math.inf
+    z.requires_grad_()
+    if alpha == "learned":
+        alpha = torch.tensor([[1.05], [1.3], [1.9]], dtype=dtype, requires_grad=True)
+    p = entmax(z, alpha)
+    (p * torch.arange(6)).sum().backward()
+    assert (p[0] == 0).all()
+    torch.testing.assert_close(p[1:].sum(-1), torch.ones(2, dtype=dtype))
+    assert z.grad.isfinite().all()
+    assert not isinstance(alpha, torch.Tensor) or alpha.grad.isfinite().all()
+
+
 def test_a_score_of_minus_infinity_has_no_weight():
     z = scores(3, 100)
     z[0, 5], z[1], z[2, :99] = -math.inf, -math.inf, -math.inf
@@ -143,6 +160,11 @@ def test_zeros_are_exact_and_many():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
+        (lambda: entmax(torch.ones(3), math.inf), "alpha is inf; it must be above 1"),
+        (
+            lambda: entmax(torch.ones(3), dim=2),
+            "dim is 2; it must be an axis of scores",
+        ),
         (lambda: entmax(torch.ones(3), 1.0), "alpha is 1.0; it must be above 1"),
         (lambda: entmax(torch.ones(3), torch.tensor([0.5])), "alpha has 0.5; it must be above 1"),
         (lambda: entmax(torch.ones(3, 0)), r"scores has shape \(3, 0\)"),

@@ -131,6 +131,29 @@ def test_pruning_twice_counts_from_the_first_numbers():
         prune_heads(twice, {first: [0]})
 
 
+def test_pruning_equals_hugging_faces():
+    """Theirs was taken out in version 5: this runs where a version 4 is installed."""
+    bert = pytest.importorskip("transformers.models.bert.modeling_bert")
+    if not hasattr(bert.BertAttention, "prune_heads"):
+        pytest.skip("this version of transformers prunes no heads")
+    from transformers import BertConfig
+
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=WIDTH, num_attention_heads=HEADS, attn_implementation="eager")
+    theirs = bert.BertAttention(config).eval()
+    ours = nn.ModuleDict({"mix": MultiHeadAttention(WIDTH, HEADS)})
+    parts = (theirs.self.query, theirs.self.key, theirs.self.value, theirs.output.dense)
+    for name, part in zip(("to_q", "to_k", "to_v", "to_out"), parts, strict=True):
+        getattr(ours["mix"], name).load_state_dict(part.state_dict())
+    x = torch.randn(2, 5, WIDTH)
+    for heads in ([1], [0, 3]):
+        theirs.prune_heads(heads)
+        prune_heads(ours, {"mix": heads})
+        expected = theirs(x)[0]
+        found = theirs.output.LayerNorm(ours["mix"](x) + x)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("gone", [[1], [0, 1, 2, 3]])
 def test_a_pruned_decoder_writes_with_its_cache_as_without(gone):
     model = decoder(positions="rope").eval()

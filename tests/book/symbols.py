@@ -27,9 +27,9 @@ STYLES = commands("mathcal mathbb mathbf boldsymbol mathfrak")
 ACCENTS = commands("hat tilde bar vec widehat widetilde overline")
 WORDS = commands("text mathrm operatorname begin end")
 PLAIN = commands(
-    """sum prod int frac tfrac sqrt log exp max min arg sin cos underbrace lfloor rfloor lceil rceil
-    lvert rvert lVert rVert left right big Big bigg Bigg cdot cdots dots times le ge approx propto
-    mid in infty partial top to longrightarrow Longrightarrow quad qquad textstyle"""
+    """sum prod int frac tfrac sqrt log ln exp max min arg sin cos underbrace lfloor rfloor lceil
+    rceil lvert rvert lVert rVert left right big Big bigg Bigg cdot cdots dots times le ge approx
+    propto mid in infty partial top to longrightarrow Longrightarrow quad qquad textstyle"""
 )
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\d+|\S")
 

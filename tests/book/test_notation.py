@@ -4,10 +4,14 @@ import re
 
 import pytest
 
-from tests.book.pages import LISTED, source
+from tests.book.pages import LISTED, ROOT, source
 from tests.book.symbols import Row, formulas, parsed, rows, symbols_of, table
 
 PAGES = [file for file in LISTED if not file.startswith("chapters/appendix/")]
+LABS = sorted((ROOT / "solutions/src").glob("*.md"))
+INDICES = {"h", "l", "c", "t", "p", "n", "u", "f"}
+"""What a lab may use though its chapters do not: which head, layer, channel or step, a probability,
+and the letters that live inside one formula."""
 
 
 def faults(listed: list[Row], pages: dict[str, str]) -> list[str]:
@@ -43,6 +47,26 @@ def faults(listed: list[Row], pages: dict[str, str]) -> list[str]:
 
 def test_each_symbol_has_one_meaning():
     assert faults(table(), {file: source(file) for file in PAGES}) == []
+
+
+def chapters_of(lab: str) -> list[str]:
+    """The pages whose titles stand where a lab says which chapters it goes with."""
+    told = re.search(r"(?s)The lab goes with (.*?)\n\n", lab)
+    titles = [" ".join(title.split()) for title in re.findall(r"\*([^*]+)\*", told[1])]
+    heads = {file: re.search(r"(?m)^# (.+)$", source(file))[1] for file in PAGES}
+    found = [file for file, head in heads.items() if head.rstrip("*") in titles]
+    assert len(found) == len(titles), (titles, found)
+    return found
+
+
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_a_lab_uses_the_symbols_of_its_chapters(path):
+    lab, listed = path.read_text(), table()
+    pages = set(chapters_of(lab))
+    known = [symbol for row in listed for symbol in row.symbols]
+    allowed = {s for row in listed if row.everywhere or pages & set(row.pages) for s in row.symbols}
+    words = re.sub(r"(?ms)^(`{3,})\w.*?^\1\s*$", "", lab)  # the cells of a lab are fenced code
+    assert symbols_of(words, known) <= allowed | INDICES
 
 
 TABLE = r"""

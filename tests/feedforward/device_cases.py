@@ -1,10 +1,11 @@
 """A call for every public callable of `frugal.feedforward`; `tests.devices` says how."""
 
-from frugal.feedforward import chunked, dense, experts, naive, product_keys, routing
+from frugal.feedforward import chunked, dense, experts, gated, naive, product_keys, routing
 from tests.devices import built, heads, rows
 
 CASES = {
     dense.DenseFeedForward: lambda: built(dense.DenseFeedForward, 8, 16)(rows()),
+    gated.GatedFeedForward: lambda: built(gated.GatedFeedForward, 8, 16)(rows()),
     chunked.ChunkedFeedForward: lambda: built(
         chunked.ChunkedFeedForward, built(dense.DenseFeedForward, 8, 16), 2
     )(rows()),

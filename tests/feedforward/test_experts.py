@@ -259,7 +259,7 @@ def test_biases_even_the_loads_without_a_loss():
 def test_one_expert_is_a_dense_layer():
     torch.manual_seed(0)
     dense, layer = DenseFeedForward(WIDTH, HIDDEN), Experts(WIDTH, HIDDEN, 1)
-    layer.inner.data[0], layer.outer.data[0] = dense.inner.weight.data, dense.outer.weight.data
+    layer.inner[0].data, layer.outer[0].data = dense.inner.weight.data, dense.outer.weight.data
     x = tokens(9, WIDTH, dtype=torch.float32)
     ones = torch.ones(9, 1)
     torch.testing.assert_close(layer(x, ones.long() * 0, ones), dense(x))
@@ -276,6 +276,7 @@ def test_an_empty_batch_and_more_experts_than_tokens():
     ("make", "says"),
     [
         (lambda: SwitchFeedForward(8, 8, 2, 0), "capacity_factor is 0; it must be above 0"),
+        (lambda: SwitchFeedForward(8, 8, 2, float("inf")), "capacity_factor is inf; it must be"),
         (lambda: SwitchFeedForward(8, 8, 0), "n_experts is 0"),
         (lambda: SwitchFeedForward(8, 8, 2, per="token"), "per is 'token'; it must be one of"),
         (lambda: SwitchFeedForward(8, 8, 2, jitter=2.0), "jitter is 2.0; it must be from 0 to 1"),

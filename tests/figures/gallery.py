@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from frugal.data import cabinets, journeys
+from frugal.data import cabinets, hops, journeys
 from frugal.depth.universal import UniversalTransformer
 from frugal.figures.a_memory_of_keys import KeyReader
 from frugal.figures.acting import VoxelCabinet
@@ -26,6 +26,7 @@ from frugal.figures.decoding_in_parallel import (
     DecodingRun,
     DecodingStep,
 )
+from frugal.figures.dropping_layers import LayerSwitches
 from frugal.figures.dropping_tokens import PruningExample, TokenPruning
 from frugal.figures.experts import RouterRun, RouterView
 from frugal.figures.first_page import QuestionMap
@@ -33,6 +34,7 @@ from frugal.figures.fixed_patterns import PatternPlayground
 from frugal.figures.hashing import HashExplorer
 from frugal.figures.kernels import KernelExplorer
 from frugal.figures.latents import LatentCost
+from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
@@ -83,6 +85,16 @@ def decoding(**options: Any) -> DecodingPlayer:
     return DecodingPlayer([DecodingExample("ab", runs), DecodingExample("ba", runs)], **options)
 
 
+def dropping_layers(**options: Any) -> LayerSwitches:
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_heads": 2, "n_layers": 6, "d_ff": 24, "positions": "none"}
+    models = {
+        f"p = {p}": (Encoder(TransformerConfig(100, **sizes)).eval(), nn.Linear(16, 60))
+        for p in (0, 0.2, 0.4)
+    }
+    return LayerSwitches(models, examples=hops.draw(5, seed=0), **{"off": [1, 3]} | options)
+
+
 def dropping_tokens(answer: int = 0) -> TokenPruning:
     torch.manual_seed(0)
     sizes = {"d_model": 16, "n_heads": 2, "n_layers": 3, "d_ff": 24, "positions": "rope"}
@@ -106,6 +118,26 @@ def experts(**options: Any) -> RouterView:
         for name, of in zip(("without", "with"), logits, strict=True)
     }
     return RouterView(list("tokens flow!"), runs, [0, 10, 20], **options)
+
+
+def exit_player(**options: Any) -> ExitPlayer:
+    generator = torch.Generator().manual_seed(0)
+    scores = 1.5 * torch.randn(40, 4, 8, generator=generator)
+    scores += scores[:, -1:] * torch.arange(4)[:, None]  # later exits are surer, and alike
+    stories = [text for text, _ in journeys.draw(5, seed=5, sentences=(1, 4))]
+    given = {"texts": stories, "classes": journeys.PLACES, **options}
+    labels = scores[:, 2].argmax(-1)
+    temperatures = torch.tensor([0.5, 1.0, 1.5, 2.0])
+    return ExitPlayer(scores=scores, labels=labels, temperatures=temperatures, **given)
+
+
+def promise_dial(n: int = 600, **options: Any) -> PromiseDial:
+    generator = torch.Generator().manual_seed(0)
+    hard = torch.rand(n, 1, generator=generator) < 0.3
+    agrees = ~hard | (torch.rand(n, 3, generator=generator) < 0.2)
+    scores = (0.6 * torch.rand(n, 3, generator=generator) + 0.4 * agrees).double()
+    given = {"tolerance": 0.1, "size": 100, "sizes": (50, 100), **options}
+    return PromiseDial(scores, agrees, **given)
 
 
 def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
@@ -184,6 +216,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "adaptive_sparsity": partial(EntmaxExplorer, [2.0, 1.1, 0.4, -0.3, 1.6, -1.5]),
     "bytes": in_bytes,
     "decoding_in_parallel": decoding,
+    "dropping_layers": dropping_layers,
     "dropping_tokens": dropping_tokens,
     "experts": experts,
     "first_page": partial(QuestionMap, part=1),
@@ -191,6 +224,8 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "hashing": partial(HashExplorer, rounds=8),
     "kernels": partial(KernelExplorer, kind="trigonometric"),
     "latents": LatentCost,
+    "leaving_early": exit_player,
+    "leaving_early: promise": promise_dial,
     "lost_in_the_middle": lost_in_the_middle,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,

@@ -14,6 +14,7 @@ BAD = {
     "adaptive_spans": {"span": 65, "ramp": 0, "run": "other", "checkpoint": 2},
     "adaptive_sparsity": {"alpha": 2.5, "chosen": 6},
     "decoding_in_parallel": {"step": 5},
+    "dropping_layers": {"example": 5, "start": 10},
     "dropping_tokens": {"answer": 8},
     "experts": {"run": "other", "moment": 3, "capacity_factor": 1.1, "token": 12},
     "first_page": {"part": 6},
@@ -21,6 +22,8 @@ BAD = {
     "hashing": {"n_buckets": 3, "rounds": 9, "neighbours": 24, "query": 24},
     "kernels": {"power": 9, "temperature": 3, "kind": "cosine", "divisor": "none"},
     "latents": {"inputs": 31, "latents": 8193, "layers": 0, "outputs": "some"},
+    "leaving_early": {"rule": "luck", "threshold": 0.1, "patience": 5, "example": 5, "lowest": 1},
+    "leaving_early: promise": {"tolerance": 0.4, "size": 60},
     "lost_in_the_middle": {
         "curve": 2,
         "moment": 3,

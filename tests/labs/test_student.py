@@ -164,7 +164,10 @@ def test_wrong_answers_are_explained(
 
 
 def test_solved_notebook_shows_its_pictures_and_its_score(lab: Lab, tmp_path: Path) -> None:
+    """All of it, with fewer steps of training: nothing here depends on what was learned."""
     solved = nbformat.read(ROOT / "solutions" / "lab01.ipynb", as_version=4)
+    (training,) = (cell for cell in solved.cells if "text.topics(), 1200, 60" in cell.source)
+    training.source = training.source.replace("1200, 60", "60, 3")
     notebook = execute(solved, tmp_path, "lab01.ipynb")
     pictures = [
         output

@@ -4,6 +4,7 @@ import math
 import re
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from otter.test_files import test_case as case
 
+import frugal
 from labtools import testing
 from labtools.canary import canaries_are_caught
 from labtools.clock import FakeClock
@@ -112,6 +114,18 @@ def test_forbid_leaves_the_rest_alone() -> None:
     with forbid("torch.softmax"):
         weights = X.exp() / X.exp().sum(-1, keepdim=True)
     assert torch.allclose(weights, torch.softmax(X, -1))
+
+
+def test_forbid_sees_the_books_own_library() -> None:
+    home = Path(frugal.__file__).parent / "attention" / "entmax.py"  # not in site-packages
+    library: dict = {}
+    exec(compile("def entmax(x):\n    return x\n", str(home), "exec"), library)
+    of_a_cell: dict = {}
+    exec(compile("def entmax(x):\n    return x\n", "<cell>", "exec"), of_a_cell)
+    with pytest.raises(Forbidden, match="do not call"), forbid("entmax"):
+        library["entmax"](X)
+    with forbid("entmax"):
+        of_a_cell["entmax"](X)
 
 
 def busy() -> None:

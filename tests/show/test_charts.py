@@ -8,7 +8,7 @@ import altair
 import pandas as pd
 import pytest
 
-from frugal.show import chart, lines
+from frugal.show import bars, chart, lines, points
 from frugal.show.theme import light_colors, vega_config, with_light_colors
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -81,7 +81,84 @@ def test_lines_keep_the_order_of_the_frame_and_bound_their_points() -> None:
     rule, line = drawn.state["spec"]["layer"]
     assert rule["mark"]["type"] == "rule"
     assert rule["encoding"]["y2"] == {"field": "high"}
-    assert line["encoding"]["color"]["sort"] == ["b", "a"]
+    known = {"domain": ["b", "a"]}
+    assert line["encoding"]["color"]["scale"] == line["encoding"]["strokeDash"]["scale"] == known
     assert line["encoding"]["y"]["scale"] == {"domain": [0.0, 1.0]}
     assert line["encoding"]["y"]["axis"]["format"] == ".0%"
     assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_lines_of_seeds_come_forward_and_panels_stand_below_each_other() -> None:
+    frame = pd.DataFrame(
+        [
+            {"update": n, "right": 0.1 * n, "arm": arm, "rate": "low", "seed": seed, "task": task}
+            for n in (1, 2)
+            for arm in "ab"
+            for seed in (0, 1)
+            for task in ("copy", "sort")
+        ]
+    )
+    by_seed = lines(
+        frame, "update", "right", by="arm", detail="seed", dash="rate", tell=["task"], alt="Lines."
+    ).state["spec"]
+    assert by_seed["params"][0]["bind"] == "legend"
+    assert by_seed["encoding"]["color"]["title"] == "a line is a seed; click to bring forward"
+    assert by_seed["encoding"]["strokeDash"]["field"] == "rate"
+    assert [told["field"] for told in by_seed["encoding"]["tooltip"]][-1] == "task"
+    panels = lines(
+        frame.assign(guess=0.1), "update", "right", by="arm", panel="task", level="guess",
+        alt="Two panels.",
+    )  # fmt: skip
+    assert panels.state["spec"]["vconcat"][0]["layer"][0]["mark"]["type"] == "rule"
+    assert [part["title"] for part in panels.state["spec"]["vconcat"]] == ["copy", "sort"]
+    assert panels.to_png().startswith(b"\x89PNG")
+
+
+def test_a_logarithmic_axis_has_its_ticks_at_powers_of_two() -> None:
+    frame = pd.DataFrame({"latents": [3, 4, 12], "right": [0.1, 0.5, 0.7], "arm": "one"})
+    drawn = lines(frame, "latents", "right", by="arm", log=True, alt="A line.")
+    assert drawn.state["spec"]["encoding"]["x"]["axis"]["values"] == [2, 4, 8, 16]
+    assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_lines_side_by_side_keep_the_order_of_the_frame() -> None:
+    frame = pd.DataFrame(
+        {"place": [1, 2, 1, 2], "right": [0.1, 0.5, 0.2, 0.4], "code": ["b", "b", "a", "a"]}
+    ).assign(arm="one")
+    for bounds in ({}, {"low": "right", "high": "right"}):
+        drawn = lines(frame, "place", "right", by="arm", beside="code", alt="Two.", **bounds)
+        spec = drawn.state["spec"]
+        assert spec["facet"]["column"]["sort"] == ["b", "a"]
+        inner = [spec["spec"], *spec["spec"].get("layer", [])]
+        assert not any("data" in part for part in inner)  # else each panel shows all of it
+        assert drawn.to_png().startswith(b"\x89PNG")
+
+
+def test_points_have_names_bounds_and_buttons() -> None:
+    frame = pd.DataFrame(
+        {"time": [0.5, 1.0, 0.7], "right": [0.9, 0.8, 0.3], "mixer": ["a", "b", "a"]}
+    ).assign(task=["copy", "copy", "sort"], std=0.1)
+    drawn = points(
+        frame, "time", "right", name="mixer", spread="std", choose="task", turn=0.8, alt="Points."
+    )
+    spec = drawn.state["spec"]
+    assert spec["layer"][0]["encoding"]["y2"] == {"field": "high"}
+    assert spec["params"][0]["bind"]["options"] == ["copy", "sort"]
+    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rule", "point", "text", "text"]
+    assert drawn.to_png().startswith(b"\x89PNG")
+    colored = points(frame, "time", "right", name="mixer", by="task", alt="Points.").state["spec"]
+    assert colored["layer"][1]["encoding"]["color"]["sort"] == ["copy", "sort"]
+    plain = points(frame, "time", "right", name="mixer", alt="Points.").state["spec"]
+    assert [layer["mark"]["type"] for layer in plain["layer"]] == ["point", "text"]
+
+
+def test_bars_keep_the_order_of_the_frame_and_label_every_fourth() -> None:
+    frame = pd.DataFrame({"place": range(8), "share": 0.1, "holds": ["key", "value"] * 4})
+    drawn = bars(frame, "place", "share", by="holds", every=4, alt="Bars.")
+    encoding = drawn.state["spec"]["encoding"]
+    assert encoding["x"]["axis"]["values"] == [0, 4]
+    assert encoding["color"]["sort"] == ["key", "value"]
+    two = pd.concat([frame.assign(matrix="E"), frame.assign(matrix="F")])
+    panels = bars(two, "place", "share", by="holds", panel="matrix", alt="Bars.")
+    assert [part["title"] for part in panels.state["spec"]["vconcat"]] == ["E", "F"]
+    assert panels.to_png().startswith(b"\x89PNG")

@@ -2,6 +2,9 @@
 
 The book is built first when its sources are newer than the last build. `FRUGAL_BOOK` names another
 folder with a book. The browser itself is in `tests/browsing.py`.
+
+A page takes seconds to load, so tests share what is loaded: `opened` is the page that a test's
+`name` says, and the tests of one page follow each other.
 """
 
 from __future__ import annotations
@@ -11,17 +14,20 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from playwright.sync_api import Browser, Page
 
 from booktools.address import address as address_of
 from booktools.address import files_of, page_of
 from booktools.build import up_to_date
 from booktools.serve import make_server
+from tests.browsing import Visit, visiting
 
 ROOT = Path(os.environ.get("FRUGAL_BOOK", Path(__file__).parents[2]))
 SOURCES = ["index", *re.findall(r"file: (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))]
@@ -48,6 +54,20 @@ WITH_FIGURES = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one loaded page follow each other.
+
+    Files are taken from the last: a page is read as it was loaded, and its figures move at the end.
+    """
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    sharing = [item for item in here if "opened" in getattr(item, "fixturenames", ())]
+    sharing.sort(key=lambda item: item.path, reverse=True)
+    sharing.sort(key=lambda item: PAGES.index(item.callspec.params["name"]))
+    shared = set(sharing)
+    alone = [item for item in items if item not in shared]
+    items[:] = [*alone, *sharing]
+
+
 @pytest.fixture(scope="session")
 def html() -> Path:
     """The folder of the built site; where several test processes need it, one builds it."""
@@ -69,3 +89,49 @@ def address(html: Path) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def opening(browser: Browser, address: str) -> Iterator[Callable[[str], Visit]]:
+    """Gives a page of the site on a phone in the dark: the last one again, or another is loaded."""
+    with ExitStack() as stack:
+        last: dict[str, Visit] = {}
+
+        def opening(name: str) -> Visit:
+            if name not in last:
+                last.clear()
+                stack.close()
+                visit = stack.enter_context(
+                    visiting(browser, viewport={"width": 375, "height": 900})
+                )
+                visit.context.add_init_script(
+                    "localStorage.setItem('mode', 'dark');localStorage.setItem('theme', 'dark');"
+                )
+                visit.open(f"{address}/{name}")
+                assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
+                last[name] = visit
+            return last[name]
+
+        yield opening
+
+
+@pytest.fixture
+def opened(opening: Callable[[str], Visit], name: str) -> Visit:
+    """The page of the test's `name`, which other tests may have looked at before."""
+    return opening(name)
+
+
+def show_in(page: Page, theme: str, width: int) -> None:
+    """Give the page another width, and the theme by the button that a reader presses."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(
+        """async (theme) => {
+          for (let presses = 0; presses < 3; presses += 1) {  // the button goes round three modes
+            if (document.documentElement.dataset.theme === theme) break;
+            document.querySelector(".theme-switch-button").click();
+          }
+          for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+        }""",
+        theme,
+    )
+    assert page.evaluate("document.documentElement.dataset.theme") == theme

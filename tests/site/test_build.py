@@ -111,6 +111,16 @@ def test_prose_executes_nothing_and_the_library_only_what_imports_it(book) -> No
     assert "Other prose." in (book.folder / "_build/html/one.html").read_text()
 
 
+def test_every_page_is_read_again_when_the_references_are_numbered_anew(book) -> None:
+    """Its links lead to numbers in the list; a page that stayed as it was would lead astray."""
+    pages = [book.folder / f"_build/html/{name}.html" for name in ("one", "two")]
+    before = [page.stat().st_mtime_ns for page in pages]
+    book.edit("references.bib", "", "@misc{a1, title = {A}, author = {A}, year = {2020}}\n")
+    status, said, executed = book.build()
+    assert (status, executed) == (0, set()), said
+    assert all(page.stat().st_mtime_ns > old for page, old in zip(pages, before, strict=True))
+
+
 def test_a_changed_cell_executes_its_chapter_and_a_failure_is_named(book) -> None:
     book.edit("one.md", "import os", "import os\n1 / 0")
     for _ in range(2):  # the second build may not be silent about it

@@ -27,11 +27,9 @@ def soups(html: Path) -> dict[str, BeautifulSoup]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(
-    visit, address, name
-) -> None:
-    page = visit.open(f"{address}/{name}")
-    assert visit.foreign + visit.errors == []
+def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(opened, name) -> None:
+    page = opened.page
+    assert opened.foreign + opened.errors == []
     wanted = page.locator(".math").count()
     assert page.locator(".math:has(mjx-container)").count() == wanted
     assert page.locator("mjx-merror, .math [data-mjx-error]").count() == 0

@@ -5,18 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.browsing import seen_by_axe
-from tests.site.conftest import PAGES
+from tests.site.conftest import PAGES, show_in
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 375)])
+@pytest.mark.parametrize(("theme", "width"), [("dark", 375), ("light", 1440)])
 @pytest.mark.parametrize("name", PAGES)
-def test_everyone_can_read_it(visit, address, name, theme, width) -> None:
-    visit.page.set_viewport_size({"width": width, "height": 900})
-    visit.context.add_init_script(
-        f"localStorage.setItem('mode', '{theme}');localStorage.setItem('theme', '{theme}');"
-    )
-    page = visit.open(f"{address}/{name}")
-    assert page.evaluate("document.documentElement.dataset.theme") == theme
+def test_everyone_can_read_it(opened, name, theme, width) -> None:
+    page = opened.page
+    show_in(page, theme, width)
     excess = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )

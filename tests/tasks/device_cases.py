@@ -23,6 +23,7 @@ CASES = {
         built(retriever.Retriever, "decoder", CONFIG), asked()
     ),
     retriever.dip: lambda: retriever.dip(rows()),
+    retriever.parts: lambda: retriever.parts(rows()).middle,
     list_reader.ListReader: lambda: built(list_reader.ListReader, CONFIG)(nested()),
     list_reader.list_loss: lambda: list_reader.list_loss(
         built(list_reader.ListReader, CONFIG), nested()
@@ -39,5 +40,7 @@ NO_CASE = {
     drawer.drawer_score,
     drawer.DrawerScore,
     drawer.LatentGaze,
+    retriever.Parts,
+    retriever.at_mean,  # chooses moments by what records say, on the CPU
     retriever.accuracy_by_position,  # counts in whole numbers on the CPU
 }

@@ -17,7 +17,9 @@ from frugal.tasks.retriever import (
     PreviousTokenEmbedding,
     Retriever,
     accuracy_by_position,
+    at_mean,
     dip,
+    parts,
     retrieval_loss,
 )
 from frugal.training import train
@@ -208,6 +210,23 @@ def test_the_dip_of_curves_drawn_by_hand():
     assert dip(one_sided) == 0.5
     with pytest.raises(ValueError, match="accuracy has 4 places"):
         dip(torch.zeros(4))
+
+
+def test_the_parts_of_a_curve():
+    accuracy = torch.zeros(30)
+    accuracy[:6], accuracy[10:20], accuracy[24:] = 0.5, 0.25, 1
+    assert [part.item() for part in parts(accuracy)] == [0.5, 0.25, 1]
+    assert parts(accuracy.expand(2, 30)).last.tolist() == [1, 1]
+
+
+def test_curves_at_equal_mean_accuracy():
+    """One seed passes the level between two moments, one begins above it, one never gets there."""
+    passes = [[0.0, 0.2], [0.2, 0.4], [0.4, 1.0]]  # means 0.1, 0.3, 0.7
+    begins = [[1.0, 0.4], [1.0, 1.0], [1.0, 1.0]]
+    never = [[0.0, 0.0], [0.4, 0.4], [0.0, 0.9]]
+    found = at_mean(torch.tensor([passes, begins, never], dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor([[0.3, 0.7], [1.0, 0.4]], dtype=torch.float64))
+    assert at_mean(torch.zeros(2, 3, 4)).shape == (0, 4)
 
 
 def test_an_interval_over_seeds():

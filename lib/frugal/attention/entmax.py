@@ -43,17 +43,22 @@ def entmax(
 
     alpha: above 1, a number or a tensor that broadcasts to the scores with size 1 along `dim`;
     it gets a gradient too. Scores of -inf get weight 0; where all are -inf, all weights are 0.
-    Half precision is computed in float32. Raises ValueError for an alpha that is not above 1 and
-    for scores that are not floating point. Source: peters2019sparse, definition 1, proposition 2.
+    Half precision is computed in float32. Raises ValueError for an alpha that is not above 1, a
+    dim that is no axis and scores that are not floating point. Source: peters2019sparse, definition
+    1, proposition 2.
     """
     if not scores.is_floating_point():
         raise ValueError(f"scores has dtype {scores.dtype}; it must be floating point.")
+    if not -max(scores.ndim, 1) <= dim < max(scores.ndim, 1):
+        raise ValueError(f"dim is {dim}; it must be an axis of scores, which have {scores.ndim}.")
     if scores.ndim == 0 or scores.shape[dim] == 0:
         raise ValueError(f"scores has shape {tuple(scores.shape)}; it must have a score to weigh.")
     if isinstance(alpha, Tensor):
         alpha = _fitting(alpha, scores, dim)
-    elif not alpha > 1:
-        raise ValueError(f"alpha is {alpha}; it must be above 1, where softmax is the limit.")
+    elif not 1 < alpha < math.inf:
+        raise ValueError(
+            f"alpha is {alpha}; it must be above 1, where softmax is the limit, and finite."
+        )
     wide = torch.promote_types(scores.dtype, torch.float32)
     moved = scores.to(wide).movedim(dim, -1)
     if isinstance(alpha, Tensor):
@@ -185,7 +190,7 @@ def _by_newton(x: Tensor, tau: Tensor, alpha: float | int | Tensor) -> Tensor:
         else:
             below = torch.where(y > 0, y.pow(r - 1), 0.0)
             norm = torch.linalg.vecdot(below, y)[..., None].pow(1 / r)
-            slope = below.sum(-1, keepdim=True) / norm.clamp_min(tiny).pow(r - 1)
+            slope = below.sum(-1, keepdim=True) / norm.pow(r - 1).clamp_min(tiny)
         over = (norm - 1).clamp_(min=0)
         tau = tau + over / slope.clamp_min_(tiny)
         if _may_ask(x) and over.max() <= close:

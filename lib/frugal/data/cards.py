@@ -14,6 +14,7 @@ from frugal.data import (
     copying,
     dates,
     digits,
+    hops,
     journeys,
     listops,
     lost_in_the_middle,
@@ -32,7 +33,7 @@ def sources() -> pd.DataFrame:
         *(text, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
-        *(cabinets, tones, journeys, nested_lists),
+        *(cabinets, tones, journeys, hops, nested_lists),
     )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")

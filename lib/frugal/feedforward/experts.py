@@ -13,6 +13,7 @@ router; memory linear in T.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -25,6 +26,10 @@ from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
 
 PER = ("batch", "sequence")
+
+
+def _parameters(n: int, *shape: int) -> nn.ParameterList:
+    return nn.ParameterList(nn.Parameter(torch.zeros(shape)) for _ in range(n))
 
 
 class Experts(nn.Module):
@@ -48,10 +53,11 @@ class Experts(nn.Module):
         at_least(1, d_model=d_model, d_ff=d_ff, n_experts=n_experts)
         one_of(ACTIVATIONS, activation=activation)
         self.activation = ACTIVATIONS[activation]
-        self.inner = nn.Parameter(torch.empty(n_experts, d_ff, d_model))
-        self.outer = nn.Parameter(torch.empty(n_experts, d_model, d_ff))
-        self.inner_bias = nn.Parameter(torch.zeros(n_experts, d_ff)) if bias else None
-        self.outer_bias = nn.Parameter(torch.zeros(n_experts, d_model)) if bias else None
+        # a tensor per expert: one for all would get its gradient by copying those of each
+        self.inner = _parameters(n_experts, d_ff, d_model)
+        self.outer = _parameters(n_experts, d_model, d_ff)
+        self.inner_bias = _parameters(n_experts, d_ff) if bias else None
+        self.outer_bias = _parameters(n_experts, d_model) if bias else None
         for weight in (*self.inner, *self.outer):
             nn.init.xavier_uniform_(weight)
 
@@ -81,10 +87,10 @@ class Experts(nn.Module):
         none = [None] * len(sizes)
         weights = zip(
             x.split(sizes),
-            self.inner.unbind(),
-            none if self.inner_bias is None else self.inner_bias.unbind(),
-            self.outer.unbind(),
-            none if self.outer_bias is None else self.outer_bias.unbind(),
+            self.inner,
+            none if self.inner_bias is None else self.inner_bias,
+            self.outer,
+            none if self.outer_bias is None else self.outer_bias,
             strict=True,
         )
         return torch.cat(
@@ -140,8 +146,10 @@ class SwitchFeedForward(nn.Module):
         z_weight: float | int = 0.0,
     ) -> None:
         super().__init__()
-        if capacity_factor is not None and not capacity_factor > 0:
-            raise ValueError(f"capacity_factor is {capacity_factor}; it must be above 0, or None.")
+        if capacity_factor is not None and not 0 < capacity_factor < math.inf:
+            raise ValueError(
+                f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
+            )
         one_of(PER, per=per)
         self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)

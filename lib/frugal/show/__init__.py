@@ -14,12 +14,14 @@ from typing import Any
 
 _HOME = {
     "Interactive": "interactive",
+    "bars": "plots",
     "building_site": "site",
     "chart": "charts",
     "interact": "frames",
     "lines": "charts",
     "picture": "pictures",
     "plan": "plans",
+    "points": "plots",
     "use_style": "theme",
 }
 

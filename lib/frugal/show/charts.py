@@ -7,6 +7,8 @@ Altair chart at the end of a cell use the same path; its `description` is then t
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frugal.show.interactive import Interactive
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from anywidget import AnyWidget
 
 _STILL_WIDTH = 600
+_SMALL_WIDTH = 130
+PANEL_WIDTH = 560  # charts that stand one below the other cannot fit themselves to the page
 
 
 class Chart(Interactive):
@@ -76,6 +80,11 @@ def lines(
     low: str | None = None,
     high: str | None = None,
     detail: str | None = None,
+    dash: str | None = None,
+    panel: str | None = None,
+    beside: str | None = None,
+    level: str | None = None,
+    tell: Sequence[str] = (),
     log: bool = False,
     domain: tuple[float, float] | None = None,
     form: str = ".2f",
@@ -86,40 +95,87 @@ def lines(
 
     frame: one row a point; columns are named as the axes should be titled. low, high: columns that
     bound an interval, drawn as a rule at each point. detail: a column whose values are lines of
-    their own, seeds. log: x by powers of two. domain: of y, else what the points need. form: of y,
-    on the axis and in the tooltip.
+    their own, such as seeds; a click on a name in the legend brings its lines forward. dash: a
+    column that decides the dash in the place of `by`. panel: a column whose values get a chart of
+    their own, one below the other. beside: the same with small charts, side by side. level: a
+    column whose value is a dashed line across, such as what a guess has. tell: more columns for the
+    tooltip. log: x by powers of two. domain: of y, else what the points need. form: of y, on the
+    axis and in the tooltip.
     """
     import altair as alt_
 
     series = frame[by].drop_duplicates().tolist()
-    legend = alt_.Legend(orient="top", columns=2, labelLimit=300) if len(series) > 1 else None
+    legend = None
+    if len(series) > 1:
+        limits = {"columns": 2, "labelLimit": 300, "titleLimit": 400}
+        legend = alt_.Legend(orient="top", symbolType="stroke", symbolOpacity=1, **limits)
+    title = f"a line is a {detail}; click to bring forward" if detail and legend else None
+    known = alt_.Scale(domain=series)  # spelled out, or layers show two legends, colors and dashes
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)
     up = alt_.Scale(domain=list(domain)) if domain else alt_.Scale(zero=False)
+    ticks = alt_.Axis()
+    if log:
+        first, final = math.floor(math.log2(frame[x].min())), math.ceil(math.log2(frame[x].max()))
+        ticks = alt_.Axis(values=[2.0**power for power in range(first, final + 1)])
     base = alt_.Chart(frame).encode(
-        x=alt_.X(field=x, type="quantitative", title=x, scale=across),
-        color=alt_.Color(field=by, type="nominal", title=None, sort=series, legend=legend),
+        x=alt_.X(field=x, type="quantitative", title=x, scale=across, axis=ticks),
+        color=alt_.Color(field=by, type="nominal", title=title, scale=known, legend=legend),
     )
     if detail:
         base = base.encode(detail=alt_.Detail(field=detail, type="nominal"))
     axis = alt_.Axis(format=form)
-    drawn = base.mark_line(point=points).encode(
+    names = frame[dash].drop_duplicates().tolist() if dash else series
+    dots = {"size": 18} if points and detail else points
+    drawn = base.mark_line(point=dots).encode(
         y=alt_.Y(field=y, type="quantitative", title=y, scale=up, axis=axis),
         strokeDash=alt_.StrokeDash(
-            field=by, type="nominal", title=None, sort=series, legend=legend
+            field=dash or by,
+            type="nominal",
+            title=None if dash else title,
+            scale=alt_.Scale(domain=names),
+            legend=None if dash else legend,
         ),
         tooltip=[
             alt_.Tooltip(field=by, type="nominal"),
             alt_.Tooltip(field=x, type="quantitative"),
             alt_.Tooltip(field=y, type="quantitative", format=form),
+            *(alt_.Tooltip(field=name, type="nominal") for name in tell),
         ],
     )
+    if title:
+        chosen = alt_.selection_point(name="forward", fields=[by], bind="legend")
+        seen = alt_.when(chosen).then(alt_.value(1)).otherwise(alt_.value(0.12))
+        drawn = drawn.encode(opacity=seen).add_params(chosen)
     if low and high:
         spread = base.mark_rule().encode(
             y=alt_.Y(field=low, type="quantitative", title=y, scale=up, axis=axis),
             y2=alt_.Y2(field=high),
         )
         drawn = spread + drawn
-    return chart(drawn.properties(width="container", height=height), alt=alt)
+    if level:
+        across = alt_.Y(field=level, aggregate="mean", type="quantitative", title=y, scale=up)
+        drawn = alt_.Chart(frame).mark_rule(strokeDash=[4, 3]).encode(y=across) + drawn
+    drawn = drawn.properties(width="container", height=height)
+    if beside:
+        order = frame[beside].drop_duplicates().tolist()
+        drawn = drawn.properties(width=_SMALL_WIDTH).facet(
+            column=alt_.Column(field=beside, type="nominal", sort=order, title=None)
+        )
+    return chart(panels(drawn, frame, panel) if panel else drawn, alt=alt)
+
+
+def panels(drawn: Any, frame: pd.DataFrame, column: str) -> altair.VConcatChart:
+    """The same chart for each value of a column, one below the other."""
+    import altair as alt_
+
+    return alt_.vconcat(
+        *(
+            drawn.transform_filter(alt_.datum[column] == value).properties(
+                title=str(value), width=PANEL_WIDTH
+            )
+            for value in frame[column].drop_duplicates()
+        )
+    )
 
 
 def _vegalite_version() -> str:

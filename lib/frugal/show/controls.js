@@ -123,6 +123,18 @@ export function onKeys(node, moves, act) {
   });
 }
 
+// A node that can be dragged: it takes the focus, and `act` gets every move until it is let go.
+export function onDrag(node, act) {
+  node.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    node.focus();
+    node.setPointerCapture(event.pointerId);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (node.hasPointerCapture(event.pointerId)) act(event);
+  });
+}
+
 // A line of text that screen readers say when it changes: the figure's finding in words.
 export function readout(text = "") {
   return element("p", { class: "frugal-readout", role: "status" }, text);

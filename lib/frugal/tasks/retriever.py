@@ -2,13 +2,14 @@
 
 What "lost in the middle" (liu2024lost) measures on large models, on one that trains in seconds:
 :class:`Retriever` answers the questions of :mod:`frugal.data.retrieval`,
-:func:`accuracy_by_position` asks for every place in turn, and :func:`dip` is the depth of the U.
+:func:`accuracy_by_position` asks for every place in turn, :func:`dip` is the depth of the U, and
+:func:`at_mean` takes curves of readers that know equally much.
 Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -128,15 +129,50 @@ def accuracy_by_position(
     return right / examples
 
 
-def dip(accuracy: Float[Tensor, "*batch places"]) -> Float[Tensor, "*batch"]:
-    """How deep the U is: mean of the first and last fifth, minus mean of the middle third.
+class Parts(NamedTuple):
+    """Mean accuracy of the first fifth of the places, the middle third and the last fifth."""
 
-    0 where every place is as good; at most 1. Places are along the last axis, at least 5.
-    """
+    first: Tensor
+    middle: Tensor
+    last: Tensor
+
+
+def parts(accuracy: Float[Tensor, "*batch places"]) -> Parts:
+    """The three numbers that tell a U from a lean; places are along the last axis, at least 5."""
     n = accuracy.shape[-1]
     if n < 5:
         raise ValueError(f"accuracy has {n} places; first, middle and last need at least 5.")
     fifth, third = round(n / 5), round(n / 3)
     start = (n - third) // 2
-    ends = torch.cat([accuracy[..., :fifth], accuracy[..., n - fifth :]], dim=-1)
-    return ends.mean(-1) - accuracy[..., start : start + third].mean(-1)
+    slices = accuracy[..., :fifth], accuracy[..., start : start + third], accuracy[..., n - fifth :]
+    return Parts(*(places.mean(-1) for places in slices))
+
+
+def dip(accuracy: Float[Tensor, "*batch places"]) -> Float[Tensor, "*batch"]:
+    """How deep the U is: mean of the first and last fifth, minus mean of the middle third.
+
+    0 where every place is as good; at most 1. Places are along the last axis, at least 5.
+    """
+    first, middle, last = parts(accuracy)
+    return (first + last) / 2 - middle
+
+
+def at_mean(
+    runs: Float[Tensor, "seeds moments places"], level: float = 0.5
+) -> Float[Tensor, "reached places"]:
+    """For each seed its curve when the mean over all places first reaches `level`.
+
+    Between the two moments around it the curve is interpolated. Seeds that never reach it are left
+    out, so that readers can be compared when they know equally much.
+    """
+    reached = []
+    for moments in runs:
+        above = (moments.mean(-1) >= level).nonzero()
+        if not len(above):
+            continue
+        after = int(above[0])
+        before = max(after - 1, 0)
+        mean = moments.mean(-1)
+        part = (level - mean[before]) / (mean[after] - mean[before]) if after else 0.0
+        reached.append(moments[before] + part * (moments[after] - moments[before]))
+    return torch.stack(reached) if reached else runs.new_zeros(0, runs.shape[-1])

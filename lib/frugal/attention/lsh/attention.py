@@ -60,6 +60,8 @@ def lsh_attention(
     the output of a prefix is not the prefix of the output.
     padding: True = real token; others go to the end of the order, are seen by none, and get zeros.
     generator: what the hash is drawn from; with the same one the same call gives the same result.
+    A checkpoint that computes the pass again sets back torch's own generators only: inside of one
+    give none.
 
     Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs a head forward for the attention,
     2·N·n_hashes·head_dim·n_buckets/2 for the hash, and a sort of N numbers a round. Memory O(N).

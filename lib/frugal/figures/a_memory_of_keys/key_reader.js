@@ -1,6 +1,6 @@
 // A query in two halves that the reader turns, the scores of the half-keys, and the pairs that are
 // looked at and read.
-import { element, onKeys, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
+import { element, onDrag, onKeys, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 import { bestPairs, candidates, ranked, scores } from "./key_formulas.js";
 
@@ -79,13 +79,7 @@ function centre(key) {
 
 function turnable(model, half, picture, node) {
   onKeys(node, TURNS, (turn) => store(model, half, turned(model.get(half) + turn)));
-  node.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    node.focus();
-    node.setPointerCapture(event.pointerId);
-  });
-  node.addEventListener("pointermove", (event) => {
-    if (!node.hasPointerCapture(event.pointerId)) return;
+  onDrag(node, (event) => {
     const box = picture.getBoundingClientRect();
     const x = event.clientX - box.left - box.width / 2;
     const y = box.top + (box.height * (MIDDLE + 8)) / (DIAL + 8) - event.clientY;

@@ -1,5 +1,5 @@
 // Scores that the reader drags, and below them the weights that entmax gives and their gradient.
-import { element, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+import { element, onDrag, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 import { entmax, gradient, softmax } from "./entmax_formulas.js";
 
@@ -117,13 +117,7 @@ function handle(model, picture, key, { x }) {
   };
   onKeys(node, MOVES, (by) => move(model.get("scores")[key] + by));
   node.addEventListener("focus", () => store(model, "chosen", key));
-  node.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    node.focus();
-    node.setPointerCapture(event.pointerId);
-  });
-  node.addEventListener("pointermove", (event) => {
-    if (!node.hasPointerCapture(event.pointerId)) return;
+  onDrag(node, (event) => {
     const box = picture.getBoundingClientRect();
     move(((98 - ((event.clientY - box.top) * HEIGHT) / box.height) * HIGH) / 70);
   });

@@ -14,7 +14,6 @@ tokens a layer keeps::
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from frugal.feedforward.dense import DenseFeedForward
 from frugal.model import Encoder
 from frugal.positions import RotaryPositions
 from frugal.show.interactive import Interactive
+from frugal.show.models import packed, sizes
 from frugal.show.theme import accents
 from frugal.tokens.elimination import Elimination, WordVectorElimination, significance
 
@@ -102,7 +102,7 @@ class TokenPruning(Interactive):
                 "schedule changes words, bars and FLOPs."
             ),
             shape=shape,
-            weights={name: _weights(*pair) for name, pair in models.items()},
+            weights={name: packed(*pair) for name, pair in models.items()},
             classes=list(classes),
             question=question,
             examples=given,
@@ -162,16 +162,6 @@ class TokenPruning(Interactive):
         return tuple(self.state[f"keep_{layer + 1}"] for layer in range(self.state["layers"]))
 
 
-def _named(encoder: Encoder, classify: nn.Linear) -> list[tuple[str, Tensor]]:
-    read = ((f"classify.{name}", parameter) for name, parameter in classify.named_parameters())
-    return [*encoder.named_parameters(), *read]
-
-
-def _weights(encoder: Encoder, classify: nn.Linear) -> str:
-    flat = torch.cat([p.detach().cpu().flatten() for _, p in _named(encoder, classify)])
-    return b64encode(flat.numpy().astype("<f2").tobytes()).decode()
-
-
 def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dict[str, Any]:
     """What the page has to know of a model, checked for what its forward pass can do."""
     config, stack = encoder.config, encoder.stack
@@ -199,5 +189,5 @@ def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dic
         "heads": config.n_heads,
         "width": config.d_model,
         "inner": config.hidden_width,
-        "parameters": [[name, p.numel()] for name, p in _named(encoder, classify)],
+        "parameters": sizes(encoder, classify),
     }

@@ -1,6 +1,6 @@
 // Vectors on a circle that the reader drags: their buckets, the sorted order of each round, and how
 // many of the true neighbours the rounds find.
-import { button, element, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+import { button, element, onDrag, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 import { bucketOf, nearest, recall, sorted, unit, visible } from "./lsh_formulas.js";
 
@@ -69,13 +69,7 @@ function pointNode(model, circle, i, radius) {
   };
   onKeys(node, TURNS, (turn) => turnTo(model.get("angles")[i] + turn));
   node.addEventListener("focus", () => store(model, "query", i));
-  node.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    node.focus();
-    node.setPointerCapture(event.pointerId);
-  });
-  node.addEventListener("pointermove", (event) => {
-    if (!node.hasPointerCapture(event.pointerId)) return;
+  onDrag(node, (event) => {
     const box = circle.getBoundingClientRect();
     const x = event.clientX - box.left - box.width / 2;
     const y = box.top + box.height / 2 - event.clientY;

@@ -8,7 +8,7 @@ export { unpack };
 const EPSILON = 1e-5; // of torch's LayerNorm
 
 // x W^T + b for each row of x. Rows are arrays of one length.
-function linear(weights, name, x) {
+export function linear(weights, name, x) {
   const [weight, bias] = [weights[`${name}.weight`], weights[`${name}.bias`]];
   const size = x[0].length;
   return x.map((row) => {
@@ -22,7 +22,7 @@ function linear(weights, name, x) {
   });
 }
 
-function norm(weights, name, x) {
+export function norm(weights, name, x) {
   const [gain, bias] = [weights[`${name}.weight`], weights[`${name}.bias`]];
   return x.map((row) => {
     const mean = row.reduce((total, value) => total + value, 0) / row.length;
@@ -32,7 +32,7 @@ function norm(weights, name, x) {
   });
 }
 
-function softmax(scores) {
+export function softmax(scores) {
   const highest = scores.reduce((a, b) => Math.max(a, b));
   const parts = scores.map((score) => Math.exp(score - highest));
   const total = parts.reduce((a, b) => a + b, 0);
@@ -54,7 +54,7 @@ function rotated(x, headDim) {
 }
 
 // Adds to `out` what the head at these channels finds for the queries.
-function attend(out, q, k, v, from, headDim) {
+export function attend(out, q, k, v, from, headDim) {
   const scale = 1 / Math.sqrt(headDim);
   q.forEach((query, i) => {
     const scores = new Float64Array(k.length);
@@ -69,7 +69,7 @@ function attend(out, q, k, v, from, headDim) {
   });
 }
 
-const added = (x, found) => x.map((row, i) => row.map((value, c) => value + found[i][c]));
+export const added = (x, found) => x.map((row, i) => row.map((value, c) => value + found[i][c]));
 
 // One layer for the first `rows` tokens. off: which heads find nothing.
 function runLayer(weights, layer, x, rows, off, heads) {

@@ -15,7 +15,6 @@ page, from its weights in half precision, on all texts whenever a head goes or c
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from frugal.attention.heads import layers_of, masked_heads
-from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.checks import within
 from frugal.data.vocabulary import CharacterVocabulary
-from frugal.feedforward.dense import DenseFeedForward
-from frugal.model import Encoder, Stack, TransformerLayer
+from frugal.model import Encoder, Stack
 from frugal.positions import RotaryPositions
 from frugal.show.interactive import Interactive
+from frugal.show.models import is_usual, packed, sizes
 from frugal.show.theme import accents, light_color
 
 if TYPE_CHECKING:
@@ -99,7 +97,7 @@ class HeadSwitches(Interactive):
                 "the model again."
             ),
             shape=shape,
-            weights=_weights(*model),
+            weights=packed(*model),
             importance=[list(map(float, row)) for row in importance],
             orders={
                 label: [_number(one, heads) for one in order] for label, order in orders.items()
@@ -171,41 +169,10 @@ def _number(head: Head, heads: int) -> int:
     return head[0] * heads + head[1]
 
 
-def _named(encoder: Encoder, classify: nn.Linear) -> list[tuple[str, Tensor]]:
-    read = ((f"classify.{name}", parameter) for name, parameter in classify.named_parameters())
-    return [*encoder.named_parameters(), *read]
-
-
-def _weights(encoder: Encoder, classify: nn.Linear) -> str:
-    flat = torch.cat([p.detach().cpu().flatten() for _, p in _named(encoder, classify)])
-    return b64encode(flat.numpy().astype("<f2").tobytes()).decode()
-
-
-def _plain(layer: nn.Module, n_heads: int) -> bool:
-    """Whether the page can run the layer."""
-    if type(layer) is not TransformerLayer or layer.cross is not None:
-        return False
-    attention = layer.mix.sublayer
-    return (
-        type(attention) is MultiHeadAttention
-        and attention.attend is softmax_attention
-        and attention.n_heads == n_heads
-        and isinstance(attention.rotate, RotaryPositions)
-        and isinstance(layer.feed_forward.sublayer, DenseFeedForward)
-    )
-
-
 def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dict[str, Any]:
     """What the page has to know of a model, checked for what its forward pass can do."""
     config, stack = encoder.config, encoder.stack
-    plain = (
-        type(stack) is Stack
-        and config.norm_first
-        and config.norm == "layer"
-        and config.bias
-        and config.activation == "relu"
-        and all(_plain(layer, config.n_heads) for layer in stack.layers)
-    )
+    plain = type(stack) is Stack and is_usual(encoder, rotate=RotaryPositions)
     if not plain:
         raise ValueError(
             "model has an encoder that the page cannot run; it must have whole layers of softmax "
@@ -220,5 +187,5 @@ def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dic
         "layers": len(stack.layers),
         "heads": config.n_heads,
         "width": config.d_model,
-        "parameters": [[name, p.numel()] for name, p in _named(encoder, classify)],
+        "parameters": sizes(encoder, classify),
     }

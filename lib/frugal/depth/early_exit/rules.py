@@ -1,0 +1,79 @@
+"""When to leave: the answer is sure enough, or has not changed for a while.
+
+A rule is asked after every layer but the last, for all examples that are left, and answers for each
+of them alone. At the last layer everybody leaves.
+
+Sources: schwartz2020right, zhou2020pabee. Chapter: leaving-early.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from frugal.checks import at_least, within
+from frugal.depth.early_exit.encoder import Rule, Seen
+
+
+class Confidence(nn.Module):
+    """Leave where the largest probability is at least `threshold` (schwartz2020right).
+
+    temperatures: of each exit, from `fit_temperatures`; 1 for all when None. They change who
+    leaves, never what an exit answers. With threshold 0 everybody leaves at the first exit.
+    """
+
+    temperatures: Tensor | None
+
+    def __init__(
+        self, threshold: float, temperatures: Float[Tensor, " exits"] | None = None
+    ) -> None:
+        super().__init__()
+        within(0, 1, threshold=threshold)
+        if temperatures is not None and not (temperatures.ndim == 1 and (temperatures > 0).all()):
+            raise ValueError("temperatures must be one positive number for each exit.")
+        self.threshold = threshold
+        self.register_buffer("temperatures", temperatures)
+
+    def forward(
+        self, scores: Float[Tensor, "rows exits classes"], state: Tensor | None = None
+    ) -> Bool[Tensor, " rows"]:
+        newest, z = scores.shape[1] - 1, scores[:, -1]
+        if self.temperatures is not None:
+            if newest >= len(self.temperatures):
+                raise ValueError(
+                    f"temperatures has {len(self.temperatures)}; exit {newest + 1} needs one too."
+                )
+            z = z / self.temperatures[newest].to(z)
+        return z.softmax(-1).amax(-1) >= self.threshold
+
+
+class Patience(nn.Module):
+    """Leave when `patience` exits in a row have repeated the answer before them (zhou2020pabee).
+
+    The same as a counter that grows with each repetition and falls to 0 with each change. Exit
+    `patience` + 1 is the first that can be taken. With `patience` at the number of exits or above
+    nobody leaves early: that is the full model, and no error.
+    """
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        at_least(1, patience=patience)
+        self.patience = patience
+
+    def forward(
+        self, scores: Float[Tensor, "rows exits classes"], state: Tensor | None = None
+    ) -> Bool[Tensor, " rows"]:
+        answers = scores[:, -self.patience - 1 :].argmax(-1)  # (rows, patience + 1)
+        if answers.shape[1] <= self.patience:
+            return torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+        return (answers == answers[:, -1:]).all(1)
+
+
+def exits_by(rule: Rule, seen: Seen) -> Int[Tensor, " batch"]:
+    """The exit that each example would take, from 1, told from what all exits say."""
+    n_rows, n_exits = seen.scores.shape[:2]
+    exits = torch.full((n_rows,), n_exits, device=seen.scores.device)
+    for k in range(n_exits - 1, 0, -1):
+        exits = exits.masked_fill(rule(seen.scores[:, :k], seen.states[:, k - 1]), k)
+    return exits

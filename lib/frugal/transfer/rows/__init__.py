@@ -1,0 +1,1 @@
+"""A file per family of modifications; each gives the options that its rows change."""
