@@ -56,7 +56,7 @@ def test_new_numbers_keep_who_stands_in_what(generator):
     ("text", "match"),
     [
         ("[MAX 2 3 4 ]", "text has a list of 3 arguments"),
-        ("[MAX 2 [SM 1 2 ]", "text must be one expression"),
+        ("[MAX 2 [MIN 1 2 ]", "text must be one expression"),
         ("", "text must be one expression"),
         ("[MED 2 3 ]", r"text has '\[MED' where"),
         ("[MAX 2 3 ] 4", "text has '4' where"),
