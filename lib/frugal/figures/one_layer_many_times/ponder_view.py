@@ -110,6 +110,7 @@ class PonderView(Interactive):
     def picture(self) -> Figure:
         """A column for each word, as high as the steps that it took."""
         from matplotlib import pyplot as plt
+        from matplotlib.patches import Patch
 
         blue, orange, *_ = accents()
         words, steps, said = self.pondered()
@@ -126,6 +127,8 @@ class PonderView(Interactive):
             ylim=(0, self.state["steps"] + 1),
             title=f"threshold {self.state['threshold']:.2f}",
         )
+        keys = [Patch(color=orange, label="lists"), Patch(color=blue, label="digits")]
+        axes.legend(handles=keys, loc="upper right", frameon=False)
         return figure
 
 
