@@ -45,7 +45,8 @@ from frugal.figures.sorting import SinkhornBalance
 from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionExplorer
 from frugal.figures.where_the_cost_is import CostExplorer
 from frugal.figures.windows_in_two_dimensions import SwinShift
-from frugal.model import Encoder, TransformerConfig
+from frugal.figures.writing_with_fewer_layers import LetterLayers, WrittenText
+from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.show.interactive import Interactive
 from frugal.tasks.drawer import VoxelActor
 from frugal.tasks.list_reader import ListReader
@@ -209,6 +210,23 @@ def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
     return AttentionExplorer([example(1), example(2)], **options)
 
 
+def letter_layers(seed: int = 0, **options: Any) -> LetterLayers:
+    torch.manual_seed(seed)
+    shape = {"d_model": 16, "n_heads": 2, "n_layers": 4, "positions": "rope", "tied": False}
+    model = Decoder(TransformerConfig(27, **shape)).double()
+    for parameter in model.parameters():  # loud layers, so that they disagree
+        nn.init.normal_(parameter, std=0.5)
+    nn.init.constant_(model.norm.weight, 1.5)
+    prompts = torch.randint(27, (2, 6), generator=torch.Generator().manual_seed(seed))
+    given = {"thresholds": (0.2, 0.4, 0.9), "max_new_tokens": 40}
+
+    def decode(ids: torch.Tensor) -> list[str]:
+        return [" abcdefghijklmnopqrstuvwxyz"[i] for i in ids.tolist()]
+
+    texts = [WrittenText.by(model, prompt, decode=decode, **given) for prompt in prompts]
+    return LetterLayers(texts, **options)
+
+
 FIGURES: dict[str, Callable[..., Interactive]] = {
     "a_memory_of_keys": KeyReader,
     "acting": acting,
@@ -239,4 +257,6 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "the_vanilla_transformer": the_vanilla_transformer,
     "where_the_cost_is": partial(CostExplorer, length=2**20, mode="training", machine=2),
     "windows_in_two_dimensions": partial(SwinShift, np.linspace(0, 1, 1024).reshape(32, 32)),
+    "writing_with_fewer_layers": partial(letter_layers, threshold=1),
+    "writing_with_fewer_layers: drafts": partial(letter_layers, view="drafts", depth=3),
 }

@@ -39,6 +39,7 @@ BAD = {
     "the_vanilla_transformer": {"kind": "other", "layer": 3, "head": -1, "query": 9, "bits": 4},
     "where_the_cost_is": {"machine": 3},
     "windows_in_two_dimensions": {"step": "jump"},
+    "writing_with_fewer_layers": {"view": "late", "text": 2, "depth": 4, "n_drafted": 0},
 }
 
 
