@@ -1,0 +1,22 @@
+"""How sure is a difference: intervals, paired tests, many tests at once, the best of n, power.
+
+Source: dodge2019work, tang2020showing, dietterich1998tests. Chapter: measuring-fairly.
+"""
+
+from frugal.evidence.best_of import expected_best
+from frugal.evidence.intervals import bootstrap_interval, difference_interval
+from frugal.evidence.many import benjamini_hochberg, holm
+from frugal.evidence.paired import mcnemar, sign_flip_test
+from frugal.evidence.power import detectable, power
+
+__all__ = [
+    "benjamini_hochberg",
+    "bootstrap_interval",
+    "detectable",
+    "difference_interval",
+    "expected_best",
+    "holm",
+    "mcnemar",
+    "power",
+    "sign_flip_test",
+]
