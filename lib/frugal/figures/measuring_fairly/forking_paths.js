@@ -35,7 +35,7 @@ export function winsOf(studies) {
 function sentence({ studies, study, nominal: rate }) {
   if (study.rule === "t test" && study.seeds < 2) return "A t test needs two seeds or more: no study has a result.";
   const wins = winsOf(studies);
-  const told = `${wins} of ${STUDIES} studies say that the change helps: ${percent(wins / STUDIES)}.`;
+  const told = `${wins} of ${STUDIES} studies say that the change helps: ${percent(wins / STUDIES, 1)}.`;
   if (study.effect > 0) return `${told} It really adds ${study.effect.toFixed(1)} points.`;
   return `${told} The change does nothing; by this rule it should win in ${percent(rate)}.`;
 }
@@ -68,9 +68,9 @@ function tree({ leaves, taken, task }, { reach, study }, width) {
 
 function headings({ reach, study }, width) {
   const x = acrossOf(reach, width * 0.38, width - 12);
-  const plural = (n, word) => `${n} ${word}${n === 1 ? "" : word === "try" ? "" : "s"}`.replace(/^(\d+) try$/, (_, k) => (k === "1" ? "1 try" : `${k} tries`));
+  const counted = (n, one, more) => `${n} ${n === 1 ? one : more}`;
   return [
-    text(4, 14, `${plural(study.tries, "try")}, ${plural(study.tasks, "task")}`),
+    text(4, 14, `${counted(study.tries, "try", "tries")}, ${counted(study.tasks, "task", "tasks")}`),
     text(width - 12, 14, "points above the baseline", { anchor: "end" }),
     shape("path", { class: "fork-zero", d: `M${x(0)} ${TOP - 12}V${TREE - 4}` }),
   ];
@@ -101,7 +101,7 @@ function gauge(seen, { nominal: rate }, width) {
   const share = seen.length ? winsOf(seen) / seen.length : 0;
   const x = (part) => 12 + part * (width - 24);
   return [
-    text(12, 12, `${winsOf(seen)} of ${seen.length} studies say that it helps: ${percent(share)}`),
+    text(12, 12, `${winsOf(seen)} of ${seen.length} studies say that it helps: ${percent(share, 1)}`),
     shape("rect", { class: "fork-frame", x: 12, y: 18, width: width - 24, height: 14 }),
     shape("rect", { class: "fork-share", "data-value": share, x: 12, y: 18, width: Math.max(0, x(share) - 12), height: 14 }),
     shape("path", { class: "fork-nominal", d: `M${x(rate)} 14V36` }),
@@ -189,7 +189,7 @@ function render({ model, el }) {
   const said = readout();
   let found = null;
   let waiting = false;
-  const label = () => (play_.textContent = player.playing() ? "Pause" : player.over() ? "Another thousand" : "Play");
+  const label = () => (turn.textContent = player.playing() ? "Pause" : player.over() ? "Another thousand" : "Play");
   const player = playerOf(
     (shown) => drawn(found, shown),
     () => {
@@ -197,12 +197,12 @@ function render({ model, el }) {
       label();
     },
   );
-  const play_ = button("Play", () => {
+  const turn = button("Play", () => {
     if (player.over()) store(model, "seed", model.get("seed") + 1);
     else player.turn();
     label();
   });
-  el.append(element("div", { class: "fork" }, presets(model), node, ...nodes, toolbar(play_), said));
+  el.append(element("div", { class: "fork" }, presets(model), node, ...nodes, toolbar(turn), said));
   const restart = () => {
     waiting = false;
     update();

@@ -117,4 +117,3 @@ def one_sided_limits(most: int) -> list[float]:
     from scipy.stats import t
 
     return [0.0, 0.0, *(float(t.ppf(1 - LEVEL, 2 * (n - 1))) for n in range(2, most + 1))]
-

@@ -103,7 +103,7 @@ def spread_of(pairs: ArrayLike) -> float:
 
 
 def two_sided_limits() -> list[float]:
-    """By number of seeds, from 0, how many errors a 95 % interval reaches; 0 where there is none."""
+    """By number of seeds, from 0, how many errors a 95 % interval reaches; 0 without one."""
     from scipy.stats import t
 
     several = range(2, MOST_SEEDS + 1)
