@@ -43,7 +43,7 @@ function sentence({ studies, study, nominal: rate }) {
 const acrossOf = (reach, from, to) => (value) => from + ((Math.min(reach, Math.max(-reach, value)) + reach) / (2 * reach)) * (to - from);
 
 // The paths of one study, and where each ends.
-function tree({ leaves, taken, task }, { reach, study }, width) {
+function tree({ leaves, taken, task, difference }, { reach, study }, width) {
   const [root, fork, leaf] = [12, width * 0.16, width * 0.32];
   const x = acrossOf(reach, width * 0.38, width - 12);
   const rows = study.tries * study.tasks;
@@ -54,16 +54,19 @@ function tree({ leaves, taken, task }, { reach, study }, width) {
   const isTold = (at, one) => taken[one] === at && (task === null || task === one);
   const order = leaves.flatMap((tasks, at) => tasks.map((apart, one) => ({ at, one, apart, told: isTold(at, one) })));
   order.sort((a, b) => a.told - b.told);
-  return order.flatMap(({ at, one, apart, told }) => {
+  const ends = order.flatMap(({ at, one, apart, told }) => {
     const row = y(at * study.tasks + one);
     const bend = `M${root} ${middle}C${fork * 0.6} ${middle} ${fork * 0.5} ${center(at)} ${fork} ${center(at)}`;
     const path = `${bend}C${(fork + leaf) / 2} ${center(at)} ${(fork + leaf) / 2} ${row} ${leaf} ${row}`;
     const name = told ? "fork-told" : "fork-other";
     return [
       shape("path", { class: `fork-path ${name}`, d: `${path}H${x(apart)}` }),
-      shape("circle", { class: `fork-end ${name}`, "data-value": apart, cx: x(apart), cy: row, r: told ? 5 : Math.min(3, step / 2 + 0.6) }),
+      shape("circle", { class: `fork-end ${name}`, "data-value": apart, cx: x(apart), cy: row, r: told && task !== null ? 5 : Math.min(3, step / 2 + 0.6) }),
     ];
   });
+  if (task !== null) return ends;
+  const mark = { class: "fork-mean", "data-value": difference, d: `M${x(difference)} ${TOP - 12}V${TREE - 4}` };
+  return [...ends, shape("path", mark)];
 }
 
 function headings({ reach, study }, width) {
