@@ -93,6 +93,7 @@ def test_presets_rules_and_the_true_effect(show, visit):
     figure.get_by_role("button", name="A fair study").click()
     assert share(figure) == pytest.approx(0.05, abs=0.03)
     assert "it should win in 5.0 %." in said.inner_text()
+    assert figure.locator(".fork-mean").count() == 1
     figure.get_by_label("True effect").press("End")
     assert share(figure) > 0.9
     assert "It really adds 3.0 points." in said.inner_text()
