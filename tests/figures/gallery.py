@@ -36,6 +36,7 @@ from frugal.figures.kernels import KernelExplorer
 from frugal.figures.latents import LatentCost
 from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
+from frugal.figures.measuring_fairly import ForkingPaths, IntervalExplorer
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
@@ -151,6 +152,19 @@ def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
     return LostInTheMiddle(runs, **options)
 
 
+def some_noise() -> dict[str, np.ndarray]:
+    draws = np.random.default_rng(0).normal(size=(60, 2))
+    return {"a record": draws, "a noisier one": 2 * draws}
+
+
+def forking_paths(**options: Any) -> ForkingPaths:
+    return ForkingPaths(some_noise(), **options)
+
+
+def interval_explorer(**options: Any) -> IntervalExplorer:
+    return IntervalExplorer(some_noise(), **options)
+
+
 def no_attention() -> Interactive:
     generator = torch.Generator().manual_seed(0)
     kernels = {step: torch.randn(2, 3, 5, generator=generator).softmax(-1) for step in (0, 40)}
@@ -245,6 +259,8 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "leaving_early": exit_player,
     "leaving_early: promise": promise_dial,
     "lost_in_the_middle": lost_in_the_middle,
+    "measuring_fairly": forking_paths,
+    "measuring_fairly: intervals": interval_explorer,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,
     "one_layer_many_times": one_layer_many_times,
