@@ -105,7 +105,7 @@ class _CallsInPython:
 
 
 def _caller(frame: FrameType) -> FrameType | None:
-    """Who calls: not the wrapper of a package's own decorator, as around `scipy.stats.bootstrap`."""
+    """Who calls: not a wrapper of a package's own decorator, as around `scipy.stats.bootstrap`."""
     caller = frame.f_back
     while caller and "wrap" in caller.f_code.co_name and _is_installed(caller.f_code):
         caller = caller.f_back

@@ -65,6 +65,17 @@ def paired_test(a, b):
     return gains.mean(), 2 * (1 - t_cdf(float(t.abs()), len(seeds) - 1))
 
 
+# --- q2 float32
+def paired_test(a, b):
+    if sorted(a) != sorted(b) or len(a) == 1:
+        raise ValueError("the seeds")
+    d = torch.tensor([a[s] for s in a]) - torch.tensor([b[s] for s in a])
+    if (d == d[0]).all():
+        return d[0], float(d[0] == 0)
+    t = (d.mean() / d.std() * len(d) ** 0.5).abs().item()
+    return d.mean(), 2 * t_cdf(-t, len(d) - 1)
+
+
 # --- q2 numpy
 def paired_test(a, b):
     import numpy as np
@@ -101,6 +112,13 @@ def bootstrap_ratio(a, b, picks, confidence):
     ratios = torch.einsum("di,i->d", counts, a) / torch.einsum("di,i->d", counts, b)
     ends = torch.quantile(ratios, torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2]).double())
     return tuple(ends.tolist())
+
+
+# --- q3 float32
+def bootstrap_ratio(a, b, picks, confidence):
+    ratios = torch.stack([a.float()[row].mean() / b.float()[row].mean() for row in picks.unbind()])
+    tail = 0.5 - confidence / 2
+    return [torch.quantile(ratios, tail), torch.quantile(ratios, 1 - tail)]
 
 
 # --- q3 numpy
@@ -237,6 +255,13 @@ def expected_chosen(valid, test, n):
     scores = torch.tensor(test, dtype=torch.float64)[order]
     edges = torch.linspace(0, 1, len(order) + 1, dtype=torch.float64) ** n
     return scores @ edges.diff()
+
+
+# --- q6 float32
+def expected_chosen(valid, test, n):
+    scores = torch.tensor(test)[torch.tensor(valid).argsort()]
+    below = torch.arange(len(scores) + 1) / len(scores)
+    return (scores * (below[1:] ** n - below[:-1] ** n)).sum()
 
 
 # --- q6 count-the-better
