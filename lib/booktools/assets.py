@@ -38,6 +38,7 @@ def add_static_files(app: Sphinx, config: Config) -> None:
         vega.write_text(vega_script(), encoding="utf-8")
     config.html_static_path += [str(_STATIC), str(made)]
     app.add_css_file(f"{_FOLDER}/figure.css")
+    app.add_css_file("katex/katex.min.css")
     app.add_css_file("book.css")
     app.add_js_file("scroll.js", loading_method="defer")
 
