@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, s
 from booktools.chromium import FLAGS, find_chromium
 from frugal.show.interactive import Interactive
 
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a browser come last: while it is open, no other event loop runs in a process."""
@@ -111,6 +112,7 @@ class Visit:
     def open(self, url: str) -> Page:
         """Load a page and wait until its figures and equations stand."""
         self.page.goto(url)
+        self.page.evaluate("() => window.frugal?.finish()")
         self.page.wait_for_load_state("networkidle")
         self.page.wait_for_function(
             """() => [...document.querySelectorAll(".frugal-figure")].every(

@@ -19,6 +19,7 @@ from booktools.execution import (
     report_failures,
 )
 from booktools.formulas import setup_formulas
+from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources
 from booktools.stylesheet import leave_sheets, use_templates, write_sheet
@@ -44,8 +45,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
+    app.connect("html-page-context", describe, priority=920)
     app.connect("html-page-context", leave_sheets, priority=950)
     app.connect("build-finished", write_sheet)
+    app.connect("build-finished", write_answers)
     app.connect("build-finished", leave_out_of_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
 

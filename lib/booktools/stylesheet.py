@@ -41,7 +41,9 @@ def leave_sheets(
     """
     sheets = app.__dict__.setdefault(_SHEETS, dict.fromkeys(_THEME))
     for sheet in context["css_files"]:
-        sheets[str(getattr(sheet, "filename", sheet)).partition("?")[0].removeprefix("_static/")] = None
+        sheets[
+            str(getattr(sheet, "filename", sheet)).partition("?")[0].removeprefix("_static/")
+        ] = None
     context["css_files"] = []
     for script in context["script_files"]:
         name = str(getattr(script, "filename", None) or "")
