@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,24 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
 
+from booktools.chromium import FLAGS, find_chromium
 from frugal.show.interactive import Interactive
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def find_chromium() -> str | None:
-    """The browser's path; None lets Playwright take its own."""
-    named = os.environ.get("FRUGAL_CHROMIUM")
-    places = [named, "/usr/bin/chromium", "/usr/bin/google-chrome", shutil.which("chromium")]
-    return next((place for place in places if place and Path(place).is_file()), None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -130,8 +112,8 @@ class Visit:
     def open(self, url: str) -> Page:
         """Load a page and wait until its figures and equations stand."""
         self.page.goto(url)
+        self.page.evaluate("() => window.frugal?.finish()")
         self.page.wait_for_load_state("networkidle")
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
         self.page.wait_for_function(
             """() => [...document.querySelectorAll(".frugal-figure")].every(
               (figure) => figure.dataset.mounted || figure.querySelector(".frugal-still"),
