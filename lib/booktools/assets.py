@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 import struct
 from pathlib import Path
@@ -86,7 +87,7 @@ def _lift(body: str, output: Path, pathto: Any) -> str:
         return f'<script src="{url}"></script>\n'
 
     def still(match: re.Match[str]) -> str:
-        picture = base64.b64decode(match["data"])
+        picture = _light(base64.b64decode(match["data"]))
         name = f"_images/{_FOLDER}-{hashlib.sha256(picture).hexdigest()[:16]}.png"
         _write(output / name, picture)
         width, height = struct.unpack(">II", picture[16:24])  # a PNG's header says its size
@@ -94,6 +95,16 @@ def _lift(body: str, output: Path, pathto: Any) -> str:
         return match["before"].removesuffix('src="') + size + pathto(name, 1)
 
     return _STILL.sub(still, _SHARED.sub(shared, body))
+
+
+def _light(picture: bytes) -> bytes:
+    """A PNG of at most 256 colors, which a drawing is not seen to lack, where that is smaller."""
+    from PIL import Image
+
+    written = io.BytesIO()
+    whole = Image.open(io.BytesIO(picture)).convert("RGB")
+    whole.quantize(256, dither=Image.Dither.NONE).save(written, "png", optimize=True)
+    return min(picture, written.getvalue(), key=len)
 
 
 def _write(path: Path, content: bytes) -> None:

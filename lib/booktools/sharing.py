@@ -9,6 +9,7 @@ named by it and `sitemap.xml` is written; until then they are named as seen from
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 import tomllib
 from datetime import UTC, datetime
@@ -49,7 +50,8 @@ def describe(
     if first:
         context["docstitle"] = ""  # the book's name once, not twice
     title = BeautifulSoup(context.get("title", ""), "html.parser").get_text()
-    book = app.config.project
+    title = re.sub(r"^[\d.]+ ", "", title)  # a chapter's number means nothing outside the book
+    book = app.config.html_title
     about = description(doctree) if doctree is not None else f"A page of {book}."
     tags = {
         "name": {"description": about, "twitter:card": "summary_large_image"},
@@ -149,7 +151,7 @@ def write_answers(app: Sphinx, error: Exception | None) -> None:
         f'<li><a href="{base or "/"}{name}.html">{escape(title)}</a></li>'
         for name, title in pages.items()
     )
-    book = escape(app.config.project)
+    book = escape(app.config.html_title)
     (output / "404.html").write_text(
         f"""<!doctype html>
 <html lang="en">

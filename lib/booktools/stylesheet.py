@@ -45,6 +45,7 @@ def leave_sheets(
             str(getattr(sheet, "filename", sheet)).partition("?")[0].removeprefix("_static/")
         ] = None
     context["css_files"] = []
+    context["booktools_state"] = app.config.booktools_state
     for script in context["script_files"]:
         name = str(getattr(script, "filename", None) or "")
         if name and "documentation_options" not in name:

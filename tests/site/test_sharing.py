@@ -104,7 +104,7 @@ def test_the_address_of_the_book_stands_in_one_place(tmp_path: Path) -> None:
         outdir=str(tmp_path),
         srcdir=str(tmp_path),
         env=SimpleNamespace(titles=titles, found_docs=set(titles)),
-        config=SimpleNamespace(project=BOOK),
+        config=SimpleNamespace(html_title=BOOK),
     )
     write_answers(app, None)
     sitemap = ElementTree.parse(tmp_path / "sitemap.xml").getroot()
