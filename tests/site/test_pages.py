@@ -35,6 +35,14 @@ def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(opene
     assert page.locator("mjx-merror, .math [data-mjx-error]").count() == 0
 
 
+def test_equations_work_from_disk(visit, html) -> None:
+    page = visit.open((html / "chapters/appendix/notation.html").as_uri())
+    wanted = page.locator(".math").count()
+    assert wanted > 20
+    assert page.locator(".math:has(mjx-container)").count() == wanted
+    assert visit.errors + visit.foreign == []
+
+
 def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
     found = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
     assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
