@@ -40,6 +40,7 @@ def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
     assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
         *PAGES,
         *CODE,
+        "404.html",
     }
     assert any(soup.select(".math") for soup in soups.values()), "no page has an equation"
     with_figures = {name for name, soup in soups.items() if soup.select(".frugal-figure")}
