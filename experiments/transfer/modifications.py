@@ -35,3 +35,290 @@ The record
 
     `Result.data` says what was read: package versions, sizes, and a hash of the texts.
 """
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from frugal import transfer
+from frugal.data import dates, docstring_tasks, docstrings
+from frugal.data.docstring_tasks import rouge
+from frugal.tasks.text_to_text import (
+    Batch,
+    Vocabulary,
+    corrupted,
+    encoded,
+    inverse_square_root,
+    mean_loss,
+    updates,
+    windows,
+    written,
+)
+from frugal.transfer.counting import operations, published
+
+VANILLA = transfer.names()[0]
+WINNERS = ("GeGLU", "ReGLU", "SwiGLU", "RMS Norm", "Mixture of experts", "Switch Transformer")
+"""The rows that are better than vanilla in all five columns of the paper's table."""
+MORE = 8
+
+UPDATES, EARLY, EVERY = 600, 150, 50
+BATCH, LENGTH, RATE, WARMUP = 16, 64, 4e-3, 100
+AT_MOST = 1.5
+"""A fast model goes on to this multiple of `UPDATES` at most."""
+PACE = 4
+"""Updates of the vanilla model beside, after every `EVERY`; the first of them is not timed."""
+FINE_UPDATES, FINE_RATE = 150, 2e-3
+ANSWERS = {"summary": 20, "library": 4, "default": 8, "dates": 16}
+"""Tokens of an answer, its end included."""
+TESTS = {"summary": 96, "library": 256, "default": 192, "dates": 96}
+VALID = 128
+LANGUAGES, STYLES = ("en", "de", "fr"), ("long",)
+SENTINELS = 8
+SMOKE = (VANILLA, "Funnel Transformer", "Mixture of experts.repaired", "Adaptive softmax.repaired")
+"""Settings that a smoke run is content with; every row has tests of its own."""
+SIZE = replace(transfer.BOOK, max_length=LENGTH)
+CORPUS = ""
+"""The hash of the texts that the record was made with."""
+TOLERANCE = {"updates_per_second": math.inf, "vanilla_per_second": math.inf, "speed": math.inf} | {
+    "*": 0.1
+}
+"""Training makes the last digits of another processor larger."""
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    """Every row, and after each that was confounded its repaired form."""
+    found = {}
+    for name in transfer.names():
+        family = published()[name]["category"]
+        found[name] = {"row": name, "repaired": False, "family": family}
+        if transfer.row(name).intended is not None:
+            found[f"{name}.repaired"] = found[name] | {"repaired": True}
+    return found
+
+
+def seeds() -> dict[str, int]:
+    """Settings with more seeds than the others."""
+    return dict.fromkeys((VANILLA, *WINNERS), MORE)
+
+
+class Task(NamedTuple):
+    """train and test, encoded; score(what was written) -> 0 to 1; how the most frequent answer of
+    the training data scores."""
+
+    train: Batch
+    test: Batch
+    score: Callable[[list[str]], float]
+    baseline: float
+
+
+class World(NamedTuple):
+    """What all runs read: the same for every row and every seed."""
+
+    vocabulary: Vocabulary
+    train: Tensor
+    valid: Batch
+    unigram: float
+    tasks: dict[str, Task]
+    data: dict[str, Any]
+
+
+@lru_cache(maxsize=2)
+def world(smoke: bool) -> World:
+    """Texts, tokens and tasks. Takes about twenty seconds, once in a process."""
+    corpus = docstrings.corpus(quota=30_000) if smoke else docstrings.corpus()
+    texts = [one.text for one in corpus.train]
+    vocabulary = Vocabulary(texts, size=SIZE.vocab_size, n_sentinels=SENTINELS)
+    train = windows(texts, vocabulary, length=LENGTH)
+    train = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+    held_out = windows([one.text for one in corpus.valid], vocabulary, length=LENGTH)
+    generator = torch.Generator().manual_seed(1)
+    held_out = held_out[torch.randperm(len(held_out), generator=generator)[:VALID]]
+    valid = corrupted(held_out, vocabulary, generator)
+    tasks = {name: _task(name, corpus, vocabulary, smoke) for name in ANSWERS}
+    data = {
+        "fingerprint": corpus.fingerprint,
+        "versions": dict(corpus.versions),
+        "docstrings": {name: len(corpus.split(name)) for name in ("train", "valid", "test")},
+        "tokens": train.numel(),
+        "examples": {
+            name: {"train": len(task.train), "test": len(task.test)} for name, task in tasks.items()
+        },
+    }
+    return World(vocabulary, train, valid, _unigram(train, valid), tasks, data)
+
+
+def data() -> dict[str, Any]:
+    """What was read, for the record."""
+    return world(False).data
+
+
+def _task(name: str, corpus: docstrings.Corpus, vocabulary: Vocabulary, smoke: bool) -> Task:
+    n = 8 if smoke else TESTS[name]
+    if name == "dates":
+        options = {"languages": LANGUAGES, "styles": STYLES, "direction": "to_written"}
+        train = dates.pairs("train", n=200 if smoke else None, seed=0, **options)
+        test = dates.pairs("test", n=n, seed=0, **options)
+        right = [dates.answers(one.date, languages=LANGUAGES, styles=STYLES) for one in test]
+    else:
+        train = docstring_tasks.examples(corpus, name, "train")
+        test = docstring_tasks.examples(corpus, name, "test")[:n]
+        right = [[one.target] for one in test]
+
+    def score(texts: list[str]) -> float:
+        told = zip(texts, right, strict=True)
+        if name == "summary":
+            return sum(rouge(text, one[0]) for text, one in told) / len(right)
+        return sum(text.strip() in one for text, one in told) / len(right)
+
+    n_source, n_target = LENGTH, ANSWERS[name]
+    common = Counter(one.target for one in train).most_common(1)[0][0]
+    return Task(
+        encoded(train, vocabulary, n_source=n_source, n_target=n_target),
+        encoded(test, vocabulary, n_source=n_source, n_target=n_target),
+        score,
+        score([common] * len(test)),
+    )
+
+
+def _unigram(train: Tensor, valid: Batch) -> float:
+    """Nats per label of a model that knows how frequent tokens are in texts, and that sentinels and
+    ends stand where they must."""
+    counts = train.flatten().bincount(minlength=SIZE.vocab_size) + 1.0
+    lost = -(counts / counts.sum()).log()[valid.labels]
+    known = (valid.labels >= SIZE.vocab_size - SENTINELS) | (valid.labels == 1)
+    return lost.masked_fill(known, 0.0).mean().item()
+
+
+class Pace:
+    """A vanilla model that is trained a few updates in turn, for its time alone."""
+
+    def __init__(self, batches: Callable[[], Batch], seed: int) -> None:
+        torch.manual_seed(seed)
+        model = transfer.build(VANILLA, size=SIZE)
+        self.updates = updates(model, batches, inverse_square_root(RATE, WARMUP))
+        self.seconds = self.count = 0.0
+
+    def run(self, n: int) -> None:
+        """n updates, the first of which is not timed."""
+        next(self.updates)
+        began = time.process_time()
+        for _ in islice(self.updates, n - 1):
+            self.count += 1
+        self.seconds += time.process_time() - began
+
+    @property
+    def update(self) -> float:
+        """Seconds per update."""
+        return self.seconds / self.count
+
+
+def pretrain(model: nn.Module, seed: int, smoke: bool) -> dict[str, Any]:
+    """Span corruption: the values that begin a record. `model` has the weights after `UPDATES`."""
+    shared = world(smoke)
+    last, every = (4, 2) if smoke else (UPDATES, EVERY)
+    pace = Pace(_corrupted(shared, seed + 1000), seed)
+    own = updates(model, _corrupted(shared, seed), inverse_square_root(RATE, WARMUP))
+    moments, curve, seconds = [0], [mean_loss(model, shared.valid)], [0.0]
+    shared.valid.loss(model).backward()  # what is slow the first time only is not timed
+
+    def go_on() -> bool:
+        began = time.process_time()
+        made = sum(1 for _ in islice(own, every))
+        seconds.append(seconds[-1] + time.process_time() - began)
+        moments.append(moments[-1] + made)
+        curve.append(mean_loss(model, shared.valid))
+        return made == every and math.isfinite(curve[-1])
+
+    fine = True
+    while fine and moments[-1] < last:
+        fine = go_on()
+        pace.run(PACE)
+    kept, trained = copy.deepcopy(model.state_dict()), seconds[-1]
+    while fine and seconds[-1] < last * pace.update and moments[-1] < AT_MOST * last:
+        fine = go_on()
+    model.load_state_dict(kept)
+    upto = moments.index(last) + 1 if last in moments else len(moments)
+    early = 2 if smoke else EARLY
+    return {
+        "early_loss": curve[moments.index(early)] if early in moments else math.nan,
+        "final_loss": curve[upto - 1] if moments[upto - 1] == last else math.nan,
+        "loss_equal_seconds": interpolated(last * pace.update, seconds, curve),
+        "updates_per_second": moments[upto - 1] / max(trained, 1e-9),
+        "vanilla_per_second": 1 / pace.update,
+        "speed": pace.update * moments[upto - 1] / max(trained, 1e-9),
+        "diverged": float(not fine),
+        "moments": moments[:upto],
+        "curve": curve[:upto],
+        "loss_by_seconds": [[round(at, 3), lost] for at, lost in zip(seconds, curve, strict=True)],
+    }
+
+
+def interpolated(at: float, places: list[float], values: list[float]) -> float:
+    """A value between two known ones by a straight line; the last one beyond them."""
+    for left, right, low, high in zip(places, places[1:], values, values[1:], strict=False):
+        if left <= at <= right:
+            return low + (high - low) * (at - left) / (right - left)
+    return values[-1]
+
+
+def _corrupted(shared: World, seed: int) -> Callable[[], Batch]:
+    """Batches of corrupted windows, all windows in turn and in another order by seed."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def orders() -> Iterator[Tensor]:
+        while True:
+            order = torch.randperm(len(shared.train), generator=generator)
+            yield from order[: len(order) // BATCH * BATCH].view(-1, BATCH)
+
+    given = orders()
+    return lambda: corrupted(shared.train[next(given)], shared.vocabulary, generator)
+
+
+def fine_tune(model: nn.Module, task: Task, seed: int, smoke: bool) -> None:
+    """The same number of updates for every task, at a constant rate."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def batch() -> Batch:
+        return task.train.rows(torch.randint(len(task.train), (BATCH,), generator=generator))
+
+    steps = updates(model, batch, lambda step: FINE_RATE * min(1.0, (step + 1) / 20))
+    for _ in islice(steps, 2 if smoke else FINE_UPDATES):
+        pass
+
+
+def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
+    """Pre-train a row, then fine-tune it on each task from there; see the record above."""
+    shared = world(smoke)
+    if not smoke and shared.data["fingerprint"] != CORPUS:
+        raise ValueError(
+            f"the docstrings here are {shared.data['fingerprint']}; they must be {CORPUS}: "
+            "install the versions of constraints.txt."
+        )
+    options = {"size": SIZE, "repaired": setting["repaired"]}
+    torch.manual_seed(seed)
+    model = transfer.build(setting["row"], **options)
+    found = pretrain(model, seed, smoke)
+    counted = transfer.build(setting["row"], device="meta", **options)
+    found["parameters"] = sum(weight.numel() for weight in model.parameters())
+    lengths = {"source": shared.valid.source.shape[1], "target": shared.valid.labels.shape[1]}
+    found["flops"] = 2 * operations(counted, batch=1, **lengths)
+    found["unigram"] = shared.unigram
+    trained = copy.deepcopy(model.state_dict())
+    for name, task in shared.tasks.items():
+        model.load_state_dict(trained)
+        fine_tune(model, task, seed, smoke)
+        found[name] = task.score(written(model, task.test, shared.vocabulary))
+        found[f"{name}_loss"] = mean_loss(model, task.test)
+        found[f"{name}_baseline"] = task.baseline
+    return found
