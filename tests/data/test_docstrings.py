@@ -40,7 +40,7 @@ def test_the_hash_is_that_of_the_texts_and_changes_with_them(small):
 
 def test_no_text_mostly_repeats_another(small):
     def stretches(one: Docstring) -> set[str]:
-        words = [word for word in "".join(c if c.isalpha() else " " for c in one.text).split()]
+        words = "".join(c if c.isalpha() else " " for c in one.text).split()
         return {" ".join(words[at : at + 6]).lower() for at in range(max(1, len(words) - 5))}
 
     seen: Counter[str] = Counter()

@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Bool, Int64
@@ -179,25 +179,33 @@ def inverse_square_root(peak: float, warmup: int) -> Callable[[int], float]:
     return lambda step: peak * min((step + 1) / warmup, math.sqrt(warmup / (step + 1)))
 
 
+class Read(NamedTuple):
+    """loss: nats per label. right: the share of labels that have the highest score."""
+
+    loss: float
+    right: float
+
+
 @torch.no_grad()
-def mean_loss(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> float:
-    """Nats per token over a whole batch, in parts and without dropout, all labels counted.
+def read(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Read:
+    """How well a model knows the labels of a whole batch, in parts and without dropout.
 
     By the scores, and not by the loss that a model trains with, which may leave labels out.
     """
-    lost, count = 0.0, 0
+    lost, right, count = 0.0, 0, 0
     with modes_put_back(model):
         model.eval()
         for at in range(0, len(batch), batch_size):
             part = _part(batch, slice(at, at + batch_size))
             scores = model(part.source, part.target, part.source_padding, part.target_padding)
-            each = nn.functional.cross_entropy(
-                scores.flatten(0, 1).float(), part.labels.flatten(), reduction="none"
-            )
-            real = torch.ones_like(part.labels, dtype=torch.bool)
-            real = (real if part.target_padding is None else part.target_padding).flatten()
-            lost, count = lost + float(each[real].sum()), count + int(real.sum())
-    return lost / count
+            scores, labels = scores.flatten(0, 1).float(), part.labels.flatten()
+            if part.target_padding is not None:
+                real = part.target_padding.flatten()
+                scores, labels = scores[real], labels[real]
+            lost += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
+            right += int((scores.argmax(-1) == labels).sum())
+            count += len(labels)
+    return Read(lost / count, right / count)
 
 
 def written(
