@@ -87,7 +87,7 @@ AT_MOST = 1.8
 PACE = 5
 """Updates of the vanilla model beside, after every `EVERY`; the first of them is not timed."""
 FINE_UPDATES, FINE_RATE = 300, 5e-3
-ANSWERS = {"summary": 20, "library": 4, "default": 8, "dates": 16}
+ANSWERS = {"summary": 20, "library": 8, "default": 12, "dates": 20}
 """Tokens of an answer, its end included."""
 TESTS = {"summary": 96, "library": 256, "default": 192, "dates": 96}
 VALID = 128

@@ -38,7 +38,7 @@ def test_fifteen_percent_in_spans_of_three():
     share = hidden / 2000
     assert share.mean() == pytest.approx(10 / 64)
     assert share[0] == 0  # a text begins with what is kept, and so spans never touch
-    assert share[8:56].min() > 0.1
+    assert share[8:56].min() > 0.08
 
 
 def test_two_seeds_hide_other_tokens():

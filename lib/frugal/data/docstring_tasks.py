@@ -93,7 +93,7 @@ def rouge(written: str, reference: str, *, n: int = 1) -> float:
 def without_names(text: str) -> str:
     """A text with the names of libraries, and what gives them away, masked."""
     names = "|".join(map(re.escape, (*LIBRARIES, *ALIASES)))
-    return re.sub(rf"(?i)\b(?:{names})s?\b(?:\.\w+)*", MASK, text)
+    return re.sub(rf"(?i)(?<![a-z])(?:{names})s?(?![a-z])(?:\.\w+)*", MASK, text)
 
 
 def _summary(text: Docstring) -> Iterator[Example]:

@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int64
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from frugal.checks import at_least
 from frugal.data.corruption import corrupt
+from frugal.data.translation import TranslationPair
 from frugal.decoding import translate
 from frugal.modes import modes_put_back
 from frugal.penalty import penalty
@@ -27,16 +28,6 @@ from frugal.tokens.bytes import pad_rows
 
 PAD, EOS = 0, 1
 """A decoder begins with the id of padding."""
-
-
-class Pair(Protocol):
-    """`source` is to be turned into `target`."""
-
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def target(self) -> str: ...
 
 
 class Vocabulary:
@@ -107,7 +98,7 @@ class Batch:
 
 
 def encoded(
-    pairs: Sequence[Pair], vocabulary: Vocabulary, *, n_source: int, n_target: int
+    pairs: Sequence[TranslationPair], vocabulary: Vocabulary, *, n_source: int, n_target: int
 ) -> Batch:
     """Pairs as one padded batch; sources and targets are cut to these lengths, the end included."""
     sources = [vocabulary.encode(pair.source)[:n_source] for pair in pairs]
