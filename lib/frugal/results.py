@@ -204,7 +204,7 @@ class Result:
         if self.unit == "seed":
             what += f", {sum(seconds) / len(seconds):.0f} s a run"
         if self.missing:
-            what += f" ({self.missing} of {len(self.runs) + self.missing} runs are still to come)"
+            what += f" ({self.missing} of {len(self.runs) + self.missing} runs to come)"
         text = (
             f"Recorded on {self.made['date'][:10]}: {what} "
             f"on one core of {processors}, torch {self.made['torch']}, "

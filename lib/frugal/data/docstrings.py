@@ -199,15 +199,16 @@ def without_repeats(texts: Iterable[Docstring]) -> Iterator[Docstring]:
 
 
 def split_of(texts: Sequence[Docstring]) -> dict[str, str]:
-    """The split of each module of one library: test until it has a tenth of all characters, valid
-    until it has another, then train."""
+    """The split of each module of one library: test until that has a tenth of all characters, then
+    valid until it has another, then train."""
     sizes: dict[str, int] = {}
     for one in texts:
         sizes[one.module] = sizes.get(one.module, 0) + len(one.text)
-    whole, given, found = sum(sizes.values()), 0, {}
+    given, found = {"test": 0, "valid": 0, "train": 0}, {}
     for module, size in sizes.items():
-        found[module] = ("test", "valid", "train")[min(2, int(10 * given / whole))]
-        given += size
+        wanting = (split for split in ("test", "valid") if 10 * given[split] < sum(sizes.values()))
+        found[module] = next(wanting, "train")
+        given[found[module]] += size
     return found
 
 
