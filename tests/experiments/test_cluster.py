@@ -236,7 +236,7 @@ def test_a_smoke_sweep_of_a_real_experiment_survives_a_killed_worker(tmp_path):
     try:
         for _ in range(2):
             cluster.add_worker(PYTHONPATH=path)
-        options = ["--smoke", "--seeds", "3", "--scheduler", cluster.address]
+        options = ["--smoke", "--seeds", "2", "--scheduler", cluster.address]
         process = subprocess.Popen(
             [sys.executable, "-m", "experiments", "run", "modifications", *options],
             cwd=ROOT,
@@ -255,4 +255,4 @@ def test_a_smoke_sweep_of_a_real_experiment_survives_a_killed_worker(tmp_path):
         cluster.close()
     result = results.load("modifications", folder=Path(out.split()[-1]).parent)
     jobs = Counter((run["setting"], run["seed"]) for run in result.runs)
-    assert jobs == {(setting, seed): 1 for setting in result.settings for seed in range(3)}
+    assert jobs == {(setting, seed): 1 for setting in result.settings for seed in range(2)}

@@ -3,8 +3,8 @@
 from torch import nn
 
 from frugal.data.cabinets import CabinetBatch
-from frugal.tasks import drawer, retriever
-from tests.devices import CONFIG, asked, built, cube, ids, rows
+from frugal.tasks import drawer, retriever, text_to_text
+from tests.devices import CONFIG, asked, built, cube, ids, real, rows
 
 
 def actor() -> nn.Module:
@@ -19,6 +19,10 @@ CASES = {
     ),
     retriever.dip: lambda: retriever.dip(rows()),
     retriever.parts: lambda: retriever.parts(rows()).middle,
+    text_to_text.begun: lambda: text_to_text.begun(ids()),
+    text_to_text.Batch: lambda: (
+        text_to_text.Batch(ids(), ids(), ids(), real(), real()).rows(slice(1)).labels
+    ),
     drawer.VoxelActor: lambda: actor()(cube(), ids()),
     drawer.latent_gaze: lambda: drawer.latent_gaze(actor(), cube(), ids()).patches,
     drawer.drawer_loss: lambda: drawer.drawer_loss(
@@ -34,4 +38,15 @@ NO_CASE = {
     retriever.Parts,
     retriever.at_mean,  # chooses moments by what records say, on the CPU
     retriever.accuracy_by_position,  # counts in whole numbers on the CPU
+    # of texts and numbers, and batches on the CPU
+    text_to_text.Vocabulary,
+    text_to_text.encoded,
+    text_to_text.windows,
+    text_to_text.corrupted,
+    text_to_text.inverse_square_root,
+    # a model is trained, or read, and text or numbers come of it
+    text_to_text.updates,
+    text_to_text.read,
+    text_to_text.Read,
+    text_to_text.written,
 }

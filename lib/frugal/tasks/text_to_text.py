@@ -213,7 +213,7 @@ def written(
             part = _part(batch, slice(at, at + batch_size))
             memory = model.encoder(part.source, part.source_padding)
             ids = torch.full_like(part.source[:, :1], PAD)
-            ended = torch.zeros(len(ids), dtype=torch.bool)
+            ended = torch.zeros_like(ids[:, 0], dtype=torch.bool)
             while not ended.all() and ids.shape[1] <= batch.labels.shape[1]:
                 scores = model.decoder(ids, memory, memory_padding=part.source_padding)
                 ids = torch.cat([ids, scores[:, -1:].argmax(-1)], dim=1)
