@@ -4,8 +4,8 @@ After narang2021modifications, table 1, at the size of a book. Every row, and th
 every row that was confounded in the original, is pre-trained by span corruption (raffel2020t5) on
 docstrings of the libraries that this book pins, and then fine-tuned on four tasks: the summary line
 of a docstring, the library it is from, the default of a parameter, and written dates for ISO dates.
-All have the settings that vanilla was given, the learning rate included, as in the paper; nothing
-is tuned for a row.
+All have the settings that vanilla was given, the learning rate included, as in the paper: it is
+one of four that were tried for vanilla alone, in short runs. Nothing is tuned for another row.
 
 What was given up for two minutes a run: three layers on each side, 48 wide, 2,048 tokens, texts of
 64 of them, a quarter of a million labels; a third of the layers has experts, not half of them, and

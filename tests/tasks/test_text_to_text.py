@@ -76,7 +76,7 @@ def test_updates_learn_and_what_is_written_is_what_is_read(vocabulary):
     losses = list(islice(text_to_text.updates(model, lambda: batch, lambda step: 1e-2), 80))
     assert losses[-1] < 0.1 < losses[0]
     loss, right = text_to_text.read(model, batch)
-    assert loss == pytest.approx(float(batch.loss(model.eval())), rel=1e-4)
+    assert loss == pytest.approx(batch.loss(model.eval()).item(), rel=1e-4)
     assert right == 1
     assert text_to_text.written(model, batch, vocabulary) == ["the dog", "cow"]
     assert text_to_text.read(model, batch, batch_size=1).loss == pytest.approx(loss, rel=1e-4)
