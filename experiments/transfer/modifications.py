@@ -243,7 +243,8 @@ def pretrain(model: nn.Module, seed: int, smoke: bool) -> dict[str, Any]:
     pace = Pace(_corrupted(shared, seed + 1000), seed)
     own = updates(model, _corrupted(shared, seed), inverse_square_root(RATE, WARMUP))
     moments, curve, seconds = [0], [read(model, shared.valid).loss], [0.0]
-    shared.valid.loss(model).backward()  # what is slow the first time only is not timed
+    shared.valid.loss(model).backward()
+    pace.run(PACE)  # what is slow in a process the first time only is not timed
 
     def go_on() -> bool:
         began = time.process_time()
