@@ -1,4 +1,4 @@
-"""The command line: python -m experiments list | run NAME | check NAME | show NAME."""
+"""The command line: python -m experiments list | run NAME | keep NAME | check NAME | show NAME."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="stop, and keep what is done, when nothing finishes for so long (an hour)",
     )
     run.add_argument("--smoke", action="store_true", help="at the size of a test, not recorded")
+    keep = commands.add_parser("keep", help="write what is finished so far as a result to commit")
+    keep.add_argument("name")
+    keep.add_argument("--seeds", type=int, default=5, help="as they are asked of run (5)")
     check = commands.add_parser("check", help="run a recorded seed again and compare")
     check.add_argument("name")
     check.add_argument("--seed", type=int, default=0)
@@ -39,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     show.add_argument("name")
     options = parser.parse_args(arguments)
     try:
-        commands = {"list": _list, "run": _run, "check": _check, "show": _show}
+        commands = {"list": _list, "run": _run, "keep": _keep, "check": _check, "show": _show}
         return commands[options.command](options) or 0
     except (runner.ExperimentError, results.MissingResult, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -83,6 +86,12 @@ def _run(options: argparse.Namespace) -> None:
         patience=options.patience,
     )
     print(f"wrote {path}")
+
+
+def _keep(options: argparse.Namespace) -> None:
+    path = runner.keep(options.name, seeds=options.seeds)
+    recorded = results.load(options.name, folder=path.parent)
+    print(f"wrote {path}: {len(recorded.runs)} runs, {recorded.missing} are still to come")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from experiments import provenance, sweeps
 from experiments.sweeps import SweepError
 from experiments.writing import as_json, write
+from frugal import results
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
@@ -90,10 +91,10 @@ def record(
     one thread each. scheduler: address of a Dask scheduler whose workers run the jobs instead.
     patience: seconds in which something must finish. folder: experiments/results by default.
 
-    Finished jobs are kept, whatever happens, and the next call goes on from there; jobs that other
-    code has finished are put aside, never mixed in, and a process whose files are not those of the
-    start runs nothing. Raises ExperimentError when an argument is wrong, a job failed, or the
-    cluster does not answer or stands still.
+    Finished jobs are kept, whatever happens, and the next call goes on from there, as it does from
+    a result that lacks some of them; jobs that other code has finished are put aside, never mixed
+    in, and a process whose files are not those of the start runs nothing. Raises ExperimentError
+    when an argument is wrong, a job failed, or the cluster does not answer or stands still.
     """
     if seeds < 1 or jobs < 1 or patience <= 0:
         raise ExperimentError(
@@ -107,11 +108,13 @@ def record(
         raise ExperimentError("a smoke run does not go to experiments/results")
     folder.mkdir(parents=True, exist_ok=True)
 
-    settings = module.settings()
-    wanted = [(setting, seed) for seed in range(seeds) for setting in settings]
+    path = folder / f"{name}.json"
+    settings, wanted = _wanted(module, seeds, smoke)
     fingerprint = fingerprint_of(name)
     partial = _Partial(folder / f"{name}.partial.jsonl", state=fingerprint + "-smoke" * smoke)
-    done = {job: run for job, run in partial.read().items() if job in wanted}
+    read = {} if smoke else _data(module)
+    done = _kept(path, fingerprint, wanted) | partial.read()
+    done = {job: run for job, run in done.items() if job in wanted}
     todo = [
         (name, setting, seed, settings[setting], smoke, fingerprint)
         for setting, seed in wanted
@@ -128,22 +131,100 @@ def record(
     except SweepError as error:
         raise ExperimentError(f"experiment '{name}': {error}") from error
 
-    result = {
+    write(path, as_json(_result(module, name, settings, wanted, done, seeds, smoke) | read))
+    partial.path.unlink(missing_ok=True)
+    return path
+
+
+def keep(name: str, *, seeds: int = 5, folder: Path | None = None) -> Path:
+    """Write the result with the jobs that are finished so far, to be committed, and give its path.
+
+    `record` goes on from there, also in another checkout, as long as the code is the same. Raises
+    ExperimentError when nothing is finished.
+    """
+    module = module_of(name)
+    folder = RESULTS if folder is None else folder
+    path, (settings, wanted) = folder / f"{name}.json", _wanted(module, seeds, smoke=False)
+    fingerprint = fingerprint_of(name)
+    partial = _Partial(folder / f"{name}.partial.jsonl", state=fingerprint)
+    done = _kept(path, fingerprint, wanted) | partial.read()
+    if not done:
+        raise ExperimentError(f"nothing of '{name}' is finished that this code has made.")
+    result = _result(module, name, settings, wanted, done, seeds, smoke=False)
+    return write(path, as_json(result | _data(module)))
+
+
+def _wanted(module: ModuleType, seeds: int, smoke: bool) -> tuple[dict[str, Any], list[Job]]:
+    """The settings, and the jobs in the order in which they run: seed 0 of all settings first.
+
+    An experiment may have `seeds()`, the settings that have more seeds than asked for and how many,
+    and `SMOKE`, the settings that a smoke run is content with.
+    """
+    settings = module.settings()
+    if smoke:
+        settings = {name: settings[name] for name in getattr(module, "SMOKE", settings)}
+    more = module.seeds() if hasattr(module, "seeds") and not smoke else {}
+    counts = {setting: max(seeds, more.get(setting, 0)) for setting in settings}
+    jobs = [
+        (setting, seed)
+        for seed in range(max(counts.values()))
+        for setting, count in counts.items()
+        if seed < count
+    ]
+    return settings, jobs
+
+
+def _data(module: ModuleType) -> dict[str, Any]:
+    """What the experiment says that it reads, where it has a function `data()`."""
+    return {"data": module.data()} if hasattr(module, "data") else {}
+
+
+def _kept(path: Path, fingerprint: str, wanted: list[Job]) -> dict[Job, Run]:
+    """The jobs of a result that lacks some of those wanted; of a whole one nothing, since it is to
+    be recorded anew. What other code has made does not count."""
+    if not path.is_file():
+        return {}
+    try:
+        recorded = results.load(path.stem, folder=path.parent)
+    except ValueError:
+        return {}
+    runs = {(run["setting"], run["seed"]): run for run in recorded.runs}
+    same = {job: run for job, run in runs.items() if run.get("fingerprint") == fingerprint}
+    if recorded.smoke or set(wanted) <= same.keys():
+        return {}
+    if len(same) < len(runs) and recorded.missing:
+        print(
+            f"{path.name} has {len(runs) - len(same)} runs of other code: they are not taken over.",
+            file=sys.stderr,
+        )
+    return same
+
+
+def _result(
+    module: ModuleType,
+    name: str,
+    settings: dict[str, Any],
+    wanted: list[Job],
+    done: dict[Job, Run],
+    seeds: int,
+    smoke: bool,
+) -> dict[str, Any]:
+    runs = [done[job] for job in wanted if job in done]
+    missing = {"missing": len(wanted) - len(runs)} if len(runs) < len(wanted) else {}
+    return {
         "name": name,
         "question": question_of(module),
         "settings": settings,
         "smoke": smoke,
+        **missing,
         "made": {
             "command": f"python -m experiments run {name} --seeds {seeds}",
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "torch": metadata.version("torch"),
             "python": platform.python_version(),
         },
-        "runs": [done[job] for job in wanted],
+        "runs": runs,
     }
-    path = write(folder / f"{name}.json", as_json(result))
-    partial.path.unlink(missing_ok=True)
-    return path
 
 
 def fingerprint_of(name: str) -> str:

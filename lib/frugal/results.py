@@ -11,6 +11,7 @@ import dataclasses
 import html
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +39,7 @@ class Result:
     in common: `command`, `date`, `torch`, `python`; for a GPU also `card` and `driver`. smoke: True
     for a run at the size of a test; its numbers mean nothing. unit: what is repeated, a "seed" or
     the "round" of a race. checked: when a seed was last run again, by which code, and what came of
-    it.
+    it. missing: runs that are still to come. data: what was read, where the experiment says so.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Result:
     smoke: bool = False
     unit: str = "seed"
     checked: dict[str, Any] | None = None
+    missing: int = 0
+    data: dict[str, Any] | None = None
 
     def frame(self) -> pd.DataFrame:
         """One row a number: setting, seed, metric, value. Lists are left to `values`."""
@@ -189,15 +192,19 @@ class Result:
 
         A bench has rounds of a race in the place of seeds.
         """
-        turns = len({run["seed"] for run in self.runs})
+        counts = Counter(run["setting"] for run in self.runs).values()
+        least, most = min(counts), max(counts)
+        turns = f"{most}" if least == most else f"{least} to {most}"
         seconds = [run["seconds"] for run in self.runs]
         processors = " and ".join(sorted({run["processor"] for run in self.runs}))
         commits = " and ".join(sorted({run["commit"] for run in self.runs}))
         if "card" in self.made:
             return self._provenance_of_card()
-        what = f"{turns} {self.unit}{'s' * (turns != 1)}"
+        what = f"{turns} {self.unit}{'s' * (most != 1)}"
         if self.unit == "seed":
             what += f", {sum(seconds) / len(seconds):.0f} s a run"
+        if self.missing:
+            what += f" ({self.missing} of {len(self.runs) + self.missing} runs to come)"
         text = (
             f"Recorded on {self.made['date'][:10]}: {what} "
             f"on one core of {processors}, torch {self.made['torch']}, "

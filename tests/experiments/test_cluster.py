@@ -227,3 +227,32 @@ def test_a_worker_with_other_files_runs_nothing(cluster, tmp_path_factory):
     assert "they must be" in err
     assert "as the sweep began" in err
     assert finished(cluster) == 0
+
+
+def test_a_smoke_sweep_of_a_real_experiment_survives_a_killed_worker(tmp_path):
+    """The longest one, whose sweep is the reason for all this."""
+    path = os.pathsep.join([str(ROOT), str(Path(results.__file__).parents[1])])
+    cluster = Cluster(tmp_path)
+    try:
+        for _ in range(2):
+            cluster.add_worker(PYTHONPATH=path)
+        options = ["--smoke", "--seeds", "2", "--scheduler", cluster.address]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "experiments", "run", "modifications", *options],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while not list(tmp_path.glob("experiments-smoke-*/*.partial.jsonl")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        cluster.kill(cluster.workers[0])
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+    finally:
+        cluster.close()
+    result = results.load("modifications", folder=Path(out.split()[-1]).parent)
+    jobs = Counter((run["setting"], run["seed"]) for run in result.runs)
+    assert jobs == {(setting, seed): 1 for setting in result.settings for seed in range(2)}

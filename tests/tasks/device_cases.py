@@ -4,7 +4,7 @@ from torch import nn
 
 from frugal.data.cabinets import CabinetBatch
 from frugal.data.nested_lists import NestedBatch
-from frugal.tasks import drawer, list_reader, retriever
+from frugal.tasks import drawer, list_reader, retriever, text_to_text
 from tests.devices import CONFIG, asked, built, cube, ids, real, rows
 
 
@@ -28,6 +28,10 @@ CASES = {
     list_reader.list_loss: lambda: list_reader.list_loss(
         built(list_reader.ListReader, CONFIG), nested()
     ),
+    text_to_text.begun: lambda: text_to_text.begun(ids()),
+    text_to_text.Batch: lambda: (
+        text_to_text.Batch(ids(), ids(), ids(), real(), real()).rows(slice(1)).labels
+    ),
     drawer.VoxelActor: lambda: actor()(cube(), ids()),
     drawer.latent_gaze: lambda: drawer.latent_gaze(actor(), cube(), ids()).patches,
     drawer.drawer_loss: lambda: drawer.drawer_loss(
@@ -43,4 +47,15 @@ NO_CASE = {
     retriever.Parts,
     retriever.at_mean,  # chooses moments by what records say, on the CPU
     retriever.accuracy_by_position,  # counts in whole numbers on the CPU
+    # of texts and numbers, and batches on the CPU
+    text_to_text.Vocabulary,
+    text_to_text.encoded,
+    text_to_text.windows,
+    text_to_text.corrupted,
+    text_to_text.inverse_square_root,
+    # a model is trained, or read, and text or numbers come of it
+    text_to_text.updates,
+    text_to_text.read,
+    text_to_text.Read,
+    text_to_text.written,
 }

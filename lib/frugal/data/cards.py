@@ -14,6 +14,7 @@ from frugal.data import (
     copying,
     dates,
     digits,
+    docstrings,
     hops,
     journeys,
     listops,
@@ -30,7 +31,7 @@ from frugal.data import (
 def sources() -> pd.DataFrame:
     """The card of every data set of the book, one a row: licence, origin, split, ..."""
     modules = (
-        *(text, dates, numbers, digits),
+        *(text, docstrings, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
         *(cabinets, tones, journeys, hops, nested_lists),
