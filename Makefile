@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install book serve live test labs grade experiments bench gpu lint format constraints clean
+.PHONY: help install book serve live test labs grade experiments bench gpu phone lint format constraints clean
 
 help:
 	@echo "make book         install into $(VENV), execute and build the site, say where it is"
@@ -20,6 +20,7 @@ help:
 	@echo "make experiments  list the recorded experiments (run one: python -m experiments run NAME)"
 	@echo "make bench        time the library against its peers and print the table"
 	@echo "make gpu          measure the library on a CUDA device (about six minutes)"
+	@echo "make phone        what the built pages weigh, and how long a slow phone waits for them"
 	@echo "make lint         check style; make format repairs it"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -68,6 +69,9 @@ experiments: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m experiments.bench
+
+phone: $(STAMP)
+	$(BIN)/python -m booktools phone
 
 gpu: $(STAMP)
 	$(BIN)/python -m experiments.gpu
