@@ -5,36 +5,28 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Error,
+    Locator,
+    Page,
+    sync_playwright,
+)
 
+from booktools.chromium import FLAGS, find_chromium
 from frugal.show.interactive import Interactive
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def find_chromium() -> str | None:
-    """The browser's path; None lets Playwright take its own."""
-    named = os.environ.get("FRUGAL_CHROMIUM")
-    places = [named, "/usr/bin/chromium", "/usr/bin/google-chrome", shutil.which("chromium")]
-    return next((place for place in places if place and Path(place).is_file()), None)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -118,6 +110,35 @@ def seen_by_axe(page: Page) -> list[str]:
     )
 
 
+INTO_VIEW = """
+(it) => {
+  const inside = () => {
+    const { left, top, right, bottom } = it.getBoundingClientRect();
+    return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+  };
+  if (!inside()) it.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+  const { left, top, right, bottom } = it.getBoundingClientRect();
+  const [x, y] = [Math.floor(left), Math.floor(top)];
+  const size = { width: Math.ceil(right) - x, height: Math.ceil(bottom) - y, scale: 1 };
+  return [{ x: x + scrollX, y: y + scrollY, ...size }, !inside()];
+}
+"""
+_sessions: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
+
+
+def look_of(element: Locator) -> bytes:
+    """The element's pixels, losslessly, in less than half the time of `Locator.screenshot`.
+
+    Nothing is waited for or stopped: what moves by itself must be told to stand, by a style.
+    """
+    page = element.page
+    if page not in _sessions:
+        _sessions[page] = page.context.new_cdp_session(page)
+    clip, beyond = element.evaluate(INTO_VIEW)
+    options = {"clip": clip, "captureBeyondViewport": beyond, "optimizeForSpeed": True}
+    return base64.b64decode(_sessions[page].send("Page.captureScreenshot", options)["data"])
+
+
 @dataclass
 class Visit:
     """A page in the browser and what was noticed while it was open."""
@@ -128,10 +149,10 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def open(self, url: str) -> Page:
-        """Load a page and wait until its figures and equations stand."""
+        """Load a page and wait until its figures and equations stand, and nothing else comes."""
         self.page.goto(url)
+        self.page.evaluate("() => window.frugal?.finish()")
         self.page.wait_for_load_state("networkidle")
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
         self.page.wait_for_function(
             """() => [...document.querySelectorAll(".frugal-figure")].every(
               (figure) => figure.dataset.mounted || figure.querySelector(".frugal-still"),

@@ -11,7 +11,7 @@ LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "norms", "penalty", "positions"}
     | {"arithmetic", "claims", "results"},
-    {"data", "embeddings", "feedforward", "measure", "training"},
+    {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
     {"attention"},
     {"mixing"},
     {"model"},

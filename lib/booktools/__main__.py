@@ -1,4 +1,4 @@
-"""`python -m booktools build | serve | claims | vendor | constraints`."""
+"""`python -m booktools build | serve | phone | claims | vendor | constraints`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     build.add_argument("--fresh", action="store_true", help="read and execute everything again")
     serve = commands.add_parser("serve", help="serve _build/html on this machine")
     serve.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+    phone = commands.add_parser("phone", help="what pages weigh, and how long a slow phone waits")
+    phone.add_argument("pages", nargs="*", help="index.html …; all where none is named")
     commands.add_parser("claims", help="which claims of the last build can fail, and the verdicts")
     commands.add_parser("vendor", help="fetch the vendored scripts again, with checksums")
     commands.add_parser("constraints", help="write what is installed to constraints.txt")
@@ -30,6 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
             from booktools.serve import serve_site
 
             return serve_site(root / "_build" / "html", port=chosen.port)
+        if chosen.command == "phone":
+            from booktools.phone import report as weigh
+
+            for line in weigh(root / "_build" / "html", chosen.pages):
+                print(line, flush=True)
+            return 0
         if chosen.command == "claims":
             from booktools.collected import report
 

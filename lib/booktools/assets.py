@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ def add_static_files(app: Sphinx, config: Config) -> None:
         vega.write_text(vega_script(), encoding="utf-8")
     config.html_static_path += [str(_STATIC), str(made)]
     app.add_css_file(f"{_FOLDER}/figure.css")
+    app.add_css_file("katex/katex.min.css")
     app.add_css_file("book.css")
     app.add_js_file("scroll.js", loading_method="defer")
 
@@ -60,8 +63,9 @@ def share(app: Sphinx, pagename: str, template: str, context: dict[str, Any], do
             "show it with frugal.show.interact",
             location=pagename,
         )
-    if _CHART in body:
-        app.add_js_file(f"{_FOLDER}/vega.js", loading_method="defer")
+    if _CHART in body:  # fetched when the reader comes near the first chart
+        vega = context["pathto"](f"_static/{_FOLDER}/vega.js", 1)
+        body = f'<template id="frugal-vega" data-src="{vega}"></template>\n{body}'
     # Entries of a bibliography are not of the role that a list's children need to have.
     body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
     context["body"] = _lift(body, Path(app.outdir), context["pathto"])
@@ -83,12 +87,24 @@ def _lift(body: str, output: Path, pathto: Any) -> str:
         return f'<script src="{url}"></script>\n'
 
     def still(match: re.Match[str]) -> str:
-        picture = base64.b64decode(match["data"])
+        picture = _light(base64.b64decode(match["data"]))
         name = f"_images/{_FOLDER}-{hashlib.sha256(picture).hexdigest()[:16]}.png"
         _write(output / name, picture)
-        return match["before"] + pathto(name, 1)
+        width, height = struct.unpack(">II", picture[16:24])  # a PNG's header says its size
+        size = f'width="{width}" height="{height}" src="'
+        return match["before"].removesuffix('src="') + size + pathto(name, 1)
 
     return _STILL.sub(still, _SHARED.sub(shared, body))
+
+
+def _light(picture: bytes) -> bytes:
+    """A PNG of at most 256 colors, which a drawing is not seen to lack, where that is smaller."""
+    from PIL import Image
+
+    written = io.BytesIO()
+    whole = Image.open(io.BytesIO(picture)).convert("RGB")
+    whole.quantize(256, dither=Image.Dither.NONE).save(written, "png", optimize=True)
+    return min(picture, written.getvalue(), key=len)
 
 
 def _write(path: Path, content: bytes) -> None:

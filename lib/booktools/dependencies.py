@@ -6,14 +6,13 @@ on the page. `fingerprint` names the state of everything else that a chapter imp
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from booktools.imports import ROOTS, home_of, imported, named
+from booktools.imports import ROOTS, home_of, imported, named, said
 from frugal.show.modules import embedded
 
 _CODE_CELL = re.compile(r"^(`{3,}|:{3,})\{code-cell\}[^\n]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
@@ -75,11 +74,6 @@ def dependencies(chapter: Path, root: Path) -> set[Path]:
     return found
 
 
-def _strings(tree: ast.AST) -> set[str]:
-    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {value for value in constants if isinstance(value, str)}
-
-
 def _loaded(code: str, folder: Path) -> Iterator[Path]:
     """The files in `folder` that a module there names, with what a script imports."""
     for path in named(code, folder):
@@ -88,7 +82,5 @@ def _loaded(code: str, folder: Path) -> Iterator[Path]:
 
 def _recorded(code: str, results: dict[str, Path]) -> Iterator[Path]:
     """The results that code names, if it loads any: `results.load("copying")`."""
-    tree = ast.parse(code)
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    if any("load" in (getattr(one, "attr", ""), getattr(one, "id", "")) for one in calls):
-        yield from (results[name] for name in results.keys() & _strings(tree))
+    if said(code).loads:
+        yield from (results[name] for name in results.keys() & said(code).strings)

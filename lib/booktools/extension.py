@@ -18,8 +18,11 @@ from booktools.execution import (
     prepare_kernels,
     report_failures,
 )
+from booktools.formulas import setup_formulas
+from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources
+from booktools.stylesheet import leave_sheets, use_templates, write_sheet
 from frugal.show.site import figure_style
 
 
@@ -28,7 +31,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Pages are written again when this extension or what it puts on them has changed.
     app.add_config_value("booktools_state", _state(), "html")
     app.add_config_value("booktools_solutions", with_solutions(), "env")
+    setup_formulas(app)
     app.connect("config-inited", prepare_kernels)
+    app.connect("config-inited", use_templates)
     app.connect("config-inited", add_static_files)
     app.connect("env-get-outdated", changed_chapters)
     app.connect("source-read", choose_cache)
@@ -40,6 +45,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
+    app.connect("html-page-context", describe, priority=920)
+    app.connect("html-page-context", leave_sheets, priority=950)
+    app.connect("build-finished", write_sheet)
+    app.connect("build-finished", write_answers)
     app.connect("build-finished", leave_out_of_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
 
@@ -47,6 +56,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _state() -> str:
     digest = hashlib.sha256(figure_style().encode())
     for path in sorted(Path(__file__).parent.rglob("*")):
-        if path.suffix in {".py", ".css", ".js", ".svg"}:
+        if path.suffix in {".py", ".css", ".js", ".svg", ".html"}:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

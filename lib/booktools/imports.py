@@ -4,12 +4,45 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOTS = ("frugal", "experiments")
 """The packages whose modules count; all others are pinned."""
 _FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a piece of Python says, as far as it matters here.
+
+    imports: module, names and dots of each, in order; no names where `import` stands alone. loads:
+    whether it calls something named `load`.
+    """
+
+    strings: frozenset[str]
+    imports: tuple[tuple[str, tuple[str, ...], int], ...]
+    loads: bool
+
+
+@cache
+def said(code: str) -> Said:
+    """Read code once: most modules are reached from many places. Raises SyntaxError."""
+    strings, imports, loads = set(), [], False
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+        elif isinstance(node, ast.Import):
+            imports += [(alias.name, (), 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            imports.append((node.module or "", names, node.level))
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", ""), getattr(node.func, "id", "")
+            loads = loads or "load" in called
+    return Said(frozenset(strings), tuple(imports), loads)
 
 
 def reached(module: Path, root: Path) -> set[Path]:
@@ -32,11 +65,9 @@ def reached(module: Path, root: Path) -> set[Path]:
 
 def named(code: str, folder: Path) -> Iterator[Path]:
     """The files in `folder` that a module there names in a string: `module = "lever.js"`."""
-    for node in ast.walk(ast.parse(code)):
-        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            continue
-        if _FILE_NAME.fullmatch(node.value) and (folder / node.value).is_file():
-            yield (folder / node.value).resolve()
+    for text in said(code).strings:
+        if _FILE_NAME.fullmatch(text) and (folder / text).is_file():
+            yield (folder / text).resolve()
 
 
 def home_of(root: Path, name: str) -> Path:
@@ -50,22 +81,18 @@ def imported(code: str, root: Path, package: Path | None) -> Iterator[Path]:
     A package counts with its `__init__` alone, which is read in its turn; and with all its modules
     when it is imported by its own name, or for a name that only running it can tell.
     """
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _files(alias.name.split("."), [], root)
-        elif isinstance(node, ast.ImportFrom):
-            parts = node.module.split(".") if node.module else []
-            if node.level and package is not None:
-                base = package
-                for _ in range(node.level - 1):
-                    base = base.parent
-                home = root / "lib" if base.is_relative_to(root / "lib") else root
-                parts = [*base.relative_to(home).parts, *parts]
-            yield from _files(parts, [alias.name for alias in node.names], root)
+    for module, names, dots in said(code).imports:
+        parts = module.split(".") if module else []
+        if dots and package is not None:
+            base = package
+            for _ in range(dots - 1):
+                base = base.parent
+            home = root / "lib" if base.is_relative_to(root / "lib") else root
+            parts = [*base.relative_to(home).parts, *parts]
+        yield from _files(parts, names, root)
 
 
-def _files(parts: list[str], names: list[str], root: Path) -> Iterator[Path]:
+def _files(parts: list[str], names: Sequence[str], root: Path) -> Iterator[Path]:
     """The files behind `from a.b import names` (or `import a.b`, without names)."""
     if not parts or parts[0] not in ROOTS:
         return
@@ -81,7 +108,8 @@ def _files(parts: list[str], names: list[str], root: Path) -> Iterator[Path]:
         return
     if (place / "__init__.py").is_file():
         yield place / "__init__.py"
-    bound, table = _names_of(place / "__init__.py")
+    init = place / "__init__.py"
+    bound, table = _names_of(init.read_text(encoding="utf-8")) if init.is_file() else (set(), {})
     for name in names:
         module = place / table.get(name, name)
         if module.with_suffix(".py").is_file():
@@ -94,16 +122,15 @@ def _files(parts: list[str], names: list[str], root: Path) -> Iterator[Path]:
         yield from place.rglob("*.py")
 
 
-def _names_of(init: Path) -> tuple[set[str], dict[str, str]]:
-    """What a package binds when it is imported, and where it finds names that are asked for later.
+@cache
+def _names_of(init: str) -> tuple[set[str], dict[str, str]]:
+    """What the `__init__` of a package binds, and where it finds names that are asked for later.
 
     The second is a dictionary from names to modules that stands in it: `{"chart": "charts"}`.
     """
     bound: set[str] = set()
     table: dict[str, str] = {}
-    if not init.is_file():
-        return bound, table
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+    for node in ast.parse(init).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             bound |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):

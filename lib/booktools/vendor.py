@@ -32,27 +32,19 @@ class Package:
     files: dict[str, str]
 
 
-_MACROS = (
-    *("boldsymbol", "braket", "cancel", "centernot", "color", "enclose", "mathtools"),
-    *("unicode", "upgreek", "verb"),
-)
 PACKAGES = (
     Package(
-        name="mathjax",
-        version="3.2.2",
+        name="katex",
+        version="0.16.22",
         integrity=(
-            "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsj"
-            "KPZGJvtRZM1vO+geW0OhGw=="
+            "sha512-XCHRdUw4lf3SKBaJe4EvgqIuWwkPSo9XoeO8GjQW94Bp7TWv9hNhzZjZ+OH9yf1U"
+            "mLygb7DIT5GSFQiyt16zYg=="
         ),
         files={
-            "package/LICENSE": "mathjax",
-            "package/es5/tex-chtml.js": "mathjax",
-            "package/es5/output/chtml/fonts/woff-v2/*.woff": "mathjax/output/chtml/fonts/woff-v2",
-            # Macros that MathJax fetches when an equation first uses one of them.
-            **{
-                f"package/es5/input/tex/extensions/{name}.js": "mathjax/input/tex/extensions"
-                for name in _MACROS
-            },
+            "package/LICENSE": "katex",
+            "package/dist/katex.min.js": "katex",
+            "package/dist/katex.min.css": "katex",
+            "package/dist/fonts/*.woff2": "katex/fonts",
         },
     ),
 )

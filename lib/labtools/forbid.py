@@ -90,7 +90,7 @@ class _CallsInPython:
             )
         elif event == "call":
             name, home = frame.f_code.co_name, frame.f_globals.get("__name__", "")
-            caller = frame.f_back
+            caller = _caller(frame)
             refused = (
                 _is_one_of(name, self.names)
                 and not _is_code_of_a_cell(frame.f_code)
@@ -102,6 +102,14 @@ class _CallsInPython:
         if refused:
             self.seen = Forbidden(f"{home.partition('.')[0]}.{name}")
             raise self.seen
+
+
+def _caller(frame: FrameType) -> FrameType | None:
+    """Who calls: not a wrapper of a package's own decorator, as around `scipy.stats.bootstrap`."""
+    caller = frame.f_back
+    while caller and "wrap" in caller.f_code.co_name and _is_installed(caller.f_code):
+        caller = caller.f_back
+    return caller
 
 
 def _is_one_of(name: str, names: frozenset[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import product
 
 import pytest
 import torch
@@ -40,10 +41,12 @@ def by_definition(attend, q, k, v, seen=None, causal=True):
     _, n_heads, queries, head_dim = q.shape
     keys = k.shape[2]
     masks = torch.zeros(n_heads, queries, keys)
-    for h, i, j in torch.cartesian_prod(*map(torch.arange, (n_heads, queries, keys))).tolist():
-        offset = i + keys - queries - j
-        if abs(offset) < attend.max_span and (offset >= 0 or not causal):
-            masks[h, i, j] = soft(attend.spans[h], attend.ramp, abs(offset))
+    for h, span in enumerate(attend.spans.detach()):
+        by_distance = [float(soft(span, attend.ramp, far)) for far in range(attend.max_span)]
+        for i, j in product(range(queries), range(keys)):
+            offset = i + keys - queries - j
+            if abs(offset) < attend.max_span and (offset >= 0 or not causal):
+                masks[h, i, j] = by_distance[abs(offset)]
     weights = masks * (q @ k.mT / math.sqrt(head_dim)).exp()
     if seen is not None:
         weights = weights * seen

@@ -11,11 +11,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from experiments.beyond_text import drawer, file_bytes, patches
 from frugal.data import cabinets, digits, tones
 from frugal.tasks.drawer import VoxelActor
+from tests.experiments.small import small, values_of
 
 
 @pytest.mark.parametrize("name", drawer.settings())
 def test_the_drawer_experiment_gives_every_number(name):
-    values = drawer.run(drawer.settings()[name], 0, smoke=True)
+    values = values_of(small("drawer"), name)
     shares = [values[key] for key in ("exact", "handle", "wrong_exact", "wrong_followed")]
     assert all(0 <= share <= 1 for share in shares)
     assert values["steps"] == [2, 4]
@@ -24,7 +25,7 @@ def test_the_drawer_experiment_gives_every_number(name):
 
 @pytest.mark.parametrize("name", ["patch-2", "patch-16", "hop-80", "hop-2560"])
 def test_the_patch_experiment_counts_its_tokens(name):
-    values = patches.run(patches.settings()[name], 0, smoke=True)
+    values = values_of(small("patches"), name)
     expected = {"patch-2": 64, "patch-16": 1, "hop-80": 99, "hop-2560": 2}
     assert values["tokens"] == expected[name]
     assert 0 <= values["accuracy"] <= 1
@@ -59,7 +60,7 @@ def test_a_deaf_model_hears_nothing():
 
 @pytest.mark.parametrize("name", ["raw-scrambled", "png-varied"])
 def test_the_file_experiment_gives_every_number(name):
-    values = file_bytes.run(file_bytes.settings()[name], 0, smoke=True)
+    values = values_of(small("file_bytes"), name)
     assert 0 <= values["accuracy"] <= 1
     assert values["test_files"] == values["train_files"] == 16
     assert values["steps"] == [2, 4]

@@ -7,11 +7,12 @@ import torch
 
 from experiments.layers import early_exit as experiment
 from frugal.depth.early_exit import Patience, Seen, exits_by
+from tests.experiments.small import small, values_of
 
 
 @pytest.mark.parametrize("name", ["exits, depth", "exits, equal", "2 alone"])
 def test_a_run_gives_what_the_chapter_reads(name):
-    found = experiment.run(experiment.settings()[name], 0, smoke=True)
+    found = values_of(small("early_exit"), name)
     assert 0 <= found["right"] <= 1
     if name == "2 alone":
         assert len(found["right by sentences"]) == 8

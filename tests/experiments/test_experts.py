@@ -5,6 +5,7 @@ import torch
 
 from experiments.layers import experts as experiment
 from experiments.layers.experts import D_FF, D_MODEL, Memory, feed_forward
+from tests.experiments.small import small, values_of
 
 
 def test_every_pair_has_one_place_and_all_places_occur():
@@ -50,7 +51,7 @@ def test_a_skewed_start_sends_more_tokens_to_the_first_expert():
 
 @pytest.mark.parametrize("arm", ["wide", "free-16", "skewed-16", "halves-16"])
 def test_a_run_gives_what_the_chapter_reads(arm):
-    found = experiment.run(experiment.settings()[f"{arm}-0.01"], 0, smoke=True)
+    found = values_of(small("experts"), f"{arm}-0.01")
     moments = len(found["moments"])
     assert len(found["curve"]) == len(found["right_at"]) == len(found["dropped_at"]) == moments
     assert found["facts"] == 128

@@ -15,6 +15,7 @@ from experiments.gpu.racers import CAUSAL
 from experiments.gpu.report import REPOSITORY, Report
 from frugal import results
 from frugal.measure import GpuSpeed
+from tests.experiments.jobs import work
 
 CPU = torch.device("cpu")
 
@@ -100,15 +101,6 @@ def test_an_error_is_seen():
 def test_nan_does_not_hold():
     nan = [torch.full((2,), torch.nan)]
     assert not correctness.error(nan, [torch.ones(2, dtype=torch.float64)]) <= 1
-
-
-def work(name: str, device: str) -> dict[str, float]:
-    """A job that does what its name says."""
-    if name == "dies":
-        os._exit(3)
-    if name == "fails":
-        raise ValueError("no number.")
-    return {"length": float(len(name))}
 
 
 def test_one_bad_job_ends_neither_the_part_nor_the_others():

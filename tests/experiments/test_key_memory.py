@@ -7,6 +7,7 @@ import torch
 
 from experiments.layers import key_memory as experiment
 from experiments.layers.key_memory import ARMS, Recall, flops, layer_of
+from tests.experiments.small import small, values_of
 
 
 def test_every_name_is_there_once_and_has_one_number():
@@ -67,7 +68,7 @@ def test_usage_counts_values_that_are_read():
 
 @pytest.mark.parametrize("arm", ["wide", "keys-12", "normed", "slow", "gated"])
 def test_a_run_gives_what_the_chapter_reads(arm):
-    found = experiment.run(experiment.settings()[f"{arm}-0.01"], 0, smoke=True)
+    found = values_of(small("key_memory"), f"{arm}-0.01")
     assert len(found["moments"]) == len(found["curve"])
     assert found["facts"] == experiment.FACTS / 2
     assert 0 <= found["right"] <= 1

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -126,6 +127,21 @@ def test_forbid_sees_the_books_own_library() -> None:
         library["entmax"](X)
     with forbid("entmax"):
         of_a_cell["entmax"](X)
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "rank", "spearmanr", "ttest_rel"])
+def test_forbid_sees_what_a_package_decorates(name: str) -> None:
+    cell = {"stats": pytest.importorskip("scipy.stats"), "pd": pd, "x": X[0].numpy()}
+    calls = {
+        "bootstrap": "stats.bootstrap((x,), lambda x, axis: x.mean(axis), n_resamples=20)",
+        "rank": "pd.Series(x).rank()",
+        "spearmanr": "stats.spearmanr(x, x)",
+        "ttest_rel": "stats.ttest_rel(x, x[::-1])",
+    }
+    exec(compile(f"def call():\n    return {calls[name]}", "<cell>", "exec"), cell)
+    cell["call"]()
+    with pytest.raises(Forbidden, match=f"do not call `.*{name}`"), forbid(name):
+        cell["call"]()
 
 
 def busy() -> None:

@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from tests.site.conftest import CODE, PAGES, WITH_FIGURES
 
 MOST_BYTES = 1_500_000
-# Loaded once for the whole site: the theme, MathJax, Vega.
+# Loaded once for the whole site: the theme, fonts of formulas, Vega.
 SHARED = ("_static/",)
 OWN = ("_static/frugal/",)
 SHARED_BY_FIGURES = ("vega.js", "figure.css")
@@ -31,8 +31,8 @@ def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(opene
     page = opened.page
     assert opened.foreign + opened.errors == []
     wanted = page.locator(".math").count()
-    assert page.locator(".math:has(mjx-container)").count() == wanted
-    assert page.locator("mjx-merror, .math [data-mjx-error]").count() == 0
+    assert page.locator(".math:has(> .katex, > .katex-display)").count() == wanted
+    assert page.locator(".katex-error").count() == 0
 
 
 def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
@@ -40,6 +40,7 @@ def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
     assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
         *PAGES,
         *CODE,
+        "404.html",
     }
     assert any(soup.select(".math") for soup in soups.values()), "no page has an equation"
     with_figures = {name for name, soup in soups.items() if soup.select(".frugal-figure")}

@@ -1,6 +1,5 @@
 // What is wider than the page scrolls sideways; the keyboard must reach it to scroll it.
-const WIDE =
-  'mjx-container[display="true"], .bd-content .cell_output table, .frugal-table, .frugal-stage';
+const WIDE = ".katex-display, .bd-content .cell_output table, .frugal-table, .frugal-stage";
 
 function reach() {
   for (const box of document.querySelectorAll(WIDE)) {
@@ -9,8 +8,7 @@ function reach() {
   }
 }
 
-window.addEventListener("load", async () => {
-  await window.MathJax?.startup?.promise;
+window.addEventListener("load", () => {
   reach();
   new ResizeObserver(reach).observe(document.body);
 });

@@ -70,17 +70,19 @@ class RelativeAttention(Attention):
         asked = torch.einsum(  # how much each head of each query wants of each sine and cosine
             "bhqc,dhc->bhqd",
             q + self.place_bias[:, None].to(q.dtype),
-            self.to_distance.to(q.dtype),
+            (self.to_distance / math.sqrt(q.shape[-1])).to(q.dtype),
         )
         of_sine, of_cosine = asked.tensor_split([d_model // 2], dim=-1)
         sine, cosine = self.waves(query_places, q.dtype)
-        key_sine, key_cosine = self.waves(key_places, q.dtype)
+        key_sine, key_cosine = (
+            (sine, cosine) if key_places is query_places else self.waves(key_places, q.dtype)
+        )
         # s·sin(a - b) + c·cos(a - b) = (s·sin a + c·cos a)·cos b + (c·sin a - s·cos a)·sin b
         turned = torch.cat(
             [of_sine * sine + of_cosine * cosine, of_cosine * sine - of_sine * cosine], dim=-1
         )
         keys = torch.cat([key_cosine, key_sine], dim=-1)  # (keys, d_model)
-        scores = (turned / math.sqrt(q.shape[-1])) @ keys.mT  # (batch, heads, queries, keys)
+        scores = turned @ keys.mT  # (batch, heads, queries, keys)
         if self.first_apart:
             later = torch.arange(offset, offset + len(query_places), device=q.device)[:, None] != 0
             later = later & (torch.arange(len(key_places), device=q.device) > 0)

@@ -1,18 +1,24 @@
-// A Vega-Lite chart in the page's colors. Vega comes from a script that a page with a chart loads
-// once; the site's Sphinx extension adds it.
+// A Vega-Lite chart in the page's colors. Vega is fetched when the first chart is drawn, from where
+// the page says: the site's Sphinx extension leaves an element `#frugal-vega` with the address.
 import { color, onThemeChange } from "./controls.js";
+
+let arriving;
 
 function vegaEmbed() {
   if (window.vegaEmbed) return Promise.resolve(window.vegaEmbed);
-  if (document.readyState === "complete") {
-    return Promise.reject(new Error("Vega is not in this page; the still picture stays."));
-  }
-  return new Promise((resolve, reject) => {
-    window.addEventListener("load", () => {
-      if (window.vegaEmbed) resolve(window.vegaEmbed);
-      else reject(new Error("Vega was not loaded; the still picture stays."));
-    });
+  arriving ??= new Promise((resolve, reject) => {
+    const address = document.getElementById("frugal-vega")?.dataset.src;
+    if (!address) {
+      reject(new Error("Vega is not in this page; the still picture stays."));
+      return;
+    }
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => resolve(window.vegaEmbed);
+    script.onerror = () => reject(new Error("Vega was not loaded; the still picture stays."));
+    document.head.append(script);
   });
+  return arriving;
 }
 
 // The config with custom properties replaced by what they are where `el` stands.

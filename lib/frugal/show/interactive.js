@@ -72,16 +72,38 @@ window.frugal ??= (() => {
     }
   }
 
-  return {
+  // A figure is drawn shortly before it comes into view, so that a page with many opens at once.
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) if (isIntersecting) draw(target);
+    },
+    { rootMargin: "60% 0px" },
+  );
+
+  function draw(figure) {
+    near.unobserve(figure);
+    figure.drawn ??= mount(figure);
+    return figure.drawn;
+  }
+
+  function waiting() {
+    const all = [...document.querySelectorAll(".frugal-figure[data-module]")];
+    return all.filter((figure) => !figure.drawn && modules.has(figure.dataset.module));
+  }
+
+  const frugal = {
     define(key, exported) {
       if (!modules.has(key)) modules.set(key, exported);
     },
-    // Mounts every figure that is in the page and whose module has arrived.
+    // Every figure that is in the page and whose module has arrived is drawn when it comes near.
     start() {
-      for (const figure of document.querySelectorAll(".frugal-figure[data-module]")) {
-        if (figure.model || !modules.has(figure.dataset.module)) continue;
-        mount(figure);
-      }
+      for (const figure of waiting()) near.observe(figure);
+    },
+    // Draws all that is left now; the promise is kept when they stand.
+    finish() {
+      return Promise.all(waiting().map(draw));
     },
   };
+  window.addEventListener("beforeprint", () => frugal.finish());
+  return frugal;
 })();
