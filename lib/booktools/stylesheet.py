@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.ttf"
 _FACE = re.compile(r"@font-face\{[^}]*?Font Awesome[^}]*\}")
 _ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"(\\[^"]+)"\}')
 _CODE = re.compile(r'"\\(f[0-9a-f]{3})"')
+_IMPORT = re.compile(r'@import (?:url\()?"([^"]+)"\)?;')
+_OLD_FORM = re.compile(r',url\([^)]*\) ?format\("(?:woff|truetype)"\)')
 _URL = re.compile(r"url\((?!\"?data:)([^)\"']+)\)")
 _SHEETS = "booktools_sheets"
 
@@ -63,7 +66,8 @@ def write_sheet(app: Sphinx, error: Exception | None) -> None:
         for name in re.findall(r"\bfa-[\w-]+", page.read_text(encoding="utf-8"))
     }
     sheets = getattr(app, _SHEETS, dict.fromkeys(_THEME))
-    text = "\n".join(_moved((static / name).read_text("utf-8"), name) for name in sheets)
+    # every browser that runs the figures reads woff2
+    text = _OLD_FORM.sub("", "\n".join(_whole(static, name) for name in sheets))
     (static / "site.css").write_text(with_icons(text, used, static / _ICON_FONT), encoding="utf-8")
 
 
@@ -97,17 +101,13 @@ def _cut(font: Path, codes: list[int]) -> str:
     return base64.b64encode(written.getvalue()).decode()
 
 
-def _moved(text: str, name: str) -> str:
-    """A sheet's text, its addresses as seen from the folder above it."""
-    folder = Path(name).parent
+def _whole(static: Path, name: str) -> str:
+    """A sheet with those that it imports in their places, its addresses as seen from `static`."""
+    folder = posixpath.dirname(name)
 
-    def moved(match: re.Match[str]) -> str:
-        parts: list[str] = []
-        for part in (folder / match[1]).parts:
-            if part == ".." and parts:
-                parts.pop()
-            else:
-                parts.append(part)
-        return f"url({'/'.join(parts)})"
+    def seen(address: str) -> str:
+        return posixpath.normpath(posixpath.join(folder, address))
 
-    return _URL.sub(moved, text.replace('@charset "UTF-8";', ""))
+    text = (static / name).read_text(encoding="utf-8").replace('@charset "UTF-8";', "")
+    text = _URL.sub(lambda match: f"url({seen(match[1])})", text)
+    return _IMPORT.sub(lambda match: _whole(static, seen(match[1])), text)

@@ -6,6 +6,7 @@ any.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def test_the_sheet_has_the_icons_that_pages_show_and_no_other_font(html: Path) -
     assert not [name for name in shown if f".{name}:before" not in sheet]
     assert ".fa-hippo" not in sheet
     assert "fa-brands-400" not in sheet
+    assert "@import" not in sheet  # which a browser passes over in the middle of a sheet
+    assert "a.headerlink" in sheet  # of a sheet that another imports
+    local = [place for place in re.findall(r"url\(([^)\"']+)\)", sheet) if "data:" not in place]
+    assert local
+    assert not [place for place in local if not (html / "_static" / place).is_file()]
 
 
 def test_weighing_names_what_is_not_there(tmp_path: Path, html: Path) -> None:
