@@ -18,3 +18,23 @@ def test_everyone_can_read_it(opened, name, theme, width) -> None:
     )
     assert excess <= 0, f"{excess} px wider than {width} px"
     assert seen_by_axe(page) == []
+
+
+def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
+    page = visit.open((html / "chapters/2-interactions/kernels.html").as_uri())
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll(".cell.tag_hide-input")].map((cell) => {
+          const code = cell.querySelector("summary").getBoundingClientRect();
+          const output = cell.querySelector(".cell_output").getBoundingClientRect();
+          return { below: code.top - output.bottom, height: code.height, width: code.width };
+        })"""
+    )
+    assert len(boxes) > 5
+    for box in boxes:
+        assert box["below"] > -1
+        assert 24 <= box["height"] <= 32
+        assert box["width"] < 100
+    code = page.locator(".cell.tag_hide-input details").first
+    code.locator("summary").press("Enter")
+    assert code.locator(".cell_input").is_visible()
+    assert "hide the code" in code.locator("summary").inner_text()
