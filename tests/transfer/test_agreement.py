@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from frugal.results import Result
 from frugal.transfer import names
 from frugal.transfer.agreement import (
-    Measure,
+    MEASURES,
     agreement,
+    agreement_of,
     gain,
+    gains,
     paper_gain,
     ranks,
+    seeds_of,
     spearman,
 )
 from frugal.transfer.counting import published
-
-EARLY = Measure("early loss", "early_loss_mean", "early loss", lower=True)
 
 
 def column(name: str) -> list[float]:
@@ -48,9 +50,9 @@ def test_a_gain_is_in_percent_of_vanilla_and_above_zero_when_better():
 
 
 def test_the_papers_gains():
-    assert paper_gain("Vanilla Transformer", EARLY) == 0
-    assert paper_gain("GeGLU", EARLY) == pytest.approx(100 * (2.182 - 2.13) / 2.182)
-    assert paper_gain("Fixup", EARLY) < 0
+    assert paper_gain("Vanilla Transformer", "early_loss") == 0
+    assert paper_gain("GeGLU", "early_loss") == pytest.approx(100 * (2.182 - 2.13) / 2.182)
+    assert paper_gain("Fixup", "early_loss") < 0
 
 
 def test_one_table_agrees_with_itself_and_the_interval_covers_what_it_should():
@@ -87,3 +89,38 @@ def test_rows_that_one_side_lacks_are_left_out():
 def test_lists_that_cannot_be_compared_are_refused(values):
     with pytest.raises(ValueError, match=r"both must have 3 or more\.$"):
         spearman(*values)
+
+
+def record(**losses: list) -> Result:
+    """Losses by row, one per seed."""
+    runs = [
+        {"setting": name, "seed": seed, "values": {"early_loss": value}}
+        for name, values in losses.items()
+        for seed, value in enumerate(values)
+    ]
+    return Result("modifications", "", {name: {} for name in losses}, runs, {})
+
+
+def test_a_record_gives_gains_over_its_own_vanilla():
+    found = record(
+        **{"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7, None], "Fixup": [None, float("nan")]}
+    )
+    assert seeds_of(found, "early_loss") == {"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7]}
+    told = gains(found, "early_loss")
+    assert told["GeGLU"] == (pytest.approx(10), None, None, 1)
+    assert told["Vanilla Transformer"].ours == pytest.approx(0)
+    with pytest.raises(ValueError, match="it must have 'Vanilla Transformer'"):
+        gains(record(GeGLU=[1.0]), "early_loss")
+
+
+def test_a_record_is_held_against_the_paper_in_either_form():
+    losses = {name: [-paper_gain(name, "early_loss")] for name in names()}
+    assert agreement_of(record(**losses), "early_loss", draws=20)[::3] == (1, 51)
+    turned = record(**losses, **{"Dynamic convolution.repaired": [-99.0]})
+    assert agreement_of(turned, "early_loss", draws=20).correlation == 1
+    assert agreement_of(turned, "early_loss", repaired=True, draws=20).correlation < 1
+
+
+def test_measures_are_columns_of_the_papers_table():
+    for one in MEASURES.values():
+        assert one.paper in published()["GeGLU"]

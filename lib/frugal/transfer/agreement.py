@@ -13,19 +13,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from frugal.checks import at_least
-from frugal.results import mean_interval
+from frugal.results import Result, mean_interval
 from frugal.transfer.building import names
 from frugal.transfer.counting import published
 
 
 class Measure(NamedTuple):
-    """What both tables tell of a row. title: in words. paper: its column in `published()`. ours:
-    its name in the record of the experiment `modifications`. lower: less is better."""
+    """What both tables tell of a row. title: in words. paper: its column in `published()`. lower:
+    less is better."""
 
     title: str
     paper: str
-    ours: str
     lower: bool = False
+
+
+MEASURES = {
+    "early_loss": Measure("early loss", "early_loss_mean", lower=True),
+    "final_loss": Measure("final loss", "final_loss", lower=True),
+    "speed": Measure("steps per second", "steps_per_s"),
+    "library": Measure("SuperGLUE | which library", "superglue_avg"),
+    "summary": Measure("XSum | summary line", "xsum_rouge2"),
+    "default": Measure("WebQuestions | default value", "webq_acc"),
+    "dates": Measure("WMT En-De | dates", "wmt14_ende_bleu"),
+}
+"""By the name of a value in the record of the experiment `modifications`. The last four are tasks
+of the same kind, the paper's and ours."""
+
+REPAIRED = ".repaired"
+"""What follows a row's name in the record, for its intended form."""
 
 
 class Gain(NamedTuple):
@@ -61,10 +76,34 @@ def gain(values: ArrayLike, vanilla: ArrayLike, *, lower: bool = False) -> Gain:
     return Gain(mean, low, high, len(better))
 
 
-def paper_gain(name: str, measure: Measure) -> float:
+def paper_gain(name: str, measure: str) -> float:
     """The same of the paper's printed numbers, which are one run or the mean of five."""
-    own, base = (float(published()[row][measure.paper]) for row in (name, names()[0]))
-    return gain([own], [base], lower=measure.lower).ours
+    one = MEASURES[measure]
+    own, base = (float(published()[row][one.paper]) for row in (name, names()[0]))
+    return gain([own], [base], lower=one.lower).ours
+
+
+def seeds_of(record: Result, metric: str) -> dict[str, list[float]]:
+    """By setting what its seeds gave, in their order, without those that have no finite number."""
+    found = {}
+    for setting, values in record.values(metric).items():
+        kept = [float(one) for one in values if one is not None and np.isfinite(one)]
+        if kept:
+            found[setting] = kept
+    return found
+
+
+def gains(record: Result, metric: str, *, lower: bool | None = None) -> dict[str, Gain]:
+    """By setting its gain over the vanilla model of the same record.
+
+    lower: less is better; as in `MEASURES` when None. Raises ValueError for a record that has no
+    vanilla model.
+    """
+    lower = MEASURES[metric].lower if lower is None else lower
+    seeds = seeds_of(record, metric)
+    if names()[0] not in seeds:
+        raise ValueError(f"record has {list(seeds)}; it must have {names()[0]!r}.")
+    return {name: gain(of, seeds[names()[0]], lower=lower) for name, of in seeds.items()}
 
 
 def ranks(values: ArrayLike) -> NDArray:
@@ -117,3 +156,20 @@ def agreement(
         drawn.append(spearman(theirs[rows], means))
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Agreement(found, float(low), float(high), len(both))
+
+
+def agreement_of(
+    record: Result, metric: str, *, repaired: bool = False, draws: int = 2000
+) -> Agreement:
+    """`agreement` of the paper's table with a record, of every modification that both have.
+
+    repaired: with the intended form of those rows that have two.
+    """
+    seeds, sign = seeds_of(record, metric), -1 if MEASURES[metric].lower else 1
+    ours = {}
+    for name in names()[1:]:
+        both = seeds.get(name, [])
+        both = seeds.get(name + REPAIRED, both) if repaired else both
+        ours[name] = [sign * one for one in both]
+    paper = {name: paper_gain(name, metric) for name in names()[1:]}
+    return agreement(paper, ours, draws=draws)

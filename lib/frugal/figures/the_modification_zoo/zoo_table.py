@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
-from frugal.transfer.agreement import Gain, spearman
+from frugal.transfer import names, row
+from frugal.transfer.agreement import MEASURES, REPAIRED, Gain, gains, paper_gain, spearman
+from frugal.transfer.counting import published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from frugal.results import Result
 
 FORMS = ("published", "repaired")
 SORTS = ("order", "paper", "ours", "apart")
@@ -30,6 +34,26 @@ class ZooRow(NamedTuple):
     published: Mapping[str, Gain]
     repaired: Mapping[str, Gain]
     note: str = ""
+
+
+def zoo_rows(record: Result) -> list[ZooRow]:
+    """The 51 modifications, the paper's numbers beside those of the experiment `modifications`."""
+    ours = {measure: gains(record, measure) for measure in MEASURES}
+
+    def form(name: str) -> dict[str, Gain]:
+        return {measure: found[name] for measure, found in ours.items() if name in found}
+
+    return [
+        ZooRow(
+            name,
+            published()[name]["category"].removeprefix("architecture: "),
+            {measure: paper_gain(name, measure) for measure in MEASURES},
+            form(name),
+            form(name + REPAIRED),
+            row(name).confounded,
+        )
+        for name in names()[1:]
+    ]
 
 
 class ZooTable(Interactive):
@@ -54,7 +78,7 @@ class ZooTable(Interactive):
         threshold: float | int = 1,
         sure: bool = False,
     ) -> None:
-        families = ["all", *dict.fromkeys(row.family for row in rows)]
+        families = ["all", *dict.fromkeys(one.family for one in rows)]
         measure = next(iter(measures)) if measure is None else measure
         one_of(measures, measure=measure)
         one_of(families, family=family)
@@ -68,7 +92,7 @@ class ZooTable(Interactive):
                 "threshold from which on they would be adopted. Below it the same as a table, "
                 "which can be sorted and filtered by family."
             ),
-            rows=[_plain(row) for row in rows],
+            rows=[_plain(one) for one in rows],
             measures=[[name, title] for name, title in measures.items()],
             families=families,
             measure=measure,
@@ -84,10 +108,10 @@ class ZooTable(Interactive):
         """The rows that the state shows: name, the paper's gain, ours."""
         measure, form, family = (self.state[name] for name in ("measure", "form", "family"))
         found = []
-        for row in self.state["rows"]:
-            ours = row[form].get(measure) or row["published"].get(measure)
-            if family in ("all", row["family"]) and ours and measure in row["paper"]:
-                found.append((row["name"], row["paper"][measure], ours))
+        for one in self.state["rows"]:
+            ours = one[form].get(measure) or one["published"].get(measure)
+            if family in ("all", one["family"]) and ours and measure in one["paper"]:
+                found.append((one["name"], one["paper"][measure], ours))
         return found
 
     def correlation(self) -> float:
