@@ -109,6 +109,7 @@ def test_a_record_gives_gains_over_its_own_vanilla():
     told = gains(found, "early_loss")
     assert told["GeGLU"] == (pytest.approx(10), None, None, 1)
     assert told["Vanilla Transformer"].ours == pytest.approx(0)
+    assert gains(record(**{"Vanilla Transformer": [0.0], "GeGLU": [0.5]}), "early_loss") == {}
     with pytest.raises(ValueError, match="it must have 'Vanilla Transformer'"):
         gains(record(GeGLU=[1.0]), "early_loss")
 

@@ -96,14 +96,16 @@ def seeds_of(record: Result, metric: str) -> dict[str, list[float]]:
 def gains(record: Result, metric: str, *, lower: bool | None = None) -> dict[str, Gain]:
     """By setting its gain over the vanilla model of the same record.
 
-    lower: less is better; as in `MEASURES` when None. Raises ValueError for a record that has no
-    vanilla model.
+    lower: less is better; as in `MEASURES` when None. Where vanilla has 0, as in a task that it
+    cannot do, there are no gains in percent, and the answer is empty. Raises ValueError for a
+    record that has no vanilla model.
     """
     lower = MEASURES[metric].lower if lower is None else lower
     seeds = seeds_of(record, metric)
     if names()[0] not in seeds:
         raise ValueError(f"record has {list(seeds)}; it must have {names()[0]!r}.")
-    return {name: gain(of, seeds[names()[0]], lower=lower) for name, of in seeds.items()}
+    base = seeds[names()[0]]
+    return {name: gain(of, base, lower=lower) for name, of in seeds.items() if any(base)}
 
 
 def ranks(values: ArrayLike) -> NDArray:
@@ -152,10 +154,18 @@ def agreement(
     drawn = []
     for _ in range(draws):
         rows = chance.integers(len(both), size=len(both))
-        means = [chance.choice(seeds[row], len(seeds[row])).mean() for row in rows]
-        drawn.append(spearman(theirs[rows], means))
+        drawn.append(spearman(theirs[rows], _redrawn(seeds, rows, chance)))
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Agreement(found, float(low), float(high), len(both))
+
+
+def _redrawn(seeds: list[NDArray], rows: NDArray, chance: np.random.Generator) -> NDArray:
+    """The mean of as many seeds as each of the rows has, drawn with repetition."""
+    counts = np.array([len(seeds[row]) for row in rows])
+    starts = np.repeat(counts.cumsum() - counts, counts)
+    places = starts + (chance.random(counts.sum()) * np.repeat(counts, counts)).astype(int)
+    values = np.concatenate([seeds[row] for row in rows])[places]
+    return np.add.reduceat(values, counts.cumsum() - counts) / counts
 
 
 def agreement_of(
