@@ -153,7 +153,8 @@ def test_the_note_of_a_check_makes_no_page_again_and_a_number_does(book) -> None
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_depends_on_few_files(depends, chapter) -> None:
-    files = depends[chapter]
+    """The rows of the table of modifications, which one page reads whole, are not counted."""
+    files = depends[chapter] - set(LIBRARY.glob("transfer/rows/*.py"))
     assert len(files) <= 80
     assert len([path for path in files if path.suffix in {".js", ".css"}]) <= 12
 
