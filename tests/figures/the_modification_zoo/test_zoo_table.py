@@ -83,10 +83,12 @@ def test_rows_are_filtered_and_sorted(show):
 
 def test_a_chosen_row_tells_its_numbers_and_what_came_in_between(show):
     figure = show(the_modification_zoo())
-    about = figure.locator(".zoo-about")
+    about, labels = figure.locator(".zoo-about"), figure.locator(".zoo-label")
+    assert "row 12" not in labels.all_text_contents()
     assert about.inner_text().startswith("Choose a row")
     figure.locator(".zoo-name", has_text="row 12").press("Enter")
     assert about.inner_text().startswith("row 12: ")
+    assert "row 12" in labels.all_text_contents()
     assert about.inner_text().endswith("As published: the norm was another.")
     assert figure.evaluate("() => document.activeElement.dataset.name") == "row 12"
     published = about.inner_text()

@@ -6,6 +6,7 @@ import { compared, reach } from "./zoo_formulas.js";
 
 const STATE = "measure family form sort threshold sure chosen";
 const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 12, 12, 38, 340];
+const MOST_NAMES = 9;
 const SAID = { both: "both", paper: "paper", ours: "here", neither: "–" };
 const KEY = [
   ["both", "in both"],
@@ -79,6 +80,21 @@ function points(found, { x, y }, choose) {
     );
     return [...bar, mark];
   });
+}
+
+// Names beside what would be adopted here, and beside the chosen row, while they are few.
+export function labelled({ rows, chosen }) {
+  const named = rows.filter(({ name, kind }) => name === chosen || kind === "both" || kind === "ours");
+  return named.length > MOST_NAMES ? named.filter(({ name }) => name === chosen) : named;
+}
+
+function names(found, { x, y }) {
+  return labelled(found).map((row) =>
+    text(x(row.paper) + (x(row.paper) > 140 ? -9 : 9), y(row.ours) - 6, row.name, {
+      anchor: x(row.paper) > 140 ? "end" : "start",
+      class: "zoo-label",
+    }),
+  );
 }
 
 function grid(found, { x, y }, width) {
@@ -170,7 +186,7 @@ function render({ model, el }) {
       ...controls(model),
       said,
       picture,
-      element("p", { class: "zoo-key" }, "Adopted ", ...key),
+      element("p", { class: "zoo-key" }, "Adopted ", ...key, "A point on the left edge lies further out."),
       told,
       element(
         "div",
@@ -182,7 +198,7 @@ function render({ model, el }) {
   return follow(model, STATE, () => {
     const found = zoo(model);
     const scale = scales(found.reach, width);
-    picture.replaceChildren(...grid(found, scale, width), ...points(found, scale, choose));
+    picture.replaceChildren(...grid(found, scale, width), ...points(found, scale, choose), ...names(found, scale));
     said.textContent = `${found.title}: ${sentence(found)}`;
     told.textContent = about(found);
     fillIn(body, found, choose);
