@@ -43,6 +43,7 @@ from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
 from frugal.figures.sixteen_heads_or_one import HeadSwitches
 from frugal.figures.sorting import SinkhornBalance
+from frugal.figures.the_modification_zoo import ZooRow, ZooTable
 from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionExplorer
 from frugal.figures.where_the_cost_is import CostExplorer
 from frugal.figures.windows_in_two_dimensions import SwinShift
@@ -53,6 +54,7 @@ from frugal.tasks.drawer import VoxelActor
 from frugal.tasks.list_reader import ListReader
 from frugal.tokens.byte_pairs import BytePairTokenizer
 from frugal.tokens.elimination import WordVectorElimination
+from frugal.transfer.agreement import Gain
 
 
 def acting(**options: Any) -> VoxelCabinet:
@@ -208,6 +210,21 @@ def sixteen_heads_or_one(answer: int = 0, example: int = 0) -> HeadSwitches:
     )
 
 
+def the_modification_zoo(**options: Any) -> ZooTable:
+    chance = np.random.default_rng(0)
+    rows = []
+    for n in range(24):
+        paper, ours = chance.normal(0, 4, (2, 2))
+        known = {"loss": Gain(ours[0], ours[0] - 1, ours[0] + 1, 3)}
+        if n != 5:
+            known["speed"] = Gain(ours[1], None, None, 1)
+        other = {"loss": Gain(ours[0] + 3, ours[0] + 1, ours[0] + 5, 2)} if n % 6 == 0 else {}
+        note = "the norm was another" if other else ""
+        told = dict(zip(("loss", "speed"), map(float, paper), strict=True))
+        rows.append(ZooRow(f"row {n}", "norms" if n % 3 else "shapes", told, known, other, note))
+    return ZooTable(rows, {"loss": "early loss", "speed": "steps per second"}, **options)
+
+
 def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
     source, target = list("5 June 98"), list("1998-06")
     sizes = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
@@ -270,6 +287,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "pooling_tokens": FunnelShape,
     "sixteen_heads_or_one": sixteen_heads_or_one,
     "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
+    "the_modification_zoo": the_modification_zoo,
     "the_vanilla_transformer": the_vanilla_transformer,
     "where_the_cost_is": partial(CostExplorer, length=2**20, mode="training", machine=2),
     "windows_in_two_dimensions": partial(SwinShift, np.linspace(0, 1, 1024).reshape(32, 32)),

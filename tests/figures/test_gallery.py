@@ -47,6 +47,13 @@ BAD = {
     "one_layer_many_times": {"steps": 13},
     "sixteen_heads_or_one": {"answer": 8, "example": 20},
     "sorting": {"iterations": 13, "temperature": 0.05},
+    "the_modification_zoo": {
+        "measure": "score",
+        "family": "zoo",
+        "form": "other",
+        "sort": "name",
+        "threshold": 11,
+    },
     "the_vanilla_transformer": {"kind": "other", "layer": 3, "head": -1, "query": 9, "bits": 4},
     "where_the_cost_is": {"machine": 3},
     "windows_in_two_dimensions": {"step": "jump"},

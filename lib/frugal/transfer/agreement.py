@@ -1,0 +1,185 @@
+"""How far two tables of modifications agree: gains over vanilla, and the correlation of ranks.
+
+Source: narang2021modifications (its correlations of loss with scores are of ranks). Chapter:
+the-modification-zoo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from frugal.checks import at_least
+from frugal.results import Result, mean_interval
+from frugal.transfer.building import names
+from frugal.transfer.counting import published
+
+
+class Measure(NamedTuple):
+    """What both tables tell of a row. title: in words. paper: its column in `published()`. lower:
+    less is better."""
+
+    title: str
+    paper: str
+    lower: bool = False
+
+
+MEASURES = {
+    "early_loss": Measure("early loss", "early_loss_mean", lower=True),
+    "final_loss": Measure("final loss", "final_loss", lower=True),
+    "speed": Measure("steps per second", "steps_per_s"),
+    "library": Measure("SuperGLUE | which library", "superglue_avg"),
+    "summary": Measure("XSum | summary line", "xsum_rouge2"),
+    "default": Measure("WebQuestions | default value", "webq_acc"),
+    "dates": Measure("WMT En-De | dates", "wmt14_ende_bleu"),
+}
+"""By the name of a value in the record of the experiment `modifications`. The last four are tasks
+of the same kind, the paper's and ours."""
+
+REPAIRED = ".repaired"
+"""What follows a row's name in the record, for its intended form."""
+
+
+class Gain(NamedTuple):
+    """In percent of vanilla's value, above 0 is better: the mean over seeds, its 95 % interval
+    (None with one seed), and how many seeds."""
+
+    ours: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+class Agreement(NamedTuple):
+    """A rank correlation over `n` rows, and the middle 95 % of its bootstrap."""
+
+    correlation: float
+    low: float
+    high: float
+    n: int
+
+
+def gain(values: ArrayLike, vanilla: ArrayLike, *, lower: bool = False) -> Gain:
+    """How much better the seeds' values of a row are than vanilla's mean, in percent of it.
+
+    values, vanilla: one number per seed. lower: less is better, as with a loss. The interval is of
+    the row's seeds alone (`frugal.results.mean_interval`).
+    """
+    base = float(np.mean(vanilla))
+    better = 100 * (np.asarray(values, dtype=float) - base) / abs(base) * (-1 if lower else 1)
+    if len(better) < 2:
+        return Gain(float(better.mean()), None, None, len(better))
+    mean, low, high = (float(one) for one in mean_interval(better))
+    return Gain(mean, low, high, len(better))
+
+
+def paper_gain(name: str, measure: str) -> float:
+    """The same of the paper's printed numbers, which are one run or the mean of five."""
+    one = MEASURES[measure]
+    own, base = (float(published()[row][one.paper]) for row in (name, names()[0]))
+    return gain([own], [base], lower=one.lower).ours
+
+
+def seeds_of(record: Result, metric: str) -> dict[str, list[float]]:
+    """By setting what its seeds gave, in their order, without those that have no finite number."""
+    found = {}
+    for setting, values in record.values(metric).items():
+        kept = [float(one) for one in values if one is not None and np.isfinite(one)]
+        if kept:
+            found[setting] = kept
+    return found
+
+
+def gains(record: Result, metric: str, *, lower: bool | None = None) -> dict[str, Gain]:
+    """By setting its gain over the vanilla model of the same record.
+
+    lower: less is better; as in `MEASURES` when None. Where vanilla has 0, as in a task that it
+    cannot do, there are no gains in percent, and the answer is empty. Raises ValueError for a
+    record that has no vanilla model.
+    """
+    lower = MEASURES[metric].lower if lower is None else lower
+    seeds = seeds_of(record, metric)
+    if names()[0] not in seeds:
+        raise ValueError(f"record has {list(seeds)}; it must have {names()[0]!r}.")
+    base = seeds[names()[0]]
+    return {name: gain(of, base, lower=lower) for name, of in seeds.items() if any(base)}
+
+
+def ranks(values: ArrayLike) -> NDArray:
+    """The place of each value, 1 for the smallest; equal values share the mean of their places."""
+    values = np.asarray(values, dtype=float)
+    _, first, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    return (last - (counts - 1) / 2)[first]
+
+
+def spearman(one: ArrayLike, other: ArrayLike) -> float:
+    """The correlation of two lists' ranks, from -1 to 1; NaN where all of one list are equal.
+
+    Raises ValueError for lists of different lengths, or of fewer than three.
+    """
+    a, b = ranks(one), ranks(other)
+    if len(a) != len(b) or len(a) < 3:
+        raise ValueError(f"one has {len(a)} values and other {len(b)}; both must have 3 or more.")
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else float("nan")
+
+
+def agreement(
+    paper: Mapping[str, float],
+    ours: Mapping[str, Sequence[float]],
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Agreement:
+    """The rank correlation of a number per row with the mean over our seeds of that row.
+
+    paper: one number per row. ours: one number per seed, by row; rows that one side lacks are left
+    out. Each of the draws of the bootstrap takes as many rows as there are, with repetition, and in
+    each of them as many seeds as it has, with repetition: so the interval has both in it, which
+    rows happened to be in the table and which seeds happened to be run.
+
+    Raises ValueError for fewer than three rows that both sides have.
+    """
+    at_least(1, draws=draws)
+    both = [name for name in paper if len(ours.get(name, ()))]
+    seeds = [np.asarray(ours[name], dtype=float) for name in both]
+    theirs = np.array([paper[name] for name in both], dtype=float)
+    found = spearman(theirs, [one.mean() for one in seeds])
+    chance = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(draws):
+        rows = chance.integers(len(both), size=len(both))
+        drawn.append(spearman(theirs[rows], _redrawn(seeds, rows, chance)))
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Agreement(found, float(low), float(high), len(both))
+
+
+def _redrawn(seeds: list[NDArray], rows: NDArray, chance: np.random.Generator) -> NDArray:
+    """The mean of as many seeds as each of the rows has, drawn with repetition."""
+    counts = np.array([len(seeds[row]) for row in rows])
+    starts = np.repeat(counts.cumsum() - counts, counts)
+    places = starts + (chance.random(counts.sum()) * np.repeat(counts, counts)).astype(int)
+    values = np.concatenate([seeds[row] for row in rows])[places]
+    return np.add.reduceat(values, counts.cumsum() - counts) / counts
+
+
+def agreement_of(
+    record: Result, metric: str, *, repaired: bool = False, draws: int = 2000
+) -> Agreement:
+    """`agreement` of the paper's table with a record, of every modification that both have.
+
+    repaired: with the intended form of those rows that have two.
+    """
+    seeds, sign = seeds_of(record, metric), -1 if MEASURES[metric].lower else 1
+    ours = {}
+    for name in names()[1:]:
+        both = seeds.get(name, [])
+        both = seeds.get(name + REPAIRED, both) if repaired else both
+        ours[name] = [sign * one for one in both]
+    paper = {name: paper_gain(name, metric) for name in names()[1:]}
+    return agreement(paper, ours, draws=draws)

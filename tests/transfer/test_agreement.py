@@ -1,0 +1,127 @@
+"""Gains, ranks and how far two tables agree."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from frugal.results import Result
+from frugal.transfer import names
+from frugal.transfer.agreement import (
+    MEASURES,
+    agreement,
+    agreement_of,
+    gain,
+    gains,
+    paper_gain,
+    ranks,
+    seeds_of,
+    spearman,
+)
+from frugal.transfer.counting import published
+
+
+def column(name: str) -> list[float]:
+    return [float(published()[row][name]) for row in names()]
+
+
+def test_ranks_and_their_correlation_are_scipys():
+    chance = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = chance.integers(0, 8, (2, 30))
+        np.testing.assert_array_equal(ranks(a), stats.rankdata(a))
+        assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert np.isnan(spearman([1, 1, 1], [1, 2, 3]))
+
+
+def test_the_papers_own_correlations_come_out():
+    """Of final loss with SuperGLUE and XSum it prints 0.87 and 0.80."""
+    loss = [-value for value in column("final_loss")]
+    assert spearman(loss, column("superglue_avg")) == pytest.approx(0.87, abs=0.005)
+    assert spearman(loss, column("xsum_rouge2")) == pytest.approx(0.80, abs=0.03)
+
+
+def test_a_gain_is_in_percent_of_vanilla_and_above_zero_when_better():
+    assert gain([1.8], [2.0], lower=True) == (pytest.approx(10), None, None, 1)
+    assert gain([1.8], [2.0]).ours == pytest.approx(-10)
+    found = gain([1.9, 1.7], [1.9, 2.1], lower=True)
+    assert (found.ours, found.seeds) == (pytest.approx(10), 2)
+    assert found.low < 10 < found.high
+    assert found.high - found.ours == pytest.approx(found.ours - found.low)
+
+
+def test_the_papers_gains():
+    assert paper_gain("Vanilla Transformer", "early_loss") == 0
+    assert paper_gain("GeGLU", "early_loss") == pytest.approx(100 * (2.182 - 2.13) / 2.182)
+    assert paper_gain("Fixup", "early_loss") < 0
+
+
+def test_one_table_agrees_with_itself_and_the_interval_covers_what_it_should():
+    paper = {str(n): float(n) for n in range(12)}
+    same = agreement(paper, {name: [value] * 3 for name, value in paper.items()}, draws=50)
+    assert same == (1, 1, 1, 12)
+    turned = agreement(paper, {name: [-value] for name, value in paper.items()}, draws=50)
+    assert turned[:3] == (-1, -1, -1)
+    chance = np.random.default_rng(1)
+    noisy = {name: list(chance.normal(value, 6, 3)) for name, value in paper.items()}
+    found = agreement(paper, noisy, draws=400)
+    assert -1 <= found.low < found.correlation < found.high <= 1
+    assert found == agreement(paper, noisy, draws=400)
+
+
+def test_seeds_widen_the_interval():
+    paper = {str(n): float(n) for n in range(30)}
+    chance = np.random.default_rng(2)
+    errors = {name: chance.normal(0, 12, 3) for name in paper}
+    spread = {name: list(value + errors[name]) for name, value in paper.items()}
+    settled = {name: [value + errors[name].mean()] * 3 for name, value in paper.items()}
+    wide, narrow = (agreement(paper, one, draws=400) for one in (spread, settled))
+    assert wide.correlation == pytest.approx(narrow.correlation)
+    assert wide.high - wide.low > narrow.high - narrow.low
+
+
+def test_rows_that_one_side_lacks_are_left_out():
+    paper = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    found = agreement(paper, {"a": [1.0], "b": [2.0], "c": [3.0], "d": [], "e": [9.0]}, draws=20)
+    assert found.n == 3
+
+
+@pytest.mark.parametrize("values", [([1, 2], [1, 2]), ([1, 2, 3], [1, 2, 3, 4])])
+def test_lists_that_cannot_be_compared_are_refused(values):
+    with pytest.raises(ValueError, match=r"both must have 3 or more\.$"):
+        spearman(*values)
+
+
+def record(**losses: list) -> Result:
+    """Losses by row, one per seed."""
+    runs = [
+        {"setting": name, "seed": seed, "values": {"early_loss": value}}
+        for name, values in losses.items()
+        for seed, value in enumerate(values)
+    ]
+    return Result("modifications", "", {name: {} for name in losses}, runs, {})
+
+
+def test_a_record_gives_gains_over_its_own_vanilla():
+    found = record(
+        **{"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7, None], "Fixup": [None, float("nan")]}
+    )
+    assert seeds_of(found, "early_loss") == {"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7]}
+    told = gains(found, "early_loss")
+    assert told["GeGLU"] == (pytest.approx(10), None, None, 1)
+    assert told["Vanilla Transformer"].ours == pytest.approx(0)
+    assert gains(record(**{"Vanilla Transformer": [0.0], "GeGLU": [0.5]}), "early_loss") == {}
+    with pytest.raises(ValueError, match="it must have 'Vanilla Transformer'"):
+        gains(record(GeGLU=[1.0]), "early_loss")
+
+
+def test_a_record_is_held_against_the_paper_in_either_form():
+    losses = {name: [-paper_gain(name, "early_loss")] for name in names()}
+    assert agreement_of(record(**losses), "early_loss", draws=20)[::3] == (1, 51)
+    turned = record(**losses, **{"Dynamic convolution.repaired": [-99.0]})
+    assert agreement_of(turned, "early_loss", draws=20).correlation == 1
+    assert agreement_of(turned, "early_loss", repaired=True, draws=20).correlation < 1
+
+
+def test_measures_are_columns_of_the_papers_table():
+    for one in MEASURES.values():
+        assert one.paper in published()["GeGLU"]
