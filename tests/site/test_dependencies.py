@@ -160,16 +160,10 @@ def table(tmp_path_factory) -> set[Path]:
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-<<<<<<< HEAD
 def test_a_chapter_depends_on_few_files(depends, table, chapter) -> None:
     files = depends[chapter]
     if any("transfer" in path.parts for path in files):
         files = files - table
-=======
-def test_a_chapter_depends_on_few_files(depends, chapter) -> None:
-    """The rows of the table of modifications, which one page reads whole, are not counted."""
-    files = depends[chapter] - set(LIBRARY.glob("transfer/rows/*.py"))
->>>>>>> wt-z2
     assert len(files) <= 80
     assert len([path for path in files if path.suffix in {".js", ".css"}]) <= 12
 
