@@ -609,11 +609,6 @@ def test_every_experiment_runs_at_the_size_of_a_test(name):
 RECORDED = {path.stem for path in (ROOT / "experiments" / "results").glob("*.json")}
 
 
-TO_RECORD = {"drawer", "spans"}
-"""Designed again, and not recorded again yet: their pages read what the old design gave. Who
-records one takes it out of here."""
-
-
 @pytest.mark.parametrize(
     "name", sorted(name for name in RECORDED if not name.startswith(("bench_", "gpu_")))
 )
@@ -621,8 +616,7 @@ def test_every_recorded_result_is_of_an_experiment_there_is(name):
     result = results.load(name, folder=ROOT / "experiments" / "results")
     module = runner.module_of(name)
     assert not result.smoke
-    same = json.loads(json.dumps(module.settings())) == result.settings
-    assert same is (name not in TO_RECORD), f"{name} is as designed: {same}"
+    assert json.loads(json.dumps(module.settings())) == result.settings
     ran = {r["setting"] for r in result.runs}
     assert ran == set(result.settings) or (result.missing and ran < set(result.settings))
 
