@@ -185,7 +185,8 @@ def test_no_number_hides_another_and_nothing_changes_its_height(show, visit, wid
 
 # Pairs of discs that lie on each other, and cells whose number is wider than they are.
 APART = """(figure) => {
-  const boxes = [...figure.querySelectorAll(".hash-point circle")].map((it) => it.getBoundingClientRect());
+  const all = [...figure.querySelectorAll(".hash-point circle")];
+  const boxes = all.map((it) => it.getBoundingClientRect());
   const discs = boxes.flatMap((a, i) => boxes.slice(0, i).filter((b) =>
     Math.hypot(a.x - b.x, a.y - b.y) < a.width - 2.1).map((b) => `disc ${i} at ${a.x} ${a.y}`));
   const cells = [...figure.querySelectorAll(".hash-cell")].filter((it) => {
