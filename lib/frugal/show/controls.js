@@ -113,6 +113,40 @@ export function toolbar(...controls) {
   return element("div", { class: "frugal-toolbar" }, ...controls);
 }
 
+// Guided steps: a question to try, and a numbered button for each state worth seeing, marked while it
+// is shown. A step is [words, state]; `go` brings the figure there.
+export function steps(model, question, list, go = (state) => arrive(model, state)) {
+  const buttons = list.map(([words, state], index) =>
+    element(
+      "button",
+      { type: "button", class: "frugal-button", onclick: () => go(state) },
+      element("b", {}, String(index + 1)),
+      ` ${words}`,
+    ),
+  );
+  const same = ([name, value]) => JSON.stringify(model.get(name)) === JSON.stringify(value);
+  const mark = () =>
+    list.forEach(([, state], index) => {
+      const here = Object.entries(state).every(same);
+      if (here) buttons[index].setAttribute("aria-current", "step");
+      else buttons[index].removeAttribute("aria-current");
+    });
+  const names = new Set(list.flatMap(([, state]) => Object.keys(state)));
+  names.forEach((name) => model.on(`change:${name}`, mark));
+  mark();
+  return element(
+    "div",
+    { class: "frugal-steps" },
+    element("p", {}, question),
+    element("ol", { role: "list" }, ...buttons.map((one) => element("li", {}, one))),
+  );
+}
+
+function arrive(model, state) {
+  Object.entries(state).forEach(([name, value]) => model.set(name, value));
+  model.save_changes();
+}
+
 // What keys do to `node` while it has the focus: `moves` holds what each key stands for, and
 // `act` is called with that. With Ctrl, Alt or Meta a key stays the browser's.
 export function onKeys(node, moves, act) {

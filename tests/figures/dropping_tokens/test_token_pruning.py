@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from frugal import results
 from frugal.arithmetic.fewer_tokens import elimination_flops
 from frugal.data import journeys
 from frugal.figures.dropping_tokens.token_pruning import PruningExample, TokenPruning
@@ -152,6 +153,80 @@ def test_story_order_and_model_change_the_rows(show):
     assert "✓" in shown.locator(".pruning-class").nth(STORIES[2].place).inner_text()
 
 
+def of_the_chapter():
+    """The figure as the chapter opens with it, of the recorded model alone."""
+    recorded = results.load("elimination")
+    sizes = {"d_model": 48, "n_heads": 4, "n_layers": 4, "d_ff": 96, "positions": "rope"}
+    config = TransformerConfig(len(journeys.VOCABULARY), make_stack=WordVectorElimination, **sizes)
+    reader = nn.ModuleDict({"encoder": Encoder(config), "classify": nn.Linear(48, 8)}).eval()
+    reader.load_state_dict(recorded.weights("journeys"))
+    stories = [
+        story
+        for story in journeys.draw(1000, seed=10_000)
+        if "anna did not" in story.text and len(story.text.split()) < 45
+    ]
+    return TokenPruning(
+        {"plain": (reader["encoder"], reader["classify"])},
+        keep=recorded.values("searched keep")["journeys"][0],
+        vocabulary=journeys.VOCABULARY,
+        classes=journeys.PLACES,
+        question="Where is Anna at the end?",
+        examples=[
+            PruningExample(text=story.text, answer=story.place, label=f"{number}")
+            for number, story in enumerate(stories[:3], 1)
+        ],
+        presets={"4, 2, 1, 1": (4, 2, 1, 1), "all tokens": (65, 65, 65, 65)},
+        ask="When may a word go, and which one?",
+        steps={
+            "Drop late": {},
+            "Now drop early": {"keep": (16, 8, 4, 2)},
+            "Now by chance": {"order": "chance"},
+        },
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_state_is_right_and_each_step_changes_the_answer(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    shown = show(of_the_chapter())
+    said = shown.locator(".frugal-readout")
+    current = shown.locator(".frugal-steps [aria-current=step]")
+    heights = {shown.bounding_box()["height"]}
+    assert "which is right" in said.inner_text()
+    assert said.inner_text().startswith("1 of 43 tokens reaches the end.")
+    answers = []
+    for number in (1, 2, 3):
+        shown.locator(".frugal-steps button").nth(number - 1).click()
+        assert current.inner_text().startswith(f"{number} ")
+        answers.append("which is right" in said.inner_text())
+        heights.add(shown.bounding_box()["height"])
+    assert answers == [True, False, False]
+    shown.get_by_label("Story").select_option(label="3")
+    shown.get_by_role("button", name="4, 2, 1, 1").click()
+    heights.add(shown.bounding_box()["height"])
+    assert current.count() == 0
+    assert len(heights) == 1
+    assert shown.locator("input[type=range], button, select, fieldset").count() <= 12
+    assert shown.evaluate(OVERLAPS) == []
+    small = shown.locator("input[type=range], button, select").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => Math.min(width, height) < 24).length"
+    )
+    assert small == 0
+
+
+# Words of a row or of a bar that are drawn on each other.
+OVERLAPS = """(figure) => {
+  const names = ".pruning-class, .pruning-bar, .pruning-percent, .pruning-heading > *," +
+    ".frugal-readout, .pruning-title, .pruning-story > :not(.pruning-unseen) .pruning-token";
+  const all = [...figure.querySelectorAll(names)].map((it) => [it, it.getClientRects()[0]]);
+  return all.flatMap(([one, a], i) => all.slice(0, i).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) =>
+      `${one.outerHTML.slice(0, 60)} on ${other.outerHTML.slice(0, 60)}`));
+}"""
+
+
 def test_the_still_picture_has_the_words_that_are_left():
     made = figure()
     texts = [text.get_text() for text in made.picture().axes[1].texts]
@@ -180,6 +255,8 @@ def test_the_figure_leaves_the_model_as_it_is():
         ({"classes": ("x", "y")}, "a classifier of 8 outputs"),
         ({"presets": {"p": (1, 2, 3)}}, "keep grows"),
         ({"keep": (2, 1)}, "keep has 2 numbers"),
+        ({"steps": {"one": {"keep": (1, 2, 3)}}}, "keep grows"),
+        ({"steps": {"one": {"order": "luck"}}}, "order is 'luck'"),
         ({"examples": [PruningExample(text="anna flew", answer=0, label="x")]}, "anna flew"),
     ],
 )

@@ -116,13 +116,95 @@ def test_buckets_directions_and_the_ring_move(show):
     assert ring_shows.input_value() == "1"
 
 
+def step(figure, number):
+    figure.locator(".frugal-steps button").nth(number - 1).click()
+
+
+def found_by_round(figure):
+    return [text.strip() for text in figure.locator(".hash-finds").all_inner_texts()[1:] if text]
+
+
+def test_the_first_state_shows_that_a_second_round_brings_back_what_the_first_lost(show):
+    figure = show(HashExplorer(rounds=2))
+    assert found_by_round(figure) == ["0 of 3", "3 of 3"]
+    assert "Of its 3 nearest none is lost." in words(figure)
+    assert figure.locator(".hash-missed").count() == 0
+    current = figure.locator(".frugal-steps [aria-current=step]")
+    assert current.inner_text().startswith("1 ")
+    step(figure, 2)
+    assert current.inner_text().startswith("2 ")
+    assert "4, 8 and 12 are lost." in words(figure)
+    assert figure.locator(".hash-missed").count() == 3
+    ring = figure.locator(".hash-point.hash-query").get_attribute("data-bucket")
+    others = figure.locator(".hash-point:nth-of-type(n)").evaluate_all(
+        "(all) => all.filter((it) => ['4', '8', '12'].includes(it.textContent))"
+        ".map((it) => it.dataset.bucket)"
+    )
+    assert ring not in others  # a border lies between
+    step(figure, 3)
+    assert len(found_by_round(figure)) == 8
+    point = figure.get_by_role("slider", name="Vector 9", exact=True)
+    point.press("PageUp")
+    assert current.count() == 0  # the reader has left the steps
+    step(figure, 1)
+    assert found_by_round(figure) == ["0 of 3", "3 of 3"]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_number_hides_another_and_nothing_changes_its_height(show, visit, width):
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": 900})
+    figure = show(HashExplorer(rounds=2))
+    heights, problems = set(), []
+
+    def look():
+        heights.add(figure.bounding_box()["height"])
+        problems.extend(figure.evaluate(APART))
+
+    look()
+    for number in (1, 2, 3):
+        step(figure, number)
+        look()
+    figure.get_by_label("Buckets").press("End")
+    look()
+    point = figure.get_by_role("slider", name="Vector 3", exact=True)
+    for _ in range(12):  # through the other groups
+        point.press("PageUp")
+        point.press("ArrowLeft")
+        look()
+    assert problems == []
+    assert len(heights) == 1
+    stops = figure.locator("input, button, select, [tabindex='0']").count()
+    assert stops <= 12
+    small = figure.locator("input, button, .hash-point").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => Math.min(width, height) < 24).length"
+    )
+    assert small == 0
+
+
+# Pairs of discs that lie on each other, and cells whose number is wider than they are.
+APART = """(figure) => {
+  const all = [...figure.querySelectorAll(".hash-point circle")];
+  const boxes = all.map((it) => it.getBoundingClientRect());
+  const discs = boxes.flatMap((a, i) => boxes.slice(0, i).filter((b) =>
+    Math.hypot(a.x - b.x, a.y - b.y) < a.width - 2.1).map((b) => `disc ${i} at ${a.x} ${a.y}`));
+  const cells = [...figure.querySelectorAll(".hash-cell")].filter((it) => {
+    const range = document.createRange();
+    range.selectNodeContents(it);
+    return range.getBoundingClientRect().width > it.getBoundingClientRect().width;
+  });
+  return [...discs, ...cells.map((it) => `cell ${it.textContent}`)];
+}"""
+
+
 def test_the_still_picture_shows_every_vector_once_a_round():
     figure = HashExplorer(rounds=3)
     circle, rows = figure.picture().axes
-    assert sorted(int(text.get_text()) for text in circle.texts) == list(range(24))
-    assert sorted(int(text.get_text()) for text in rows.texts) == sorted(3 * list(range(24)))
+    assert sorted(int(text.get_text()) for text in circle.texts) == list(range(15))
+    assert sorted(int(text.get_text()) for text in rows.texts) == sorted(3 * list(range(15)))
 
 
 def test_buckets_that_do_not_divide_the_vectors():
-    with pytest.raises(ValueError, match="bucket_size is 5; it must divide the 24 vectors"):
-        HashExplorer(bucket_size=5)
+    with pytest.raises(ValueError, match="bucket_size is 4; it must divide the 15 vectors"):
+        HashExplorer(bucket_size=4)

@@ -1,6 +1,6 @@
 // A sentence climbs the layers of a trained model and loses tokens on the way. The reader sets how
 // many each layer keeps; the model runs again in the page.
-import { element, quantity, readout, segmented, select, slider, button, toolbar } from "../../show/controls.js";
+import { button, element, quantity, readout, segmented, select, slider, steps, toolbar } from "../../show/controls.js";
 import { follow, percent } from "../../show/drawing.js";
 import { flops, forward, unpack } from "./elimination_formulas.js";
 
@@ -10,17 +10,34 @@ const ORDERS = [
   ["first", "first ones"],
 ];
 
-// The words of one row, in elements that stay, so that a word that goes can fade. The style sheet
-// writes the word: a faded one is a picture of a word, and need not be legible.
-function row(title, words) {
-  const count = element("span", { class: "pruning-count" });
-  const heading = element("p", { class: "pruning-heading" }, element("span", {}, title), count);
-  const nodes = words.map((word) =>
-    element("span", { class: "pruning-token", "data-word": word }),
-  );
-  const text = element("p", { class: "pruning-words" });
+// The style sheet writes the word: a faded one is a picture of a word, and need not be legible.
+function wordNodes(words) {
+  return words.map((word) => element("span", { class: "pruning-token", "data-word": word }));
+}
+
+function wordsNode(kind, nodes) {
+  const text = element("p", { class: kind });
   nodes.forEach((node) => text.append(node, " "));
-  return { node: element("div", { class: "pruning-row" }, heading, text), nodes, count };
+  return text;
+}
+
+// A layer: its slider and its words, in elements that stay, so that a word that goes can fade. Every
+// story lies unseen behind the one that is shown, so that the height is that of the longest.
+function row(model, name, layer, examples) {
+  const longest = Math.max(...examples.map(({ ids }) => ids.length));
+  const keeps = slider(model, name, { label: `Layer ${layer + 1}`, min: 1, max: longest });
+  const count = element("span", { class: "pruning-count" });
+  const place = element("div", { class: "pruning-story" });
+  const unseen = examples.map(({ words }) => wordsNode("pruning-words pruning-unseen", wordNodes(words)));
+  unseen.forEach((one) => one.setAttribute("aria-hidden", "true"));
+  const heading = element("div", { class: "pruning-heading" }, keeps, count);
+  const node = element("div", { class: "pruning-row" }, heading, place);
+  const drawn = { node, count, nodes: [] };
+  drawn.build = (words) => {
+    drawn.nodes = wordNodes(words);
+    place.replaceChildren(...unseen, wordsNode("pruning-words", drawn.nodes));
+  };
+  return drawn;
 }
 
 // kept: darker with more attention; dropped by this layer; or gone before it, and not read aloud.
@@ -32,21 +49,17 @@ function mark(node, fate, heat, hint) {
   else node.removeAttribute("aria-hidden");
 }
 
-// A row of words for the input and for each layer, the input at the bottom.
-function rowsView(layers) {
-  const node = element("div", { class: "pruning-rows" });
-  let drawn = [];
-  const build = ({ words }) => {
-    const titles = ["Input", ...Array.from({ length: layers }, (_, layer) => `Layer ${layer + 1}`)];
-    drawn = titles.map((title) => row(title, words));
-    drawn[0].count.textContent = `${words.length} tokens`;
-    node.replaceChildren(...drawn.map((one) => one.node).reverse());
-  };
+// A row for each layer, the first at the bottom.
+function rowsView(model, names) {
+  const examples = model.get("examples");
+  const drawn = names.map((name, layer) => row(model, name, layer, examples));
+  const node = element("div", { class: "pruning-rows" }, ...drawn.map((one) => one.node).reverse());
+  const build = ({ words }) => drawn.forEach((one) => one.build(words));
   const show = (run, heads) =>
     run.layers.forEach(({ places, received, left }, layer) => {
       const stay = new Set(left);
       const top = Math.max(...received);
-      const { nodes, count } = drawn[layer + 1];
+      const { nodes, count } = drawn[layer];
       count.textContent = `keeps ${left.length} of ${places.length}`;
       nodes.forEach((word) => mark(word, "gone", 0, "dropped before"));
       places.forEach((place, index) => {
@@ -82,6 +95,12 @@ function computer(model, names) {
   const models = Object.fromEntries(
     Object.entries(model.get("weights")).map(([name, text]) => [name, unpack(text, shape.parameters)]),
   );
+  const complete = new Map(); // with all tokens: once for each story and model
+  const withAll = (example, name, everything) => {
+    const key = `${name} ${model.get("example")}`;
+    if (!complete.has(key)) complete.set(key, forward(models[name], shape, example.ids, everything));
+    return complete.get(key);
+  };
   return () => {
     const example = model.get("examples")[model.get("example")];
     const weights = models[model.get("model")];
@@ -92,7 +111,7 @@ function computer(model, names) {
     return {
       example,
       run: forward(weights, shape, example.ids, keep, model.get("order")),
-      all: forward(weights, shape, example.ids, everything),
+      all: withAll(example, model.get("model"), everything),
       cost,
       share: cost / flops(everything, length, shape.width, shape.inner),
     };
@@ -103,8 +122,9 @@ function sentence({ example, run, all, cost, share }, classes) {
   const { answer, ids } = example;
   const best = run.probabilities.indexOf(Math.max(...run.probabilities));
   const whole = (value) => percent(value, 0);
+  const { length } = run.layers.at(-1).left;
   return (
-    `${run.layers.at(-1).left.length} of ${ids.length} tokens reach the end. The model says ` +
+    `${length} of ${ids.length} tokens ${length === 1 ? "reaches" : "reach"} the end. The model says ` +
     `${classes[best]}, which is ${best === answer ? "right" : `wrong: it is ${classes[answer]}`}. ` +
     `The right answer has ${whole(run.probabilities[answer])}, and ` +
     `${whole(all.probabilities[answer])} with all tokens. ` +
@@ -138,26 +158,32 @@ function scheduleOf(model, names, draw) {
   return { set, stop: () => stops.forEach((stop) => stop()) };
 }
 
-function controls(model, names, set) {
-  const examples = model.get("examples");
+// The steps that Python gave, each a whole state: a schedule is set at once, and last.
+function guide(model, names, set) {
+  const go = (state) => {
+    const rest = Object.entries(state).filter(([name]) => !names.includes(name));
+    rest.forEach(([name, value]) => model.set(name, value));
+    set(names.map((name) => state[name]));
+  };
+  const list = model.get("steps");
+  return list.length ? [steps(model, model.get("ask"), list, go)] : [];
+}
+
+function controls(model, set) {
   const trained = Object.keys(model.get("weights"));
-  const longest = Math.max(...examples.map((example) => example.ids.length));
-  const options = examples.map((example, index) => [index, example.label]);
-  const chosen = toolbar(
+  const options = model.get("examples").map((example, index) => [index, example.label]);
+  const presets = Object.entries(model.get("presets"));
+  return toolbar(
     select(model, "example", { label: "Story", options }),
     segmented(model, "order", { label: "Keep", options: ORDERS }),
     ...(trained.length > 1 ? [segmented(model, "model", { label: "Trained", options: trained })] : []),
-  );
-  const schedule = element(
-    "fieldset",
-    { class: "pruning-schedule" },
-    element("legend", {}, "Tokens that leave each layer"),
-    ...names.map((name, layer) =>
-      slider(model, name, { label: `Layer ${layer + 1}`, min: 1, max: longest }),
+    element(
+      "div",
+      { class: "frugal-control", role: "group", "aria-label": "Layers keep" },
+      element("span", { class: "pruning-presets" }, "Layers keep"),
+      ...presets.map(([label, keep]) => button(label, () => set(keep))),
     ),
   );
-  const presets = Object.entries(model.get("presets"));
-  return [chosen, schedule, toolbar(...presets.map(([label, keep]) => button(label, () => set(keep))))];
 }
 
 function render({ model, el }) {
@@ -165,7 +191,7 @@ function render({ model, el }) {
   const names = Array.from({ length: layers }, (_, layer) => `keep_${layer + 1}`);
   const classes = model.get("classes");
   const { heads } = model.get("shape");
-  const rows = rowsView(layers);
+  const rows = rowsView(model, names);
   const bars = element("div", { class: "pruning-bars" });
   const said = readout();
   const compute = computer(model, names);
@@ -187,12 +213,13 @@ function render({ model, el }) {
     element(
       "div",
       { class: "pruning" },
-      ...controls(model, names, schedule.set),
+      ...guide(model, names, schedule.set),
       said,
       title(`${model.get("question")} (a line marks what all tokens give)`),
       bars,
-      title("Read from below: darker words receive more attention"),
+      title("Read from below: dark words are attended most, orange ones dropped"),
       rows.node,
+      controls(model, schedule.set),
     ),
   );
   return () => stops.forEach((stop) => stop());

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule, elimination_flops
-from frugal.checks import within
+from frugal.checks import one_of, within
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.model import Encoder
@@ -51,7 +51,8 @@ class TokenPruning(Interactive):
     models: by a few words for its button, an encoder and the layer that reads the class from its
     first vector. All have the same shape: `WordVectorElimination` stacks that normalise first,
     rotary positions, ReLU. presets: by label, schedules to choose. keep: shown at first; the first
-    preset when None.
+    preset when None. ask, steps: a question to try, and by a few words for its button what a step
+    changes in the first state: `keep`, `order` ("significance", "chance", "first"), `model`.
     """
 
     module = "token_pruning.js"
@@ -67,6 +68,8 @@ class TokenPruning(Interactive):
         presets: Mapping[str, Sequence[int]],
         keep: Sequence[int] | None = None,
         question: str = "Class",
+        ask: str = "Which words are needed?",
+        steps: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         if not models or not examples or not presets:
             raise ValueError("models, examples and presets need one entry or more each.")
@@ -94,6 +97,10 @@ class TokenPruning(Interactive):
                     "answer": example.answer,
                 }
             )
+        guided = [
+            [label, _step(first, next(iter(models)), layers, **step)]
+            for label, step in (steps or {}).items()
+        ]
         super().__init__(
             alt=(
                 f"A text of {len(given[0]['ids'])} words in {layers} rows, one for each layer of a "
@@ -108,10 +115,12 @@ class TokenPruning(Interactive):
             examples=given,
             presets={label: list(one) for label, one in chosen.items()},
             layers=layers,
+            ask=ask,
+            steps=guided,
             model=next(iter(models)),
             example=0,
             order="significance",
-            **{f"keep_{layer + 1}": tokens for layer, tokens in enumerate(first)},
+            **_by_layer(first),
         )
 
     def run(self) -> tuple[Elimination, Tensor]:
@@ -160,6 +169,25 @@ class TokenPruning(Interactive):
 
     def _keep(self) -> tuple[int, ...]:
         return tuple(self.state[f"keep_{layer + 1}"] for layer in range(self.state["layers"]))
+
+
+def _by_layer(keep: Sequence[int]) -> dict[str, int]:
+    return {f"keep_{layer}": tokens for layer, tokens in enumerate(keep, 1)}
+
+
+def _step(
+    first: Sequence[int],
+    trained: str,
+    layers: int,
+    *,
+    keep: Sequence[int] | None = None,
+    order: str = "significance",
+    model: str | None = None,
+) -> dict[str, Any]:
+    """The state of a guided step, on the first story."""
+    one_of(("significance", "chance", "first"), order=order)
+    state = {"example": 0, "order": order, "model": trained if model is None else model}
+    return state | _by_layer(first if keep is None else check_schedule(keep, layers))
 
 
 def _shape(encoder: Encoder, classify: nn.Linear, classes: Sequence[str]) -> dict[str, Any]:

@@ -57,3 +57,18 @@ export function recall(angles, seen, count) {
   });
   return found / (count * angles.length);
 }
+
+// A radius for each angle, the outermost that is free: discs of this size do not lie on each other.
+export function lanes(angles, radii, size) {
+  const order = angles.map((_, i) => i).sort((a, b) => angles[a] - angles[b] || a - b);
+  const found = new Array(angles.length);
+  const away = (i, radius, j) => {
+    const [[x1, y1], [x2, y2]] = [unit(angles[i]), unit(angles[j])];
+    return Math.hypot(radius * x1 - found[j] * x2, radius * y1 - found[j] * y2);
+  };
+  order.forEach((i, placed) => {
+    const free = (radius) => order.slice(0, placed).every((j) => away(i, radius, j) >= size);
+    found[i] = radii.find(free) ?? radii.at(-1);
+  });
+  return found;
+}
