@@ -31,6 +31,7 @@ BAD = {
         "group": "40 documents",
         "model": "GPT-5",
     },
+    "low_rank": {"matrix": "other", "rank": 25},
     "pictures_and_sound": {"modality": "smell"},
     "pooling_tokens": {"n_decoder_layers": 5},
     "one_layer_many_times": {"steps": 13},
