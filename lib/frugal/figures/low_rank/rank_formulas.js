@@ -2,7 +2,13 @@
 // Matrices are lists of rows. Python has torch.linalg.svd for the same.
 
 const MOST_SWEEPS = 40;
-const dot = (a, b) => a.reduce((total, value, i) => total + value * b[i], 0);
+const SMALL = 1e-13; // of the sum of squares: columns that overlap by less count as orthogonal
+
+function dot(a, b) {
+  let total = 0;
+  for (let i = 0; i < a.length; i += 1) total += a[i] * b[i];
+  return total;
+}
 
 function rotate(a, b, cos, sin) {
   for (let i = 0; i < a.length; i += 1) {
@@ -13,10 +19,10 @@ function rotate(a, b, cos, sin) {
 }
 
 // Makes two columns orthogonal, and turns the two of `turned` alike. Were they orthogonal before?
-function settle(columns, turned, p, q) {
-  const [alpha, beta] = [dot(columns[p], columns[p]), dot(columns[q], columns[q])];
+function settle(columns, turned, p, q, small) {
   const gamma = dot(columns[p], columns[q]);
-  if (Math.abs(gamma) <= 1e-10 * Math.sqrt(alpha * beta)) return true;
+  if (Math.abs(gamma) <= small) return true;
+  const [alpha, beta] = [dot(columns[p], columns[p]), dot(columns[q], columns[q])];
   const zeta = (beta - alpha) / (2 * gamma);
   const tan = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
   const cos = 1 / Math.hypot(1, tan);
@@ -31,11 +37,12 @@ export function decompose(matrix) {
   const size = matrix.length;
   const columns = matrix.map((_, j) => Float64Array.from(matrix, (row) => row[j]));
   const turned = matrix.map((_, j) => Float64Array.from({ length: size }, (_, i) => Number(i === j)));
+  const small = SMALL * columns.reduce((total, column) => total + dot(column, column), 0);
   let settled = false;
   for (let sweep = 0; !settled && sweep < MOST_SWEEPS; sweep += 1) {
     settled = true;
     for (let p = 0; p < size - 1; p += 1) {
-      for (let q = p + 1; q < size; q += 1) settled = settle(columns, turned, p, q) && settled;
+      for (let q = p + 1; q < size; q += 1) settled = settle(columns, turned, p, q, small) && settled;
     }
   }
   const parts = columns.map((left, j) => ({ left, right: turned[j], value: Math.sqrt(dot(left, left)) }));
@@ -47,7 +54,9 @@ export function rebuilt(parts, rank) {
   const size = parts.length;
   const rows = Array.from({ length: size }, () => new Float64Array(size));
   for (const { left, right } of parts.slice(0, rank)) {
-    rows.forEach((row, i) => row.forEach((_, j) => (row[j] += left[i] * right[j])));
+    for (let i = 0; i < size; i += 1) {
+      for (let j = 0; j < size; j += 1) rows[i][j] += left[i] * right[j];
+    }
   }
   return rows;
 }
