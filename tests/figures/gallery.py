@@ -37,6 +37,7 @@ from frugal.figures.latents import LatentCost
 from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.measuring_fairly import ForkingPaths, IntervalExplorer
+from frugal.figures.low_rank import RankExplorer
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
@@ -165,6 +166,23 @@ def forking_paths(**options: Any) -> ForkingPaths:
 
 def interval_explorer(**options: Any) -> IntervalExplorer:
     return IntervalExplorer(some_noise(), **options)
+def low_rank(**options: Any) -> RankExplorer:
+    """One matrix whose rows are much alike, one that is nearly a permutation, one of chance."""
+    generator = torch.Generator().manual_seed(0)
+    alike = torch.randn(1, 24, generator=generator) + 0.1 * torch.randn(24, 24, generator=generator)
+    places = torch.randperm(18, generator=generator)
+    scores = {
+        "alike": alike,
+        "pointing": 6 * torch.eye(18)[places],
+        "random": torch.randn(18, 18, generator=generator),
+    }
+    given = {
+        "rank": 3,
+        "question": "At which rank can you see where every row looks?",
+        "tries": [("few rows are enough", "alike", 1), ("every row counts", "pointing", 9)],
+    }
+    matrices = {name: one.softmax(-1) for name, one in scores.items()}
+    return RankExplorer(matrices, **given | options)
 
 
 def no_attention() -> Interactive:
@@ -278,6 +296,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "lost_in_the_middle": lost_in_the_middle,
     "measuring_fairly": forking_paths,
     "measuring_fairly: intervals": interval_explorer,
+    "low_rank": low_rank,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,
     "one_layer_many_times": one_layer_many_times,

@@ -42,6 +42,7 @@ BAD = {
         "chosen": "luck",
     },
     "measuring_fairly: intervals": {"seeds": 1, "effect": -1, "source": "luck"},
+    "low_rank": {"matrix": "other", "rank": 25},
     "pictures_and_sound": {"modality": "smell"},
     "pooling_tokens": {"n_decoder_layers": 5},
     "one_layer_many_times": {"steps": 13},

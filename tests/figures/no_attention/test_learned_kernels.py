@@ -1,13 +1,9 @@
-"""The charts of learned kernels in a browser: the numbers given, and sliders that choose them."""
+"""The chart of learned kernels in a browser: the numbers given, and controls that choose them."""
 
 import pytest
 import torch
 
-from frugal.figures.no_attention.learned_kernels import (
-    kernels_in_text,
-    kernels_of,
-    kernels_over_training,
-)
+from frugal.figures.no_attention.learned_kernels import kernels_of, kernels_over_training
 from frugal.mixing.convolution import LightweightConv
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -15,8 +11,6 @@ KERNELS = {
     step: (torch.randn(2, 3, 5, generator=GENERATOR) * (1 + step / 40)).softmax(-1)
     for step in (0, 40, 80)
 }
-TEXT = list("def f(x):\n    return x")
-WEIGHTS = (2 * torch.randn(2, len(TEXT), 3, 5, generator=GENERATOR)).softmax(-1)
 
 
 def drawn(figure):
@@ -40,35 +34,15 @@ def expected(kernels):
     }
 
 
-def test_sliders_choose_the_layer_and_the_checkpoint(show):
+def test_controls_choose_the_layer_and_the_checkpoint(show):
     figure = show(kernels_over_training(KERNELS))
     assert drawn(figure) == pytest.approx(expected(KERNELS[80][0]), abs=2e-3)
     assert "Layer 1 after 80 updates" in figure.locator("svg").text_content()
-    figure.get_by_role("slider", name="Checkpoint").press("ArrowLeft")
+    figure.get_by_role("radio", name="80").press("ArrowLeft")
     assert drawn(figure) == pytest.approx(expected(KERNELS[40][0]), abs=2e-3)
     figure.get_by_role("slider", name="Layer").press("End")
     assert drawn(figure) == pytest.approx(expected(KERNELS[40][1]), abs=2e-3)
     assert "Layer 2 after 40 updates" in figure.locator("svg").text_content()
-
-
-def read(figure):
-    texts = figure.locator("svg .mark-text.role-mark text").all_text_contents()
-    return [one for one in texts if one]
-
-
-def test_sliders_choose_the_place_and_the_layer(show):
-    figure = show(kernels_in_text(TEXT, WEIGHTS))
-    start = len(TEXT) // 2
-    assert drawn(figure) == pytest.approx(expected(WEIGHTS[0, start - 1]), abs=2e-3)
-    assert read(figure) == [
-        one.replace("\n", "␣").replace(" ", "␣") for one in TEXT[start - 5 : start]
-    ]
-    figure.get_by_role("slider", name="Place in the text").press("ArrowRight")
-    assert drawn(figure) == pytest.approx(expected(WEIGHTS[0, start]), abs=2e-3)
-    figure.get_by_role("slider", name="Layer").press("End")
-    assert drawn(figure) == pytest.approx(expected(WEIGHTS[1, start]), abs=2e-3)
-    figure.get_by_role("slider", name="Place in the text").press("Home")
-    assert read(figure) == ["d"]
 
 
 def test_kernels_of_a_model_are_those_it_uses():
@@ -85,7 +59,6 @@ def test_kernels_of_a_model_are_those_it_uses():
             lambda: kernels_over_training({0: KERNELS[0], 1: KERNELS[0][:1]}),
             "kernels has 2 different shapes",
         ),
-        (lambda: kernels_in_text(TEXT[:-1], WEIGHTS), "characters has 21 places and weights 22"),
         (lambda: kernels_of({}), "state has no scores"),
     ],
 )

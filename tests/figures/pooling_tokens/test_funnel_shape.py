@@ -1,4 +1,4 @@
-"""The funnel builder in a browser: the library's FLOPs, and bars that follow the sliders."""
+"""The funnel builder in a browser: the library's FLOPs, and words that merge in blocks."""
 
 import random
 
@@ -65,12 +65,63 @@ def test_sliders_change_layers_tokens_and_flops(show):
     assert drawn(figure, "queries") == [48, 48]
 
 
-def test_bars_are_as_wide_as_their_tokens(show):
-    figure = show(FunnelShape((1, 1, 1), length=64))
-    sizes = figure.locator(".funnel-layer").evaluate_all(
-        "(all) => all.map((it) => +it.getAttribute('width'))"
+def test_words_merge_from_block_to_block(show):
+    """A box for each vector, over all words that it stands for, and a stripe piece under each."""
+    figure = show(FunnelShape((1, 1, 1, 1), n_decoder_layers=1, length=64))
+    pieces = figure.locator(".funnel-layer").evaluate_all(
+        "(all) => all.map((it) => it.getAttribute('d').split('M').length - 1)"
     )
-    assert sizes == pytest.approx([sizes[0], sizes[0] / 2, sizes[0] / 4])
+    assert pieces == [8, 4, 2, 1, 8]
+    words = figure.locator(".funnel-words").all_text_contents()
+    assert len(words) == sum(pieces)
+    start, blocks = 0, []
+    for count in pieces:
+        blocks.append(" ".join(words[start : start + count]))
+        start += count
+    assert len(set(blocks)) == 1  # no word is lost, and their order is kept
+    widths = figure.locator(".funnel-box").evaluate_all(
+        "(all) => all.map((it) => +it.getAttribute('width') + 3)"
+    )
+    assert [round(widths[n] / widths[0], 6) for n in (0, 8, 12, 14, 15)] == [1, 2, 4, 8, 1]
+
+
+def test_the_first_state_tells_the_finding(show):
+    """Eighteen layers for less than twelve plain ones, and words that have merged."""
+    figure = show(FunnelShape())
+    layers = funnel_flops(512, blocks=(6, 6, 6), d_model=768, d_ff=3072, n_decoder_layers=0)
+    share = sum(one.flops for one in layers) / layers[0].flops / 12
+    assert share < 0.95
+    assert "18 layers give 128 vectors" in figure.locator(".frugal-readout").inner_text()
+    assert f"{share:.0%}".replace("%", " %") in figure.locator(".frugal-readout").inner_text()
+    assert "the small brown dog" in figure.locator(".funnel-words").all_text_contents()
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_jumps_collides_or_is_too_small(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    figure = show(FunnelShape())
+    heights = set()
+    for name in ("Block 1", "Block 2", "Block 3", "Block 4", "Decoder", "Tokens"):
+        for key in ("Home", "End"):
+            figure.get_by_label(name, exact=True).press(key)
+            heights.add(figure.evaluate("(it) => it.getBoundingClientRect().height"))
+    for step in figure.locator(".funnel-steps button").all():
+        step.click()
+        heights.add(figure.evaluate("(it) => it.getBoundingClientRect().height"))
+        assert step.bounding_box()["height"] >= 24
+    assert len(heights) == 1
+    assert figure.locator("input, button, select, [tabindex]").count() <= 12
+    boxes = figure.locator("svg text").evaluate_all(
+        """(all) => all.map((it) => {
+          const { left, right, top, bottom } = it.getBoundingClientRect();
+          return [left, right, top, bottom];
+        })"""
+    )
+    assert min(bottom - top for _, _, top, bottom in boxes) > 12  # letters of 11 px or more
+    for n, (left, right, top, bottom) in enumerate(boxes):
+        for other in boxes[:n]:
+            beside = right <= other[0] or other[1] <= left
+            assert beside or bottom <= other[2] + 1 or other[3] <= top + 1
 
 
 def test_presets_set_the_shape(show):

@@ -1,8 +1,8 @@
-"""Charts of the kernels that convolutions learn: over training, and at each place of a text."""
+"""A chart of the kernels that convolutions learn, over training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -14,10 +14,10 @@ from frugal.show.charts import Chart, chart
 def kernels_over_training(
     kernels: Mapping[int, Float[Tensor, "layers heads kernel_size"]],
 ) -> Chart:
-    """A heat map of the kernels of a causal convolution, a row a head, with two sliders.
+    """A heat map of the kernels of a causal convolution, a row a head, and two controls.
 
     kernels: by updates made, the weights of all heads of all layers, each summing to 1, the last
-    for the position itself. The sliders choose the layer and the checkpoint.
+    for the position itself. They choose the layer and the checkpoint.
 
     Raises ValueError when there are no kernels, or they have different shapes.
     """
@@ -47,7 +47,9 @@ def kernels_over_training(
     turn = alt.param(
         name="checkpoint",
         value=last,
-        bind=alt.binding_range(min=0, max=last, step=1, name="Checkpoint "),
+        bind=alt.binding_radio(
+            options=list(range(last + 1)), labels=[f"{step:,}" for step in steps], name="Updates "
+        ),
     )
     layer = alt.param(
         name="layer", value=1, bind=alt.binding_range(min=1, max=layers, step=1, name="Layer ")
@@ -70,7 +72,7 @@ def kernels_over_training(
             "weight:Q",
             title="weight",
             scale=alt.Scale(domain=[0, 1], type="sqrt"),
-            legend=alt.Legend(orient="top", format=".3~f"),
+            legend=alt.Legend(orient="bottom", format=".3~f"),
         ),
         tooltip=["updates:Q", "head:O", "distance:O", alt.Tooltip("weight:Q", format=".3f")],
     )
@@ -84,94 +86,8 @@ def kernels_over_training(
         (map_ + said).properties(width="container", height=24 * heads),
         alt=(
             f"A heat map of {heads} kernels with {kernel_size} weights each, over the distance to "
-            f"the character they read, in layer 1 after {steps[-1]} updates. Sliders choose "
-            f"the layer, of {layers}, and the checkpoint, from {steps[0]} to {steps[-1]} updates."
-        ),
-    )
-
-
-def kernels_in_text(
-    characters: Sequence[str], weights: Float[Tensor, "layers length heads kernel_size"]
-) -> Chart:
-    """The kernels that a causal dynamic convolution computes at one place of a text.
-
-    characters: what stands at each place. weights: of every layer, place and head, as from
-    `DynamicConv.weights`. Sliders choose the place and the layer; a row of the heat map is a head,
-    and a column one of the characters that it reads, which stands below.
-
-    Raises ValueError when characters and weights are of different lengths.
-    """
-    import altair as alt
-    import pandas as pd
-
-    layers, length, _heads, kernel_size = weights.shape
-    if length != len(characters):
-        raise ValueError(
-            f"characters has {len(characters)} places and weights {length}; they must be as many."
-        )
-    shown = ["␣" if one.isspace() else one for one in characters]
-    rows = pd.DataFrame(
-        [
-            (place + 1, layer + 1, head + 1, [round(w, 3) for w in kernel.flip(0).tolist()])
-            for layer, of_layer in enumerate(weights)
-            for place, of_place in enumerate(of_layer)
-            for head, kernel in enumerate(of_place)
-        ],
-        columns=["place", "layer", "head", "weight"],
-    )
-    rows["distance"] = [list(range(kernel_size))] * len(rows)
-    text = pd.DataFrame({"at": range(1, length + 1), "character": shown})
-    start = min(length, max(kernel_size, length // 2))
-    place = alt.param(
-        name="place",
-        value=start,
-        bind=alt.binding_range(min=1, max=length, step=1, name="Place in the text "),
-    )
-    layer = alt.param(
-        name="layer", value=1, bind=alt.binding_range(min=1, max=layers, step=1, name="Layer ")
-    )
-    columns = alt.X(
-        "distance:O",
-        title="characters back",
-        sort="descending",
-        axis=alt.Axis(labelAngle=0),
-        scale=alt.Scale(domain=list(range(kernel_size - 1, -1, -1))),
-    )
-    map_ = (
-        alt.Chart(rows)
-        .transform_filter("datum.place == place && datum.layer == layer")
-        .transform_flatten(["distance", "weight"])
-        .mark_rect()
-        .encode(
-            x=columns,
-            y=alt.Y("head:O", title="head"),
-            color=alt.Color(
-                "weight:Q",
-                title="weight",
-                scale=alt.Scale(domain=[0, 1], type="sqrt"),
-                legend=alt.Legend(orient="top", format=".3~f"),
-            ),
-            tooltip=["head:O", "distance:O", alt.Tooltip("weight:Q", format=".3f")],
-        )
-        .properties(height=24 * weights.shape[2])
-    )
-    read = (
-        alt.Chart(text)
-        .transform_calculate(distance="place - datum.at")
-        .transform_filter(f"datum.distance >= 0 && datum.distance < {kernel_size}")
-        .mark_text(fontSize=15, fontWeight="bold")
-        .encode(
-            x=columns.copy(deep=True).axis(None),
-            text="character:N",
-        )
-        .properties(height=24)
-    )
-    return chart(
-        alt.vconcat(map_, read, spacing=4).add_params(place, layer).resolve_scale(x="independent"),
-        alt=(
-            f"A heat map of the kernels that {weights.shape[2]} heads compute at place {start} of "
-            f"a text of {length} characters, over the {kernel_size} latest characters, which stand "
-            f"below. Sliders choose the place and the layer, of {layers}."
+            f"the character they read, in layer 1 after {steps[-1]} updates. The layer, of "
+            f"{layers}, can be chosen, and the moment, from {steps[0]} to {steps[-1]} updates."
         ),
     )
 

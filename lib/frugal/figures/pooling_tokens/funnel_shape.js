@@ -1,15 +1,14 @@
-// Build a funnel: layers in each block and in the decoder, every layer a bar as wide as its queries.
-import { button, element, quantity, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+// Build a funnel: words merge from block to block, and every layer is a stripe of their vectors.
+import { button, element, quantity, readout, shape, slider, toolbar } from "../../show/controls.js";
 import { follow, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
 import { funnelLayers, layerFlops } from "./token_cost_formulas.js";
 
 const REFERENCE = 12; // layers of the plain encoder that everything is compared with
-const ROW = 15;
-const LEFT = 74;
-const RIGHT = 92;
-const TOP = 22;
+const WORDS = ["the", "small", "brown", "dog", "sleeps", "in", "the", "sun"]; // of any length, eight
 const MOST = 12;
 const BLOCKS = ["block_1", "block_2", "block_3", "block_4"];
+const [LABEL, BOX, STRIPE, GAP] = [17, 20, 2.1, 15];
+const BAND = LABEL + BOX + MOST * STRIPE + GAP; // of a block, whatever its layers
 
 const depth = (count) => (count === 1 ? "1 layer" : `${count} layers`);
 
@@ -37,39 +36,82 @@ function funnelOf(model) {
   };
 }
 
-// One layer: a bar for its queries, an outline for its keys where there are more, and two labels.
-function layerNodes({ block, queries, keys, flops }, y, first, { length, plain, width }) {
-  const full = width - LEFT - RIGHT;
-  const name = block === null ? "decoder" : `block ${block + 1}`;
-  const bar = (kind, tokens, attributes) => {
-    const size = (full * tokens) / length;
-    const place = { x: LEFT + full / 2 - size / 2, y: y + 1, height: ROW - 3, rx: 2 };
-    return shape("rect", { class: kind, width: Math.max(1.5, size), ...place, ...attributes });
-  };
+// The layers of one block, or of the decoder, which comes last.
+function bandsOf(layers) {
+  const bands = [...BLOCKS.keys(), null].map((block) => layers.filter((layer) => layer.block === block));
+  return bands.map((inside, band) => ({ inside, band, block: band < BLOCKS.length ? band : null }));
+}
+
+// How many of the eight words one vector of a block stands for.
+const covered = (block) => (block === null ? 1 : 2 ** block);
+
+// A box for each vector, over the words that it stands for.
+function boxes(block, y, unit) {
+  const size = covered(block);
+  const count = WORDS.length / size;
+  return Array.from({ length: count }, (_, n) => {
+    const words = WORDS.slice(n * size, (n + 1) * size).join(" ");
+    const place = { x: n * size * unit + 1.5, y, width: size * unit - 3, height: BOX, rx: 3 };
+    const middle = (n + 0.5) * size * unit;
+    return [
+      shape("rect", { class: "funnel-box", ...place }),
+      text(middle, y + 14.5, words, { anchor: "middle", class: "funnel-words" }),
+    ];
+  }).flat();
+}
+
+// Where the vectors of a block stand: each as wide as one word, in the middle of its own.
+function vectors(block, unit) {
+  const size = covered(block);
+  return Array.from({ length: WORDS.length / size }, (_, n) => (n + 0.5) * size * unit);
+}
+
+// A layer is a stripe through all vectors that it computes.
+function stripe({ block, queries, keys }, y, unit) {
+  const pieces = vectors(block, unit).map((x) => `M${x - unit / 2 + 3} ${y}h${unit - 6}`);
   const data = { "data-block": block ?? "decoder", "data-queries": queries, "data-keys": keys };
+  return shape("path", { class: "funnel-layer", d: pieces.join(""), ...data });
+}
+
+// From the last layer of the block before to the vectors that read it.
+function merging(block, y, unit, before) {
+  const from = y + before * STRIPE - (MOST * STRIPE + GAP) + 4;
+  const lines = vectors(block - 1, unit).map((x, n) => {
+    const to = vectors(block, unit)[Math.floor(n / 2)];
+    return `M${x} ${from}V${y - GAP + 3}L${to} ${y - 1}`;
+  });
+  return shape("path", { class: "funnel-keys", d: lines.join("") });
+}
+
+function told(inside, plain) {
+  const [first, next] = [inside[0], inside.at(-1)].map(({ flops }) => percent(flops / plain, 0));
+  const tokens = inside[0].queries === 1 ? "1 token" : `${inside[0].queries} tokens`;
+  return `${tokens} · ${first === next ? first : `${first}, then ${next}`}`;
+}
+
+// One block: its name and bill, the words that its vectors stand for, and a stripe for each layer.
+function bandNodes({ inside, band, block }, { plain, width, sizes }) {
+  const y = band * BAND + LABEL;
+  const unit = width / WORDS.length;
+  const name = block === null ? "decoder" : `block ${block + 1}`;
+  if (inside.length === 0) {
+    return [text(0, y - 4, `${name}: none`, { class: "funnel-none" })];
+  }
+  const merged = inside[0].keys > inside[0].queries;
   return [
-    ...(keys > queries ? [bar("funnel-keys", keys, {})] : []),
-    bar("funnel-layer", queries, data),
-    ...(first ? [text(LEFT - 8, y + ROW - 4, name, { anchor: "end" })] : []),
-    text(width - RIGHT + 8, y + ROW - 4, `${queries} · ${percent(flops / plain)}`),
+    text(0, y - 4, `${name}: ${depth(inside.length)}`, { class: "funnel-name" }),
+    text(width, y - 4, told(inside, plain), { anchor: "end" }),
+    ...(merged ? [merging(block, y - LABEL, unit, sizes[band - 1])] : []),
+    ...boxes(block, y, unit),
+    ...inside.map((layer, n) => stripe(layer, y + BOX + 3 + n * STRIPE, unit)),
   ];
 }
 
-function drawFunnel(picture, width, { layers, length, plain }) {
-  const height = TOP + ROW * layers.length + 24;
-  const rows = layers.flatMap((layer, index) => {
-    const first = index === 0 || layers[index - 1].block !== layer.block;
-    const y = TOP + ROW * (layers.length - 1 - index);
-    return layerNodes(layer, y, first, { length, plain, width });
-  });
-  picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  picture.replaceChildren(
-    text(width - 2, 13, "tokens · FLOPs", { anchor: "end" }),
-    ...rows,
-    text((LEFT + width - RIGHT) / 2, height - 6, "outline: keys of a layer at a border", {
-      anchor: "middle",
-    }),
-  );
+function drawFunnel(picture, width, { layers, plain }) {
+  const bands = bandsOf(layers);
+  const sizes = bands.map(({ inside }) => inside.length);
+  const nodes = bands.flatMap((band) => bandNodes(band, { plain, width, sizes }));
+  picture.replaceChildren(...nodes);
 }
 
 function sentence({ layers, plain }) {
@@ -92,14 +134,7 @@ function controls(model) {
       format: (count) => (count === 0 ? "none" : depth(count)),
     }),
   );
-  const presets = model.get("presets").map(({ label, blocks, decoder }) =>
-    button(label, () => {
-      BLOCKS.forEach((name, index) => store(model, name, blocks[index] ?? 0));
-      store(model, "decoder", decoder);
-    }),
-  );
   return [
-    toolbar(...presets),
     toolbar(...sliders),
     toolbar(
       slider(model, "decoder", { label: "Decoder", min: 0, max: 4, format: depth }),
@@ -108,14 +143,33 @@ function controls(model) {
   ];
 }
 
+// The question and the steps: a button for each shape, and what to look for.
+function guide(model) {
+  const steps = model.get("presets").map(({ label, blocks, decoder, words }) => {
+    const go = () => {
+      BLOCKS.forEach((name, index) => model.set(name, blocks[index] ?? 0));
+      model.set("decoder", decoder);
+      model.save_changes();
+    };
+    return element("li", {}, button(label, go), ` ${words}`);
+  });
+  const question = element("p", { class: "funnel-question" }, "Can you have more than 18 layers for the FLOPs of 12 plain ones?");
+  return element("div", {}, question, element("ol", { class: "funnel-steps" }, ...steps));
+}
+
+const KEY =
+  "A box: the words that one vector stands for. A stripe: one layer. Percentages: FLOPs of a layer, of one at full " +
+  "length; the first layer of a block still reads the longer sequence.";
+
 function render({ model, el }) {
   const width = widthOf(el, 360);
-  const picture = svg(width, TOP, {
+  const picture = svg(width, BAND * (BLOCKS.length + 1) - GAP, {
     class: "funnel-chart",
-    "aria-label": "Layers of the funnel, the first at the bottom",
+    "aria-label": "Blocks of the funnel, the first on top: words merge from one to the next",
   });
   const said = readout();
-  el.append(element("div", { class: "funnel-shape" }, ...controls(model), picture, said));
+  const key = element("p", { class: "funnel-key" }, KEY);
+  el.append(element("div", { class: "funnel-shape" }, ...controls(model), picture, key, said, guide(model)));
   return follow(model, [...BLOCKS, "decoder", "length"], () => {
     const funnel = funnelOf(model);
     drawFunnel(picture, width, funnel);

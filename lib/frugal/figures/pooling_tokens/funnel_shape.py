@@ -1,4 +1,4 @@
-"""`FunnelShape`: blocks of layers to set, every layer a bar as wide as the tokens it computes."""
+"""`FunnelShape`: blocks of layers to set, words that merge from one to the next, and the bill."""
 
 from __future__ import annotations
 
@@ -16,15 +16,35 @@ if TYPE_CHECKING:
 MOST_BLOCKS, MOST_LAYERS, MOST_DECODER_LAYERS = 4, 12, 4
 LENGTHS = range(16, 1025, 16)
 PRESETS = (
-    {"label": "12 plain layers", "blocks": [12], "decoder": 0},
-    {"label": "B4-4-4", "blocks": [4, 4, 4], "decoder": 0},
-    {"label": "B6-6-6", "blocks": [6, 6, 6], "decoder": 0},
-    {"label": "B6-6-6 with a decoder", "blocks": [6, 6, 6], "decoder": 2},
+    {
+        "label": "12 plain layers",
+        "blocks": [12],
+        "decoder": 0,
+        "words": "Every layer computes every word.",
+    },
+    {
+        "label": "B4-4-4",
+        "blocks": [4, 4, 4],
+        "decoder": 0,
+        "words": "As many layers, and words that merge: what is left of the FLOPs?",
+    },
+    {
+        "label": "B6-6-6",
+        "blocks": [6, 6, 6],
+        "decoder": 0,
+        "words": "Six layers more. Which of the three blocks costs most?",
+    },
+    {
+        "label": "B6-6-6 with a decoder",
+        "blocks": [6, 6, 6],
+        "decoder": 2,
+        "words": "Every word has a vector again. Which block would you shorten to pay for it?",
+    },
 )
 
 
 class FunnelShape(Interactive):
-    """Layers as bars, FLOPs of each, and of all against a plain encoder of twelve layers.
+    """Words that merge from block to block, FLOPs of each layer, and of all against twelve plain.
 
     blocks: layers of up to four blocks, 1 ... 12 each. n_decoder_layers: 0 ... 4. length: tokens, a
     multiple of 16 up to 1,024. d_model, d_ff: widths that the FLOPs are for.
@@ -54,7 +74,8 @@ class FunnelShape(Interactive):
         super().__init__(
             alt=(
                 f"A funnel of blocks with {', '.join(map(str, blocks))} layers over {length} "
-                "tokens: bars that get half as wide from block to block. Sliders change the "
+                "tokens: from block to block two vectors merge into one, so that a vector stands "
+                "for one word, for two, for four. Sliders change the "
                 "layers of each block, the decoder and the length, and with them the FLOPs."
             ),
             **{f"block_{index + 1}": size for index, size in enumerate(sizes)},
