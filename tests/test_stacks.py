@@ -9,6 +9,7 @@ from torch import nn
 from frugal.attention.kernels import FavorFeatures, KernelAttention, RandomFeatureAttention
 from frugal.depth.layerdrop import LayerDrop
 from frugal.depth.reversible import ReversibleStack
+from frugal.depth.universal import UniversalTransformer
 from frugal.mixing.convolution import LightweightConv
 from frugal.model import Encoder, Stack, TransformerConfig
 from frugal.tokens.elimination import WordVectorElimination
@@ -25,6 +26,13 @@ def stack(make_stack, **options) -> nn.Module:
 def soft() -> nn.Module:
     made = stack(WordVectorElimination)
     made.soften(20)
+    return made
+
+
+def universal(layers, **options) -> nn.Module:
+    made = UniversalTransformer(layers, n_steps=4, start=-1.0, **options)
+    if made.halting is not None:
+        nn.init.normal_(made.halting.weight)
     return made
 
 
@@ -51,6 +59,9 @@ STACKS = {
     "funnel": Layer(partial(stack, funnel), shortest=2, compiles=False),
     "funnel, decoder": Layer(partial(stack, funnel, n_layers=3), shortest=2),
     "latents": Layer(partial(stack, latents)),
+    "universal": Layer(partial(stack, universal), chooses=True),
+    "universal, causal": Layer(partial(stack, universal), CAUSAL, chooses=True, compiles=False),
+    "universal, no halting": Layer(partial(stack, partial(universal, halting=False))),
 }
 
 

@@ -164,7 +164,7 @@ def test_the_smallest_recall_that_fits_is_accepted():
 
 def test_every_source_has_a_full_card():
     cards = sources()
-    assert len(cards) == 13
+    assert len(cards) == 14
     assert cards.index.is_unique
     assert (cards.map(len) > 0).all().all()
     for loader in cards["loader"]:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from frugal import decoding, model
-from frugal.decoding import distillation
+from frugal.decoding import by_layer, distillation, early, speculation
 from frugal.decoding import parallel as nonautoregressive
 from tests.devices import CONFIG, built, ids, real, rows
 
@@ -51,6 +51,23 @@ CASES = {
     nonautoregressive.mask_predict: lambda: (
         nonautoregressive.mask_predict(masked_translator(), ids(), iterations=2, n_lengths=2).ids
     ),
+    decoding.exit_logits: lambda: decoding.exit_logits(built(model.Decoder, CONFIG), ids()),
+    decoding.exit_loss: lambda: decoding.exit_loss(built(model.Decoder, CONFIG), ids(), ids()),
+    by_layer.embed: lambda: by_layer.embed(built(model.Decoder, CONFIG), ids()),
+    by_layer.head: lambda: by_layer.head(
+        built(model.Decoder, CONFIG), by_layer.embed(built(model.Decoder, CONFIG), ids())
+    ),
+    early.lead: lambda: early.lead(rows(11)),
+    decoding.generate_early: lambda: (
+        decoding.generate_early(
+            built(model.Decoder, CONFIG), ids(), threshold=0.1, max_new_tokens=3
+        ).ids
+    ),
+    decoding.speculate: lambda: (
+        decoding.speculate(
+            built(model.Decoder, CONFIG), ids(), draft_layers=1, n_drafted=2, max_new_tokens=3
+        ).ids
+    ),
     distillation.distill: lambda: distillation.distill(
         built(model.EncoderDecoder, CONFIG), ids(), bos=1, eos=2, max_new_tokens=3
     ),
@@ -59,6 +76,11 @@ CASES = {
 # They make no tensors, or every case above goes through them.
 NO_CASE = {
     decoding.autoregressive.check_model,
+    by_layer.layers_of,
+    by_layer.run,
+    early.Early,
+    early.threshold_at,
+    speculation.Speculation,
     nonautoregressive.Pass,
     nonautoregressive.Written,
 }

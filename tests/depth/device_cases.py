@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from frugal import model
-from frugal.depth import layerdrop, replay, reversible
+from frugal.depth import layerdrop, replay, reversible, universal
 from frugal.depth.early_exit import calibration, consistency, encoder, naive, rules
 from tests.devices import CONFIG, Place, built, ids, real, rows
 
@@ -53,6 +53,10 @@ CASES = {
     consistency.Consistency: lambda: built(consistency.Consistency, 8, 4, 3).table(seen()),
     consistency.agreement: lambda: consistency.agreement(seen()),
     calibration.fit_temperatures: lambda: calibration.fit_temperatures(seen().scores, labels()),
+    # With halting it asks which tokens still run, which pretended tensors do not know.
+    universal.UniversalTransformer: lambda: universal.UniversalTransformer(
+        [built(model.TransformerLayer, CONFIG, 0)], n_steps=2, halting=False
+    )(rows(), padding=real()),
 }
 
 # They make no tensors, or every case above goes through them.
@@ -75,4 +79,5 @@ NO_CASE = {
     naive.leave,
     naive.confident,
     naive.patient,
+    universal.Pondering,
 }

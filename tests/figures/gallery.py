@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from frugal.data import cabinets, hops, journeys
+from frugal.depth.universal import UniversalTransformer
 from frugal.figures.a_memory_of_keys import KeyReader
 from frugal.figures.acting import VoxelCabinet
 from frugal.figures.adaptive_spans import AdaptiveSpanFigure, SpanRun
@@ -36,6 +37,7 @@ from frugal.figures.latents import LatentCost
 from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
+from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
 from frugal.figures.sixteen_heads_or_one import HeadSwitches
@@ -43,9 +45,11 @@ from frugal.figures.sorting import SinkhornBalance
 from frugal.figures.the_vanilla_transformer import AttentionExample, AttentionExplorer
 from frugal.figures.where_the_cost_is import CostExplorer
 from frugal.figures.windows_in_two_dimensions import SwinShift
-from frugal.model import Encoder, TransformerConfig
+from frugal.figures.writing_with_fewer_layers import LetterLayers, WrittenText
+from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.show.interactive import Interactive
 from frugal.tasks.drawer import VoxelActor
+from frugal.tasks.list_reader import ListReader
 from frugal.tokens.byte_pairs import BytePairTokenizer
 from frugal.tokens.elimination import WordVectorElimination
 
@@ -159,6 +163,18 @@ def no_attention_in_text() -> Interactive:
     return kernels_in_text(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
 
 
+def one_layer_many_times(**options: Any) -> PonderView:
+    torch.manual_seed(0)
+    make_stack = partial(
+        UniversalTransformer, n_steps=6, start=-1.0, position_signal=False, step_signal=False
+    )
+    sizes = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 24, "positions": "none"}
+    model = ListReader(TransformerConfig(1, make_stack=make_stack, **sizes)).eval()
+    nn.init.normal_(model.encoder.stack.halting.weight)
+    examples = ["[MAX 2 [MIN 8 [MAX 4 7 ] ] ]", "[MIN [MAX 1 5 ] [MAX [MIN 9 7 ] 3 ] ]"]
+    return PonderView(model, examples=examples, **options)
+
+
 def sixteen_heads_or_one(answer: int = 0, example: int = 0) -> HeadSwitches:
     torch.manual_seed(0)
     sizes = {"d_model": 16, "n_heads": 4, "n_layers": 4, "d_ff": 24, "positions": "rope"}
@@ -194,6 +210,23 @@ def the_vanilla_transformer(**options: Any) -> AttentionExplorer:
     return AttentionExplorer([example(1), example(2)], **options)
 
 
+def letter_layers(seed: int = 0, **options: Any) -> LetterLayers:
+    torch.manual_seed(seed)
+    shape = {"d_model": 16, "n_heads": 2, "n_layers": 4, "positions": "rope", "tied": False}
+    model = Decoder(TransformerConfig(27, **shape)).double()
+    for parameter in model.parameters():  # loud layers, so that they disagree
+        nn.init.normal_(parameter, std=0.5)
+    nn.init.constant_(model.norm.weight, 1.5)
+    prompts = torch.randint(27, (2, 6), generator=torch.Generator().manual_seed(seed))
+    given = {"thresholds": (0.2, 0.4, 0.9), "max_new_tokens": 40}
+
+    def decode(ids: torch.Tensor) -> list[str]:
+        return [" abcdefghijklmnopqrstuvwxyz"[i] for i in ids.tolist()]
+
+    texts = [WrittenText.by(model, prompt, decode=decode, **given) for prompt in prompts]
+    return LetterLayers(texts, **options)
+
+
 FIGURES: dict[str, Callable[..., Interactive]] = {
     "a_memory_of_keys": KeyReader,
     "acting": acting,
@@ -214,6 +247,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "lost_in_the_middle": lost_in_the_middle,
     "no_attention": no_attention,
     "no_attention: in a text": no_attention_in_text,
+    "one_layer_many_times": one_layer_many_times,
     "pictures_and_sound": TokenCalculator,
     "pictures_and_sound: sound": partial(TokenCalculator, modality="sound"),
     "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
@@ -223,4 +257,6 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "the_vanilla_transformer": the_vanilla_transformer,
     "where_the_cost_is": partial(CostExplorer, length=2**20, mode="training", machine=2),
     "windows_in_two_dimensions": partial(SwinShift, np.linspace(0, 1, 1024).reshape(32, 32)),
+    "writing_with_fewer_layers": partial(letter_layers, threshold=1),
+    "writing_with_fewer_layers: drafts": partial(letter_layers, view="drafts", depth=3),
 }

@@ -33,11 +33,13 @@ BAD = {
     },
     "pictures_and_sound": {"modality": "smell"},
     "pooling_tokens": {"n_decoder_layers": 5},
+    "one_layer_many_times": {"steps": 13},
     "sixteen_heads_or_one": {"answer": 8, "example": 20},
     "sorting": {"iterations": 13, "temperature": 0.05},
     "the_vanilla_transformer": {"kind": "other", "layer": 3, "head": -1, "query": 9, "bits": 4},
     "where_the_cost_is": {"machine": 3},
     "windows_in_two_dimensions": {"step": "jump"},
+    "writing_with_fewer_layers": {"view": "late", "text": 2, "depth": 4, "n_drafted": 0},
 }
 
 

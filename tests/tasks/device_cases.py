@@ -3,12 +3,17 @@
 from torch import nn
 
 from frugal.data.cabinets import CabinetBatch
-from frugal.tasks import drawer, retriever
-from tests.devices import CONFIG, asked, built, cube, ids, rows
+from frugal.data.nested_lists import NestedBatch
+from frugal.tasks import drawer, list_reader, retriever
+from tests.devices import CONFIG, asked, built, cube, ids, real, rows
 
 
 def actor() -> nn.Module:
     return built(drawer.VoxelActor, side=4, patch=2, d_model=8, n_latents=3, n_heads=2)
+
+
+def nested() -> NestedBatch:
+    return NestedBatch(ids(), ids(), ids(), real(), ids(), ids())
 
 
 CASES = {
@@ -19,6 +24,10 @@ CASES = {
     ),
     retriever.dip: lambda: retriever.dip(rows()),
     retriever.parts: lambda: retriever.parts(rows()).middle,
+    list_reader.ListReader: lambda: built(list_reader.ListReader, CONFIG)(nested()),
+    list_reader.list_loss: lambda: list_reader.list_loss(
+        built(list_reader.ListReader, CONFIG), nested()
+    ),
     drawer.VoxelActor: lambda: actor()(cube(), ids()),
     drawer.latent_gaze: lambda: drawer.latent_gaze(actor(), cube(), ids()).patches,
     drawer.drawer_loss: lambda: drawer.drawer_loss(

@@ -18,6 +18,7 @@ from frugal.data import (
     journeys,
     listops,
     lost_in_the_middle,
+    nested_lists,
     numbers,
     recall,
     retrieval,
@@ -32,7 +33,7 @@ def sources() -> pd.DataFrame:
         *(text, dates, numbers, digits),
         *(copying, recall, retrieval, listops),
         lost_in_the_middle,
-        *(cabinets, tones, journeys, hops),
+        *(cabinets, tones, journeys, hops, nested_lists),
     )
     cards = pd.DataFrame([dataclasses.asdict(module.SOURCE) for module in modules])
     return cards.drop(columns="module").set_index("name")

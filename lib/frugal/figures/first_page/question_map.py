@@ -212,6 +212,11 @@ PARTS = (
                 scene="exit",
             ),
             Method(
+                name="Drafts",
+                says="two layers write the next words; the others only check them, all at once.",
+                scene="exit",
+            ),
+            Method(
                 name="Universal Transformer",
                 says="one layer's weights serve at every depth, as often as a token needs.",
                 scene="shared",
