@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from frugal.figures.first_page import scenes
 from frugal.figures.first_page.scenes import BYTES, HEADS, HUBS, LAYERS, PARTS, TOKENS, Stack
 
-_WIDTH, _HEIGHT = 172, 96
+_WIDTH, _HEIGHT = 172, 88
 _WORDS = {"letters": "what␣can", "answers": "????????"}
 
 
@@ -20,7 +20,7 @@ def _x(place: float) -> float:
 
 
 def _y(row: float) -> float:
-    return 78 - 17 * row
+    return 72 - 16 * row
 
 
 def _hub(hub: int) -> float:
@@ -103,15 +103,15 @@ def _below(stack: Stack) -> str:
     if any(stack.bytes):
         places = [_x((index + 0.5) / 2 - 0.5) for index in range(BYTES)]
         edges = [
-            _line(place, 92, _x(stack.place[index // 2]), _y(0))
+            _line(place, 84, _x(stack.place[index // 2]), _y(0))
             for index, place in enumerate(places)
         ]
-        squares = [f"M{place - 2:g} 92h4" for place in places]
+        squares = [f"M{place - 2:g} 84h4" for place in places]
         return _path("kept", edges) + _path("bytes", squares)
     for name, words in _WORDS.items():
         if any(getattr(stack, name)):
             xs = " ".join(f"{_x(token):g}" for token in range(TOKENS))
-            return f'<text x="{xs}" y="94">{words}</text>'
+            return f'<text x="{xs}" y="86">{words}</text>'
     return ""
 
 

@@ -39,6 +39,21 @@ _WORDS_A_MINUTE = 200
 _FENCED = re.compile(r"(?ms)^(?P<fence>`{3,}|:{3,}).*?^(?P=fence)[ \t]*$")
 
 
+# The cards are the contents: on a wide screen the first page needs no second list at its side, and
+# its figure gets the room. A search button stands where the list's own was.
+_WITHOUT_SIDEBAR = """<style>
+.bd-main .bd-content .bd-article-container { max-width: 66rem; }
+@media (min-width: 992px) {
+  .bd-sidebar-primary, .primary-toggle { display: none !important; }
+  .search-button { display: flex !important; }
+}
+@media (max-width: 40rem) {
+  .bd-article h1 { margin-top: 0; font-size: 1.75rem; }
+}
+</style>
+"""
+
+
 class ChapterCards(nodes.General, nodes.Element):
     """Where the cards will stand; what they say is known when all chapters have run."""
 
@@ -134,9 +149,18 @@ def _number(app: Sphinx, docname: str, name: str, card: dict[str, str]) -> str:
     return f'<p class="frugal-card-number" title="✓ {escape(sentence)}">{words}</p>'
 
 
+def widen(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Take the list at the side off a page with cards."""
+    if pagename in getattr(app.env, "frugal_card_pages", set()):
+        context["metatags"] = context.get("metatags", "") + _WITHOUT_SIDEBAR
+
+
 def setup_cards(app: Sphinx) -> None:
     """Add the directive and what fills it in."""
     app.add_node(ChapterCards)
     app.add_directive("chapter-cards", ChapterCardsDirective)
     app.connect("env-updated", rewrite)
     app.connect("doctree-resolved", place_cards)
+    app.connect("html-page-context", widen, priority=930)
