@@ -42,13 +42,14 @@ _FENCED = re.compile(r"(?ms)^(?P<fence>`{3,}|:{3,}).*?^(?P=fence)[ \t]*$")
 # The cards are the contents: on a wide screen the first page needs no second list at its side, and
 # its figure gets the room. A search button stands where the list's own was.
 _WITHOUT_SIDEBAR = """<style>
-.bd-main .bd-content .bd-article-container { max-width: 66rem; }
+body .bd-main .bd-content { justify-content: center; }
+body .bd-main .bd-content .bd-article-container { max-width: 70rem; }
 @media (min-width: 992px) {
-  .bd-sidebar-primary, .primary-toggle { display: none !important; }
-  .search-button { display: flex !important; }
+  body .bd-sidebar-primary, body .primary-toggle { display: none !important; }
+  body .search-button { display: flex !important; }
 }
 @media (max-width: 40rem) {
-  .bd-article h1 { margin-top: 0; font-size: 1.75rem; }
+  body .bd-article h1 { margin-top: 0; font-size: 1.75rem; }
 }
 </style>
 """
@@ -149,9 +150,7 @@ def _number(app: Sphinx, docname: str, name: str, card: dict[str, str]) -> str:
     return f'<p class="frugal-card-number" title="✓ {escape(sentence)}">{words}</p>'
 
 
-def widen(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
+def widen(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Take the list at the side off a page with cards."""
     if pagename in getattr(app.env, "frugal_card_pages", set()):
         context["metatags"] = context.get("metatags", "") + _WITHOUT_SIDEBAR
