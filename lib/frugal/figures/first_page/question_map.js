@@ -170,10 +170,10 @@ function describe(left) {
   );
 }
 
-// The next method after (part, method) in the order of the book.
+// The next method after (part, method) in the order of the book; the whole model is shown once a round.
 export function following(parts, part, method) {
-  if (method + 1 < parts[part].methods.length) return [part, method + 1];
-  return [(part + 1) % parts.length, 0];
+  const next = parts[part].methods[method + 1];
+  return next && next.scene !== "whole" ? [part, method + 1] : [(part + 1) % parts.length, 0];
 }
 
 function render({ model, el }) {

@@ -13,6 +13,7 @@ yet.
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -309,6 +310,15 @@ class QuestionMap(Interactive):
             part=part,
             method=-1,
         )
+
+    def to_png(self) -> bytes:
+        """`picture()` in a few colors: it stands on the first screen of the book."""
+        from PIL import Image
+
+        few = Image.open(io.BytesIO(super().to_png())).convert("RGB").quantize(24)
+        written = io.BytesIO()
+        few.save(written, "png", optimize=True)
+        return written.getvalue()
 
     def picture(self) -> Figure:
         """The whole stack, with the questions where their answers change it."""

@@ -4,6 +4,7 @@
 import { element } from "../../show/controls.js";
 
 const REST = 3000; // milliseconds from one step to the next
+const FIRST = 1500; // before the first step
 
 const SHAPES = { pause: "M4 3h3v10H4zM9 3h3v10H9z", play: "M4 2.5v11l9-5.5z" };
 
@@ -19,16 +20,17 @@ function icon(name) {
 
 export function player(root, step, told) {
   let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  let [seen, under, timer] = [false, false, 0];
+  let [seen, under, timer, rest] = [false, false, 0, FIRST];
   const button = element("button", { type: "button", class: "frugal-button map-play" });
 
   const plan = () => {
     clearTimeout(timer);
     if (!playing || !seen || under || document.hidden) return;
     timer = setTimeout(() => {
+      rest = REST;
       step();
       plan();
-    }, REST);
+    }, rest);
   };
   const show = () => {
     button.replaceChildren(icon(playing ? "pause" : "play"), playing ? "Pause" : "Play");
