@@ -315,7 +315,10 @@ class QuestionMap(Interactive):
         """`picture()` in a few colors: it stands on the first screen of the book."""
         from PIL import Image
 
-        few = Image.open(io.BytesIO(super().to_png())).convert("RGB").quantize(24)
+        drawn = super().to_png()
+        if not drawn:
+            return drawn
+        few = Image.open(io.BytesIO(drawn)).convert("RGB").quantize(24)
         written = io.BytesIO()
         few.save(written, "png", optimize=True)
         return written.getvalue()
