@@ -218,11 +218,12 @@ def test_it_plays_by_itself_until_the_reader_acts(show, hurry, how):
 def test_it_waits_while_the_pointer_is_over_it(show, visit, hurry):
     figure = show(QuestionMap(links=LINKS))
     figure.locator(".map-counts").hover()
+    before = shown(figure)
     hurry()
-    assert shown(figure) == (0, -1)
+    assert shown(figure) == before
     visit.page.mouse.move(1279, 899)
     hurry()
-    assert shown(figure) > (0, 0)
+    assert shown(figure) != before
 
 
 def test_clicking_the_picture_chooses_the_question(show, visit):
