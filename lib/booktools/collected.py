@@ -31,6 +31,11 @@ def collect(root: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
     return found
 
 
+def claims_of(page: Path) -> list[dict[str, Any]]:
+    """The claims of one executed chapter: sentence, values, and what breaks each."""
+    return [bundle[CLAIM] for bundle in _bundles(page) if CLAIM in bundle]
+
+
 def _bundles(page: Path) -> Iterator[dict[str, Any]]:
     for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", []):

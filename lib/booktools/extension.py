@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 
 from booktools.address import add_card, show_files
 from booktools.assets import add_static_files, share
+from booktools.cards import setup_cards
 from booktools.downloads import offer_notebook
 from booktools.execution import (
     changed_chapters,
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("booktools_state", _state(), "html")
     app.add_config_value("booktools_solutions", with_solutions(), "env")
     setup_formulas(app)
+    setup_cards(app)
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", use_templates)
     app.connect("config-inited", add_static_files)

@@ -1,13 +1,14 @@
-// The map of the book: a small Transformer, and what each part's methods leave of it. The reader
-// chooses a part (or clicks what it is about in the picture) and points at its methods.
+// The map of the book: a small Transformer, and what each part's methods leave of it. It plays by
+// itself, one method after the other, until the reader chooses a part or a method.
 import { element, readout, store, uniqueId } from "../../show/controls.js";
 import { follow, percent } from "../../show/drawing.js";
-import { LAYERS, TOKENS, counts, scene } from "./question_scenes.js";
+import { player } from "./question_play.js";
+import { LAYERS, TOKENS, counts, scene, whole } from "./question_scenes.js";
 import { stack } from "./question_stack.js";
 
-const MOVE = 600; // milliseconds
+const MOVE = 800; // milliseconds
 const ABOUT = ["interactions", "representations", "parameters"];
-const BASELINE = counts(scene("whole"));
+const BASELINE = counts(whole());
 
 // Every number of a scene on its way from one scene to another.
 export function between(from, to, amount) {
@@ -23,14 +24,14 @@ export function between(from, to, amount) {
 }
 
 // Moves the drawing from what is on the screen now, so that a reader who moves on in mid-flight sees
-// no jump.
-function mover(drawing) {
-  let current = scene("whole");
+// no jump. `draw` gets every scene on the way.
+function mover(mark, draw) {
+  let current = whole();
   let frame = 0;
   const stop = () => cancelAnimationFrame(frame);
   const moveTo = (target) => {
     stop();
-    drawing.mark(target);
+    mark(target);
     const from = current;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const begin = performance.now();
@@ -38,7 +39,7 @@ function mover(drawing) {
       const passed = still ? 1 : Math.min(1, Math.max(0, time - begin) / MOVE);
       const eased = passed * passed * (3 - 2 * passed);
       current = between(from, target, eased);
-      drawing.draw(current);
+      draw(current);
       if (passed < 1) frame = requestAnimationFrame(step);
     };
     step(begin);
@@ -46,26 +47,29 @@ function mover(drawing) {
   return { moveTo, stop };
 }
 
-// What is left, in numbers and bars.
+// What is saved and what is left, in numbers and bars.
 function metersView() {
   const meters = ABOUT.map((name) => {
-    const value = element("span", {});
-    const bar = element("i");
+    const [saved, value, bar] = [element("b", {}), element("span", {}), element("i")];
     const node = element(
       "div",
       { class: `map-about-${name}` },
       element("span", { class: "map-name" }, name),
+      saved,
       value,
       element("span", { class: "map-meter", "aria-hidden": "true" }, bar),
     );
-    return { name, value, bar, node };
+    return { name, saved, value, bar, node };
   });
   const show = (left) => {
-    for (const { name, value, bar } of meters) {
+    for (const { name, saved, value, bar, node } of meters) {
       const ofParameters = name === "parameters";
       const share = ofParameters ? left[name] : left[name] / BASELINE[name];
-      value.textContent = ofParameters ? percent(share, 0) : `${left[name]} of ${BASELINE[name]}`;
+      saved.textContent = share < 0.995 ? `−${percent(1 - share, 0)}` : "all";
+      const kept = ofParameters ? `${percent(share, 0)} in use` : "";
+      value.textContent = kept || `${left[name]} of ${BASELINE[name]}`;
       bar.style.width = `${Math.min(1, share) * 100}%`;
+      node.classList.toggle("map-less", share < 0.995);
     }
   };
   return { node: element("div", { class: "map-counts" }, ...meters.map(({ node }) => node)), show };
@@ -94,26 +98,67 @@ function partsView(parts, choose) {
   return { node: element("fieldset", { class: "map-parts" }, legend, ...tabs), show };
 }
 
-// A part's text and its methods, each of which is previewed when it is pointed at.
-function panelView(preview) {
-  const text = element("p", { class: "map-text" });
-  const methods = element("ul", { class: "map-methods" });
+// The methods of all parts, of which one part's are seen. Each is shown when it is pointed at or
+// focused; a click goes to its chapter, but a tap that only now shows it does not.
+function methodsView(parts, preview) {
+  let armed = true;
   const item = ({ name, href }, place) => {
-    const listeners = { onpointerenter: () => preview(place), onfocus: () => preview(place) };
-    if (href) return element("a", { href, ...listeners }, name);
-    const click = { type: "button", onclick: () => preview(place) };
-    return element("button", { ...click, ...listeners }, name);
+    const tag = href ? "a" : "button";
+    const node = element(tag, href ? { href } : { type: "button", class: "map-unwritten" }, name);
+    node.addEventListener("pointerdown", ({ pointerType }) => {
+      armed = pointerType !== "touch" || node.dataset.chosen === "true";
+    });
+    node.addEventListener("pointerenter", ({ pointerType }) => {
+      if (pointerType !== "touch") preview(place);
+    });
+    node.addEventListener("focus", () => preview(place));
+    node.addEventListener("click", (event) => {
+      if (!armed) event.preventDefault();
+      preview(place);
+      armed = true;
+    });
+    return node;
   };
-  const build = (part) => {
-    text.textContent = part.text;
-    const items = part.methods.map((method, place) => element("li", {}, item(method, place)));
-    methods.replaceChildren(...items);
+  const lists = parts.map(({ methods }) => {
+    const nodes = methods.map(item);
+    const list = element("ul", { class: "map-methods" }, ...nodes.map((it) => element("li", {}, it)));
+    return { list, nodes };
+  });
+  const show = (part, method, byReader) =>
+    lists.forEach(({ list, nodes }, index) => {
+      list.classList.toggle("map-away", index !== part);
+      nodes.forEach((node, place) => {
+        const shown = index === part && place === method;
+        node.classList.toggle("map-shown", shown);
+        node.dataset.chosen = shown && byReader;
+        node.disabled = index !== part;
+      });
+    });
+  return { node: element("div", { class: "map-stacked" }, ...lists.map(({ list }) => list)), show };
+}
+
+const sentence = (part, method) => (method ? `${method.name}: ${method.says}` : part.text);
+
+// What the picture shows, in words, with the way to the chapter. Every sentence takes its place
+// unseen, so that none changes the height.
+function captionView(parts) {
+  const said = readout();
+  const all = parts.flatMap((part) => [part, ...part.methods].map((it) => it.text ?? sentence(part, it)));
+  const sizes = all.map((words) => element("p", { class: "map-away" }, words));
+  const unseen = element("div", { class: "map-stacked", "aria-hidden": "true" }, ...sizes);
+  const go = element("a", { class: "map-go" }, "To its chapter →");
+  const unwritten = element("span", { class: "map-go" }, "Its chapter is not written yet.");
+  const show = (part, method) => {
+    said.textContent = sentence(part, method);
+    go.hidden = !method?.href;
+    unwritten.hidden = !method || Boolean(method.href);
+    if (!go.hidden) {
+      go.href = method.href;
+      go.setAttribute("aria-label", `To its chapter: ${method.name}`);
+    }
   };
-  const show = (chosen) =>
-    methods
-      .querySelectorAll("a, button")
-      .forEach((one, index) => one.classList.toggle("map-shown", index === chosen));
-  return { node: element("div", { class: "map-panel" }, text, methods), build, show };
+  const words = element("div", { class: "map-stacked map-said" }, said, unseen);
+  return { words, ways: [go, unwritten], said, show };
 }
 
 function describe(left) {
@@ -125,23 +170,58 @@ function describe(left) {
   );
 }
 
+// The next method after (part, method) in the order of the book; the whole model is shown once a round.
+export function following(parts, part, method) {
+  const next = parts[part].methods[method + 1];
+  return next && next.scene !== "whole" ? [part, method + 1] : [(part + 1) % parts.length, 0];
+}
+
 function render({ model, el }) {
   const parts = model.get("parts");
+  const scenes = model.get("scenes");
   const drawing = stack();
-  const { moveTo, stop } = mover(drawing);
+  const meters = metersView();
+  const { moveTo, stop } = mover(drawing.mark, (now) => {
+    drawing.draw(now);
+    meters.show(counts(now));
+  });
+  let byReader = false;
   const choose = (index) => {
     if (model.get("part") === index && model.get("method") === -1) return;
     model.set("method", -1);
     store(model, "part", index);
   };
+  const preview = (place) => {
+    byReader = true;
+    if (model.get("method") === place) show();
+    else store(model, "method", place);
+  };
+  const advance = () => {
+    byReader = false;
+    const [part, method] = following(parts, model.get("part"), model.get("method"));
+    if (part !== model.get("part")) {
+      model.set("method", -1);
+      model.set("part", part);
+    }
+    model.set("method", method);
+  };
+
   const list = partsView(parts, choose);
-  const panel = panelView((index) => store(model, "method", index));
-  const meters = metersView();
-  const said = readout();
-  const picture = element("div", { class: "map-picture" }, drawing.picture, meters.node);
-  const below = element("div", { class: "map-below" }, panel.node, said);
-  const grid = element("div", { class: "map-grid" }, picture, list.node, below);
-  const root = element("div", { class: "map" }, grid);
+  const methods = methodsView(parts, preview);
+  const caption = captionView(parts);
+  const root = element("div", { class: "map" });
+  const play = player(root, advance, (playing) => {
+    caption.said.setAttribute("aria-live", playing ? "off" : "polite");
+  });
+  const ways = element("div", { class: "map-ways" }, play.button, ...caption.ways);
+  const left = [drawing.picture, meters.node, caption.words, ways];
+  const grid = element(
+    "div",
+    { class: "map-grid" },
+    element("div", { class: "map-picture" }, ...left),
+    element("div", { class: "map-choice" }, list.node, methods.node),
+  );
+  root.append(grid);
   el.append(root);
   drawing.regions.addEventListener("click", (event) => {
     const index = parts.findIndex(({ about }) => about === event.target.dataset.about);
@@ -149,26 +229,19 @@ function render({ model, el }) {
   });
 
   function show() {
-    const part = parts[model.get("part")];
-    const method = part.methods[model.get("method")];
-    const target = scene((method ?? part).scene);
-    const left = counts(target);
-    meters.show(left);
-    said.textContent = method ? `${method.name}: ${method.says}` : "";
-    panel.show(model.get("method"));
-    drawing.picture.setAttribute("aria-label", describe(left));
+    const [part, place] = [model.get("part"), model.get("method")];
+    const method = parts[part].methods[place];
+    const target = scene(scenes[(method ?? parts[part]).scene]);
+    list.show(part);
+    root.dataset.about = parts[part].about ?? "all";
+    methods.show(part, place, byReader);
+    caption.show(parts[part], method);
+    drawing.picture.setAttribute("aria-label", describe(counts(target)));
     moveTo(target);
   }
 
-  const stopParts = follow(model, "part", () => {
-    const index = model.get("part");
-    list.show(index);
-    root.dataset.about = parts[index].about ?? "all";
-    panel.build(parts[index]);
-    show();
-  });
-  const stopMethods = follow(model, "method", show);
-  return () => [stop, stopParts, stopMethods].forEach((end) => end());
+  const follows = follow(model, "part method", show);
+  return () => [stop, follows, play.end].forEach((end) => end());
 }
 
 export default { render };

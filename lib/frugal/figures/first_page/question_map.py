@@ -1,22 +1,25 @@
 """`QuestionMap`: the book's three questions as a picture, which is also its table of contents.
 
-A small Transformer, drawn as tokens times layers. Choosing a part of the book shows what it is
-about; pointing at a method shows what that method leaves: of the interactions, of the
-representations, of the parameters in use. ::
+A small Transformer, drawn as tokens times layers. It plays by itself: each method in turn shows
+what it leaves of the interactions, of the representations, of the parameters in use. A reader who
+points at a method, taps it or chooses a part of the book stops it. ::
 
     QuestionMap(links={"Fixed patterns": "chapters/2-interactions/fixed-patterns.html"})
 
-Methods with a link lead to their chapter, the others are names.
+Methods with a link lead to their chapter; of the others the map says that they are not written
+yet.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from frugal.checks import within
+from frugal.figures.first_page.scenes import Scene, changes
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
 
@@ -25,33 +28,6 @@ if TYPE_CHECKING:
 
 About = Literal["interactions", "representations", "parameters"]
 """What a question is about, which is what its methods remove."""
-
-Scene = Literal[
-    "whole",
-    "pattern",
-    "windows",
-    "spans",
-    "hashing",
-    "sorting",
-    "low-rank",
-    "kernels",
-    "convolution",
-    "fixed",
-    "dropping",
-    "pooling",
-    "latents",
-    "patches",
-    "bytes",
-    "heads",
-    "entmax",
-    "fewer-layers",
-    "exit",
-    "shared",
-    "experts",
-    "memory",
-    "ends",
-]
-"""What the picture shows; `question_scenes.js` holds each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,10 +214,12 @@ PARTS = (
         title="Does it transfer?",
         text="A method that wins where it was born may lose elsewhere: in another model, on longer "
         "contexts, or when text is written token by token.",
+        scene="ends",
         methods=(
             Method(
                 name="Fifty-odd modifications",
-                says="one model, one budget, and few changes that still help.",
+                says="one part of the model after the other is exchanged, and few changes help.",
+                scene="exchanged",
             ),
             Method(
                 name="Lost in the middle",
@@ -250,7 +228,8 @@ PARTS = (
             ),
             Method(
                 name="Decoding in parallel",
-                says="all tokens of the answer at once, not one after the other.",
+                says="nothing is known below, and all tokens of the answer come out at once.",
+                scene="parallel",
             ),
         ),
     ),
@@ -263,7 +242,7 @@ PARTS = (
         methods=(
             Method(
                 name="Bytes",
-                says="each word becomes several inputs, and a sentence several times as long.",
+                says="an input for each letter: the same eight inputs hold two words, not eight.",
                 scene="bytes",
             ),
             Method(
@@ -274,12 +253,18 @@ PARTS = (
             Method(
                 name="Acting",
                 says="a robot's space has so many cells that a few latents must read them all.",
-                scene="latents",
+                scene="voxels",
             ),
         ),
     ),
 )
 """The parts of the book and their methods."""
+
+
+def _scenes(parts: Sequence[Part]) -> list[Scene]:
+    """The scenes of parts and methods, each once."""
+    named = [one.scene for part in parts for one in (part, *part.methods)]
+    return list(dict.fromkeys(named))
 
 
 class QuestionMap(Interactive):
@@ -321,9 +306,22 @@ class QuestionMap(Interactive):
             f"interaction between two tokens. The questions of the book: {questions} Choosing one "
             "shows what its methods remove from the picture.",
             parts=[dataclasses.asdict(one) for one in linked],
+            scenes={name: changes(name) for name in _scenes(parts)},
             part=part,
             method=-1,
         )
+
+    def to_png(self) -> bytes:
+        """`picture()` in a few colors: it stands on the first screen of the book."""
+        from PIL import Image
+
+        drawn = super().to_png()
+        if not drawn:
+            return drawn
+        few = Image.open(io.BytesIO(drawn)).convert("RGB").quantize(24)
+        written = io.BytesIO()
+        few.save(written, "png", optimize=True)
+        return written.getvalue()
 
     def picture(self) -> Figure:
         """The whole stack, with the questions where their answers change it."""

@@ -5,8 +5,9 @@ import { BYTES, HEADS, HUBS, LAYERS, PARTS, ROWS, TOKENS, node, pair, spoke } fr
 
 const [WIDTH, HEIGHT] = [424, 316];
 const BYTE_Y = 307;
-const HEADER = 14; // the line of words at the top
+const HEADER = 12; // the line of words at the top
 const WORDS = ["what", "can", "be", "left", "out", "of", "it", "?"];
+const LETTERS = [..."what␣can"];
 
 const x = (place) => 18 + 31 * place;
 const y = (row) => 282 - 60 * row;
@@ -40,9 +41,19 @@ function elementsOf() {
       const place = { x: 362 + 12 * (at % PARTS), y: middle(Math.floor(at / PARTS)) - 13 };
       return shape("rect", { ...place, width: 10, height: 26, rx: 2 });
     }),
-    words: WORDS.map((word, token) => text(x(token), BYTE_Y + 4, word, { anchor: "middle" })),
+    marks: times(2 * LAYERS, (at) => {
+      const place = at % 2 ? { x: 358, width: 54 } : { x: 280, width: 53 };
+      return shape("rect", { ...place, y: middle(Math.floor(at / 2)) - 19, height: 38, rx: 5 });
+    }),
+    words: wordsAt(BYTE_Y + 4, WORDS),
+    letters: wordsAt(BYTE_Y + 4, LETTERS),
+    unknown: wordsAt(BYTE_Y + 4, WORDS.map(() => "?")),
+    answers: wordsAt(y(LAYERS) - 10, WORDS),
   };
 }
+
+const wordsAt = (height, words) =>
+  words.map((word, token) => text(x(token), height, word, { anchor: "middle" }));
 
 // The header names what stands below it, and shows what a dot and a line mean.
 function labels() {
@@ -92,7 +103,17 @@ function drawLayer({ pairs, gather, spread }, now, layer) {
   }
 }
 
-function drawScene(items, words, now) {
+function drawWords({ words, letters, unknown, answers }, now) {
+  for (let token = 0; token < TOKENS; token += 1) {
+    const [spelled, answered] = [now.letters[token], now.answers[token]];
+    show(words[token], Math.max(0, 1 - now.bytes[0] - spelled - answered));
+    show(letters[token], spelled);
+    show(unknown[token], answered);
+    show(answers[token], answered);
+  }
+}
+
+function drawScene(items, now) {
   items.dots.forEach((dot, index) => {
     dot.setAttribute("cx", x(now.place[index]).toFixed(1));
     dot.setAttribute("cy", y(Math.floor(index / TOKENS)));
@@ -108,7 +129,8 @@ function drawScene(items, words, now) {
     items.byteEdges[index].setAttribute("d", curve(byteX(index), BYTE_Y, place, y(0)));
     show(items.byteEdges[index], now.bytes[index]);
   });
-  show(words, 1 - now.bytes[0]);
+  items.marks.forEach((mark, index) => show(mark, now.marks[index]));
+  drawWords(items, now);
 }
 
 // Builds the drawing once. `draw(scene)` then only sets strengths and places, and `mark(scene)` the
@@ -121,7 +143,7 @@ export function stack() {
   );
   const { pairs, gather, spread, byteEdges, hubs } = items;
   const edges = group("edges", ...pairs, ...gather, ...spread, ...byteEdges, ...hubs);
-  const words = group("words", ...items.words);
+  const words = [...items.words, ...items.letters, ...items.unknown, ...items.answers];
   const regions = group("regions", ...regionNodes());
   const picture = svg(WIDTH, HEIGHT, { class: "map-stack" });
   picture.append(
@@ -130,7 +152,8 @@ export function stack() {
     group("ghosts", ...ghosts),
     group("nodes", ...items.dots, ...items.bytes),
     group("layers", ...items.heads, ...items.parts),
-    words,
+    group("marks", ...items.marks),
+    group("words", ...words),
     regions,
   );
   const mark = ({ groups, fixed }) => {
@@ -140,5 +163,5 @@ export function stack() {
       dot.style.fill = groups ? `var(--frugal-accent-${accent})` : "";
     });
   };
-  return { picture, draw: (now) => drawScene(items, words, now), mark, regions };
+  return { picture, draw: (now) => drawScene(items, now), mark, regions };
 }
