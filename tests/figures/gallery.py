@@ -36,8 +36,8 @@ from frugal.figures.kernels import KernelExplorer
 from frugal.figures.latents import LatentCost
 from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
-from frugal.figures.measuring_fairly import ForkingPaths, IntervalExplorer
 from frugal.figures.low_rank import RankExplorer
+from frugal.figures.measuring_fairly import ForkingPaths, IntervalExplorer
 from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
@@ -166,6 +166,8 @@ def forking_paths(**options: Any) -> ForkingPaths:
 
 def interval_explorer(**options: Any) -> IntervalExplorer:
     return IntervalExplorer(some_noise(), **options)
+
+
 def low_rank(**options: Any) -> RankExplorer:
     """One matrix whose rows are much alike, one that is nearly a permutation, one of chance."""
     generator = torch.Generator().manual_seed(0)
