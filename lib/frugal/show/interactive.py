@@ -44,6 +44,7 @@ What a module may rely on:
 - **Controls** come from `show/controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
   state in both directions, has a label and works from the keyboard. `onKeys` is for other parts.
+  `steps` asks a question and has a numbered button for each state that is worth seeing.
 - **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which
   draws whenever the state changes. What is drawn is computed by a pure function of the state, which
   a test can call alone; a view only sets attributes.
