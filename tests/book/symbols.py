@@ -29,7 +29,7 @@ WORDS = commands("text mathrm operatorname begin end")
 PLAIN = commands(
     """sum prod int frac tfrac sqrt log ln exp max min arg sin cos underbrace lfloor rfloor lceil
     rceil lvert rvert lVert rVert left right big Big bigg Bigg cdot cdots dots times le ge approx
-    propto mid in infty partial top to longrightarrow Longrightarrow quad qquad textstyle"""
+    propto mid in infty partial top pm to longrightarrow Longrightarrow quad qquad textstyle"""
 )
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]|\d+|\S")
 
