@@ -49,7 +49,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", share, priority=900)
     app.connect("html-page-context", describe, priority=920)
     app.connect("html-page-context", leave_sheets, priority=950)
-    app.connect("build-finished", write_sheet)
+    app.connect("build-finished", write_sheet, priority=900)  # the theme writes one more before
     app.connect("build-finished", write_answers)
     app.connect("build-finished", leave_out_of_sources)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}

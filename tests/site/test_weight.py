@@ -81,6 +81,8 @@ def test_the_sheet_has_the_icons_that_pages_show_and_no_other_font(html: Path) -
     assert "fa-brands-400" not in sheet
     assert "@import" not in sheet  # which a browser passes over in the middle of a sheet
     assert "a.headerlink" in sheet  # of a sheet that another imports
+    colors = (html / "_static" / "pygments.css").read_text("utf-8")
+    assert colors.strip() in sheet  # as the theme leaves it at the end of a build
     local = [place for place in re.findall(r"url\(([^)\"']+)\)", sheet) if "data:" not in place]
     assert local
     assert not [place for place in local if not (html / "_static" / place).is_file()]
