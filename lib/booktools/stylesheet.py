@@ -40,7 +40,7 @@ def leave_sheets(
 ) -> None:
     """Note the style sheets that a page asks for, and take them off it; scripts wait for the page.
 
-    A script that another in the page needs at once stays as it is.
+    A script that another in the page needs at once stays as it is, as do all of the search page.
     """
     sheets = app.__dict__.setdefault(_SHEETS, dict.fromkeys(_THEME))
     for sheet in context["css_files"]:
@@ -51,7 +51,7 @@ def leave_sheets(
     context["booktools_state"] = app.config.booktools_state
     for script in context["script_files"]:
         name = str(getattr(script, "filename", None) or "")
-        if name and "documentation_options" not in name:
+        if name and "documentation_options" not in name and pagename != "search":
             script.attributes.setdefault("defer", "defer")
 
 

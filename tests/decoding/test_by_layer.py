@@ -225,3 +225,12 @@ def test_models_that_have_no_such_layers_are_refused():
         speculate(
             EncoderDecoder(config).decoder, prompt(), draft_layers=1, n_drafted=1, max_new_tokens=1
         )
+
+
+@pytest.mark.parametrize("missing", ["projected", "absent"])
+def test_tokens_leave_early_under_autocast(missing):
+    decoder, ids = model().eval(), prompt()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = generate_early(decoder, ids, threshold=0.4, max_new_tokens=6, missing=missing)
+    assert found.ids.shape == (3, 11)
+    assert 1 <= found.layers.min() < found.layers.max() <= LAYERS

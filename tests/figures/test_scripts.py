@@ -15,7 +15,7 @@ OPENS = re.compile(
     re.VERBOSE,
 )
 MOST_LINES = 60
-BROWSERS_OWN = {"frugal.define", "frugal.start"}  # of the page's registry
+BROWSERS_OWN = {"frugal.define", "frugal.start", "frugal.finish"}  # of the page's registry
 
 
 def functions(script: Path):

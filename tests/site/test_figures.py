@@ -28,6 +28,7 @@ KEYS = {
     "select": ("ArrowDown", "ArrowUp", "End", "Home"),
     "button": ("Enter",),
     "number": ("ArrowUp", "ArrowDown"),
+    "text": ("End", "Backspace"),
 }
 # The same place again, so that nothing but the figure's own look can differ.
 TO_THE_MIDDLE = "(it) => it.scrollIntoView({ block: 'center', behavior: 'instant' })"

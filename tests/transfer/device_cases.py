@@ -57,10 +57,13 @@ def _public(module: object) -> set[object]:
 ROWS = [
     import_module(one.name) for one in pkgutil.walk_packages(rows.__path__, f"{rows.__name__}.")
 ]
+COUNTED = [import_module(f"frugal.transfer.{name}") for name in ("agreement", "census")]  # of numpy
 COMMAND = import_module("frugal.transfer.__main__")
 NO_CASE = (
     # They make no tensors, or every model above goes through them.
-    set().union(*map(_public, [building, config, counting, frame, modification, parts, COMMAND]))
+    set().union(
+        *map(_public, [*COUNTED, building, config, counting, frame, modification, parts, COMMAND])
+    )
     | {tables.Cluster}
     # Every row's model is run by test_devices.py.
     | set().union(*map(_public, ROWS))

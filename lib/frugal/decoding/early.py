@@ -137,14 +137,15 @@ class _Writer:
             if not len(climbing):
                 continue
             x = self._climb(index, state[climbing], cache, rows[climbing], start)
-            state[climbing] = x
+            state[climbing] = x.to(state.dtype)
             if index + 1 < first and index + 1 < len(self.layers):
                 continue
             scores = head(self.model, x)[:, -1]
             done = lead(scores) > bar
             if index + 1 == len(self.layers):
                 done = torch.ones_like(done)
-            logits[climbing[done]], used[climbing[done]] = scores[done], index + 1
+            logits[climbing[done]] = scores[done].to(logits.dtype)
+            used[climbing[done]] = index + 1
             climbing = climbing[~done]
         for cache in self.caches:
             cache.length = start + 1
@@ -161,8 +162,8 @@ class _Writer:
         padding = None if self.missing == "projected" else self.seen[index, rows, : start + 1]
         x = self.layers[index](x, cache=LayerCache(part), causal=True, padding=padding)
         if not whole:
-            cache.k[rows, :, start] = part.k[:, :, start]
-            cache.v[rows, :, start] = part.v[:, :, start]
+            cache.k[rows, :, start] = part.k[:, :, start].to(cache.k.dtype)
+            cache.v[rows, :, start] = part.v[:, :, start].to(cache.v.dtype)
         return x
 
     @staticmethod
@@ -175,4 +176,5 @@ class _Writer:
         k, v = heads.split(heads.to_k(read)), heads.split(heads.to_v(read))
         if heads.rotate is not None:
             k = heads.rotate(k, start)
-        cache.k[rows, :, start], cache.v[rows, :, start] = k[:, :, 0], v[:, :, 0]
+        cache.k[rows, :, start] = k[:, :, 0].to(cache.k.dtype)
+        cache.v[rows, :, start] = v[:, :, 0].to(cache.v.dtype)

@@ -176,6 +176,17 @@ export function following(parts, part, method) {
   return next && next.scene !== "whole" ? [part, method + 1] : [(part + 1) % parts.length, 0];
 }
 
+function grid(drawing, meters, caption, play, list, methods) {
+  const ways = element("div", { class: "map-ways" }, play.button, ...caption.ways);
+  const left = [drawing.picture, meters.node, caption.words, ways];
+  return element(
+    "div",
+    { class: "map-grid" },
+    element("div", { class: "map-picture" }, ...left),
+    element("div", { class: "map-choice" }, list.node, methods.node),
+  );
+}
+
 function render({ model, el }) {
   const parts = model.get("parts");
   const scenes = model.get("scenes");
@@ -213,15 +224,7 @@ function render({ model, el }) {
   const play = player(root, advance, (playing) => {
     caption.said.setAttribute("aria-live", playing ? "off" : "polite");
   });
-  const ways = element("div", { class: "map-ways" }, play.button, ...caption.ways);
-  const left = [drawing.picture, meters.node, caption.words, ways];
-  const grid = element(
-    "div",
-    { class: "map-grid" },
-    element("div", { class: "map-picture" }, ...left),
-    element("div", { class: "map-choice" }, list.node, methods.node),
-  );
-  root.append(grid);
+  root.append(grid(drawing, meters, caption, play, list, methods));
   el.append(root);
   drawing.regions.addEventListener("click", (event) => {
     const index = parts.findIndex(({ about }) => about === event.target.dataset.about);

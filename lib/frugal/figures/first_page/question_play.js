@@ -1,7 +1,7 @@
 // Plays a figure by itself: `step` is called again and again while the reader does nothing. It
 // waits under the pointer and out of sight, and stops at a touch, a key or a choice. It does not
 // begin by itself where less motion is asked for.
-import { element } from "../../show/controls.js";
+import { element, shape } from "../../show/controls.js";
 
 const REST = 3000; // milliseconds from one step to the next
 const FIRST = 1500; // before the first step
@@ -9,13 +9,8 @@ const FIRST = 1500; // before the first step
 const SHAPES = { pause: "M4 3h3v10H4zM9 3h3v10H9z", play: "M4 2.5v11l9-5.5z" };
 
 function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(svg.namespaceURI, "path");
-  path.setAttribute("d", SHAPES[name]);
-  svg.append(path);
-  return svg;
+  const path = shape("path", { d: SHAPES[name] });
+  return shape("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, path);
 }
 
 export function player(root, step, told) {
