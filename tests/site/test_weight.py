@@ -35,9 +35,7 @@ def compressed(html: Path) -> Iterator[str]:
 def test_a_page_is_light_and_stands_still(browser: Browser, compressed: str, name: str) -> None:
     weight = weigh(browser, compressed, name, slow=False)
     shifts = [weight.shift]
-    if (
-        weight.shift > SHIFT
-    ):  # it depends on how a busy machine hands the page over: the middle of 3
+    if weight.shift > SHIFT:  # a busy machine hands a page over in parts: the middle of 3
         shifts += [weigh(browser, compressed, name, slow=False).shift for _ in range(2)]
     assert weight.kilobytes <= (FIRST_KB if name == "index.html" else CHAPTER_KB)
     assert statistics.median(shifts) <= SHIFTS_MORE.get(name, SHIFT)
