@@ -33,6 +33,8 @@ def test_a_page_asks_no_other_host_reports_no_error_and_sets_its_equations(opene
     wanted = page.locator(".math").count()
     assert page.locator(".math:has(> .katex, > .katex-display)").count() == wanted
     assert page.locator(".katex-error").count() == 0
+    empty = "(marks) => marks.filter((mark) => !mark.children.length).length"
+    assert page.locator(".frugal-chart .role-mark.mark-symbol").evaluate_all(empty) == 0
 
 
 def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
