@@ -49,10 +49,16 @@ def leave_sheets(
         ] = None
     context["css_files"] = []
     context["booktools_state"] = app.config.booktools_state
-    for script in context["script_files"]:
-        name = str(getattr(script, "filename", None) or "")
-        if name and "documentation_options" not in name and pagename != "search":
-            script.attributes.setdefault("defer", "defer")
+    if pagename != "search":
+        context["script_files"] = [_waiting(script) for script in context["script_files"]]
+
+
+def _waiting(script: Any) -> Any:
+    """The script as one that waits for the page; the list's own belong to all pages."""
+    name = getattr(script, "filename", None)
+    if not name or "documentation_options" in str(name) or "async" in script.attributes:
+        return script
+    return type(script)(name, priority=script.priority, **{"defer": "defer", **script.attributes})
 
 
 def write_sheet(app: Sphinx, error: Exception | None) -> None:
