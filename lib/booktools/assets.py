@@ -80,7 +80,7 @@ def _lift(body: str, output: Path, pathto: Any) -> str:
             return ""
         seen.add(key)
         name = f"_static/{_FOLDER}/{key}.{'js' if kind == 'script' else 'css'}"
-        _write(output / name, f"{match['content']}\n".encode())
+        write_changed(output / name, f"{match['content']}\n".encode())
         url = pathto(name, 1)
         if kind == "style":
             return f'<link rel="stylesheet" href="{url}">\n'
@@ -89,7 +89,7 @@ def _lift(body: str, output: Path, pathto: Any) -> str:
     def still(match: re.Match[str]) -> str:
         picture = _light(base64.b64decode(match["data"]))
         name = f"_images/{_FOLDER}-{hashlib.sha256(picture).hexdigest()[:16]}.png"
-        _write(output / name, picture)
+        write_changed(output / name, picture)
         width, height = struct.unpack(">II", picture[16:24])  # a PNG's header says its size
         size = f'width="{width}" height="{height}" src="'
         return match["before"].removesuffix('src="') + size + pathto(name, 1)
@@ -107,7 +107,8 @@ def _light(picture: bytes) -> bytes:
     return min(picture, written.getvalue(), key=len)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_changed(path: Path, content: bytes) -> None:
+    """Write a file unless it says this already: what is served keeps its date."""
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,14 +8,8 @@ requests and shifts do not.
 
 from __future__ import annotations
 
-import gzip
-import io
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +20,6 @@ KILOBITS_PER_SECOND = 1600
 LATENCY_MS = 150
 SLOWER = 4
 """By how much the processor is slowed down."""
-_COMPRESSED = {".html", ".js", ".css", ".json", ".svg", ".txt", ".xml"}
 
 # Read while the page loads: long tasks block the reader for what they take beyond 50 ms.
 _OBSERVE = """
@@ -58,37 +51,6 @@ class Weight:
     load_ms: float
     blocked_ms: float
     shift: float
-
-
-class _Compressing(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing about each request."""
-
-    def send_head(self) -> Any:
-        path = Path(self.translate_path(self.path))
-        if path.suffix not in _COMPRESSED or not path.is_file():
-            return super().send_head()
-        content = gzip.compress(path.read_bytes(), 6, mtime=0)
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        return io.BytesIO(content)
-
-
-@contextmanager
-def compressing(folder: Path) -> Iterator[str]:
-    """Serves `folder` to this machine, compressed; gives the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Compressing, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def weigh(browser: Browser, address: str, page: str, *, slow: bool = True) -> Weight:
@@ -150,13 +112,14 @@ def report(folder: Path, pages: Iterable[str] = ()) -> Iterator[str]:
     except ImportError:
         raise ValueError("weighing pages needs Playwright: pip install playwright.") from None
     from booktools.chromium import FLAGS, find_chromium
+    from booktools.serve import serving
 
     yield (
         f"{KILOBITS_PER_SECOND} kbit/s, {LATENCY_MS} ms, processor {SLOWER}x slower, "
         "390 by 844 pixels, compressed"
     )
     yield f"{'page':58s} requests     KB  paint s  load s  blocked s  shift"
-    with compressing(folder) as address, sync_playwright() as playwright:
+    with serving(folder, compressed=True) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for page in chosen:
             one = weigh(browser, address, page)

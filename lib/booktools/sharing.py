@@ -21,6 +21,8 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from booktools.assets import write_changed
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -30,6 +32,7 @@ SIZE = (1200, 630)
 _MARGIN = 60
 _INK, _QUIET, _PAPER = "#1b2430", "#5b6675", "#ffffff"
 _STRIPE = "#3b6fd4"
+_STILL = re.compile(r'<img class="frugal-still"[^>]*src="[^"]*?(?P<name>[^"/]+)"')
 
 
 def book_address(root: Path) -> str:
@@ -68,7 +71,7 @@ def describe(
         picture = share_picture(
             book if first else title, "" if first else book, _first(app, context)
         )
-        _write(Path(app.outdir) / name, picture)
+        write_changed(Path(app.outdir) / name, picture)
         tags["property"] |= {
             "og:image": base + name if base else context["pathto"](name, 1),
             "og:image:width": str(SIZE[0]),
@@ -133,11 +136,9 @@ def _place(canvas: Image, figure: Image, top: int) -> None:
 
 def _first(app: Sphinx, context: dict[str, Any]) -> bytes | None:
     """The page's first still picture, which `booktools.assets` has written."""
-    still = BeautifulSoup(context.get("body", ""), "html.parser").select_one("img.frugal-still")
-    if still is None:
-        return None
-    path = Path(app.outdir) / "_images" / Path(str(still["src"])).name
-    return path.read_bytes() if path.is_file() else None
+    still = _STILL.search(context.get("body", ""))
+    path = Path(app.outdir) / "_images" / still["name"] if still else None
+    return path.read_bytes() if path and path.is_file() else None
 
 
 def write_answers(app: Sphinx, error: Exception | None) -> None:
@@ -191,9 +192,3 @@ def write_answers(app: Sphinx, error: Exception | None) -> None:
         f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n',
         encoding="utf-8",
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_bytes() != content:
-        path.write_bytes(content)

@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -26,7 +25,7 @@ from playwright.sync_api import Browser, Page
 from booktools.address import address as address_of
 from booktools.address import files_of, page_of
 from booktools.build import up_to_date
-from booktools.serve import make_server
+from booktools.serve import serving
 from tests.browsing import Visit, visiting
 
 ROOT = Path(os.environ.get("FRUGAL_BOOK", Path(__file__).parents[2]))
@@ -84,11 +83,8 @@ def html() -> Path:
 @pytest.fixture(scope="session")
 def address(html: Path) -> Iterator[str]:
     """Where the site is served."""
-    with make_server(html, port=0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(html) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

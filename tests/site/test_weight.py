@@ -15,7 +15,8 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser
 
-from booktools.phone import compressing, pages_of, report, weigh
+from booktools.phone import pages_of, report, weigh
+from booktools.serve import serving
 from tests.site.conftest import PAGES, WITH_FIGURES
 
 FIRST_KB, CHAPTER_KB = 250, 900
@@ -27,7 +28,7 @@ CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 
 @pytest.fixture(scope="module")
 def compressed(html: Path) -> Iterator[str]:
-    with compressing(html) as address:
+    with serving(html, compressed=True) as address:
         yield address
 
 
