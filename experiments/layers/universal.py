@@ -136,6 +136,21 @@ def correlation(steps: Tensor, depths: Tensor) -> float:
     return torch.corrcoef(torch.stack([steps, depths]))[0, 1].item()
 
 
+def neighbours(known: NestedBatch, size: int, step: int, generator: torch.Generator) -> NestedBatch:
+    """A batch of expressions of about one length."""
+    around = min(NEIGHBOURS, len(known.words))
+    first = torch.randint(len(known.words) - around + 1, (1,), generator=generator)
+    rows = first + torch.randperm(around, generator=generator)[:size]
+    batch = cut(NestedBatch(*(part[rows] for part in known)))
+    return nested_lists.renumbered(batch, generator)
+
+
+def priced(price: float, model: ListReader, batch: NestedBatch) -> Tensor:
+    """The loss, and what the steps cost."""
+    found = list_loss(model, batch)
+    return found + price * penalty(model) if price else found
+
+
 def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     """Train once, and test at the depths of training and beyond: see `examined`. `deep_*`: a list
     over MORE of what is right at depths 5 to 8, for arms that can take more steps."""
@@ -144,19 +159,6 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     known = training_set(200 if smoke else TRAINING, seed)
     tested = nested_lists.draw(40 if smoke else TESTED, depths=TRAINED, seed=20_000 + seed)
     valid, test = (nested_lists.encode(half) for half in (tested[::2], tested[1::2]))
-
-    def batches(step: int, generator: torch.Generator) -> NestedBatch:
-        size = min(NEIGHBOURS, len(known.words))
-        first = torch.randint(len(known.words) - size + 1, (1,), generator=generator)
-        rows = first + torch.randperm(size, generator=generator)[: 8 if smoke else BATCH]
-        batch = cut(NestedBatch(*(part[rows] for part in known)))
-        return nested_lists.renumbered(batch, generator)
-
-    def loss(model: ListReader, batch: NestedBatch) -> Tensor:
-        found = list_loss(model, batch)
-        if setting.get("price"):
-            found = found + setting["price"] * penalty(model)
-        return found
 
     curve: list[list[float]] = []
 
@@ -167,8 +169,8 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
 
     history = train(
         model,
-        batches,
-        loss,
+        partial(neighbours, known, 8 if smoke else BATCH),
+        partial(priced, setting.get("price", 0.0)),
         steps=4 if smoke else STEPS,
         lr=RATE,
         seed=seed,

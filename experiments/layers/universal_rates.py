@@ -6,30 +6,28 @@ What `universal` has, at its own rate, is the third try of each. About 30 second
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from experiments.layers.universal import (
     ARMS,
     BATCH,
     DEEP,
     EVERY,
-    NEIGHBOURS,
     STEPS,
     TESTED,
     TRAINED,
     TRAINING,
-    cut,
     examined,
+    neighbours,
+    priced,
     reader,
     training_set,
 )
 from frugal.data import nested_lists
-from frugal.data.nested_lists import NestedBatch
-from frugal.penalty import penalty
-from frugal.tasks.list_reader import ListReader, list_loss
+from frugal.tasks.list_reader import ListReader
 from frugal.training import TrainingDiverged, train
 
 RATES = (3e-3, 3e-2)
@@ -52,19 +50,6 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         nested_lists.draw(20 if smoke else TESTED // 2, depths=DEEP, seed=30_000 + seed)
     )
 
-    def batches(step: int, generator: torch.Generator) -> NestedBatch:
-        size = min(NEIGHBOURS, len(known.words))
-        first = torch.randint(len(known.words) - size + 1, (1,), generator=generator)
-        rows = first + torch.randperm(size, generator=generator)[: 8 if smoke else BATCH]
-        batch = cut(NestedBatch(*(part[rows] for part in known)))
-        return nested_lists.renumbered(batch, generator)
-
-    def loss(model: ListReader, batch: NestedBatch) -> Tensor:
-        found = list_loss(model, batch)
-        if setting.get("price"):
-            found = found + setting["price"] * penalty(model)
-        return found
-
     curve: list[float] = []
 
     def evaluate(model: ListReader) -> dict[str, float]:
@@ -75,8 +60,8 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     try:
         train(
             model,
-            batches,
-            loss,
+            partial(neighbours, known, 8 if smoke else BATCH),
+            partial(priced, setting.get("price", 0.0)),
             steps=4 if smoke else STEPS,
             lr=setting["rate"],
             seed=seed,
