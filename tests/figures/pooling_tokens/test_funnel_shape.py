@@ -105,7 +105,7 @@ def test_nothing_jumps_collides_or_is_too_small(show, visit, width):
         for key in ("Home", "End"):
             figure.get_by_label(name, exact=True).press(key)
             heights.add(figure.evaluate("(it) => it.getBoundingClientRect().height"))
-    for step in figure.locator(".funnel-steps button").all():
+    for step in figure.locator(".frugal-steps button").all():
         step.click()
         heights.add(figure.evaluate("(it) => it.getBoundingClientRect().height"))
         assert step.bounding_box()["height"] >= 24

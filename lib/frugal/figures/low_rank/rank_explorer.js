@@ -1,6 +1,6 @@
 // A matrix of attention, its best approximation of the rank that the reader chooses, and what is
 // missing; below, its singular values, and the error over the rank for all matrices.
-import { button, element, heat, onThemeChange, readout, segmented, shape, slider, toolbar } from "../../show/controls.js";
+import { element, heat, onThemeChange, readout, segmented, shape, slider, steps, toolbar } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 import { decompose, errors, rebuilt } from "./rank_formulas.js";
 
@@ -131,18 +131,12 @@ function keyOf(others) {
   });
 }
 
-// The question and the guided steps: each button brings the figure to the state that it speaks of.
 function guide(model) {
-  const steps = model.get("tries").map(({ words, matrix, rank }) => {
-    const go = () => {
-      model.set("matrix", matrix);
-      model.set("rank", rank);
-      model.save_changes();
-    };
-    return element("li", {}, button(`${matrix}, rank ${rank}`, go), ` ${words}`);
-  });
-  const question = element("p", { class: "rank-question" }, model.get("question"));
-  return element("div", {}, question, element("ol", { class: "rank-steps" }, ...steps));
+  const list = model.get("tries").map(({ words, matrix, rank }) => [
+    `${matrix}, rank ${rank}: ${words}`,
+    { matrix, rank },
+  ]);
+  return steps(model, model.get("question"), list);
 }
 
 function parts() {

@@ -1,5 +1,5 @@
 // A text to point at: the kernels of all heads at the chosen place, beside their mean over the text.
-import { button, element, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+import { element, readout, shape, slider, steps, store, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, svg, text } from "../../show/drawing.js";
 import { meanKernels, moves } from "./text_formulas.js";
 
@@ -76,15 +76,11 @@ function heatMap(kernels, above, head) {
 }
 
 function guide(model) {
-  const steps = model.get("tries").map(({ words, place, layer }) => {
-    const go = () => {
-      model.set("place", place);
-      model.set("layer", layer);
-      model.save_changes();
-    };
-    return element("li", {}, button(`layer ${layer}, place ${place}`, go), ` ${words}`);
-  });
-  return element("ol", { class: "kit-steps" }, ...steps);
+  const list = model.get("tries").map(({ words, place, layer }) => [
+    `layer ${layer}, place ${place}: ${words}`,
+    { place, layer },
+  ]);
+  return steps(model, model.get("question"), list);
 }
 
 function mapOf(title, height, label) {
@@ -110,13 +106,12 @@ function render({ model, el }) {
     element(
       "div",
       { class: "kit" },
-      element("p", { class: "kit-question" }, model.get("question")),
+      guide(model),
       controls,
       element("div", { class: "kit-text", "aria-label": `The text: ${characters.join("")}`, role: "img" }, ...cells.map(({ node }) => node)),
       element("p", { class: "kit-key" }, "Bars: how far the kernels move at this place. Shaded: what they read."),
       element("div", { class: "kit-maps" }, ...maps.map(({ node }) => node)),
       said,
-      guide(model),
     ),
   );
   return follow(model, "place layer", () => {

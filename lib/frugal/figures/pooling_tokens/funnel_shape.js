@@ -1,5 +1,5 @@
 // Build a funnel: words merge from block to block, and every layer is a stripe of their vectors.
-import { button, element, quantity, readout, shape, slider, toolbar } from "../../show/controls.js";
+import { element, quantity, readout, shape, slider, steps, toolbar } from "../../show/controls.js";
 import { follow, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
 import { funnelLayers, layerFlops } from "./token_cost_formulas.js";
 
@@ -143,18 +143,15 @@ function controls(model) {
   ];
 }
 
-// The question and the steps: a button for each shape, and what to look for.
+const QUESTION = "Can you have more than 18 layers for the FLOPs of 12 plain ones?";
+
+// A step for each shape, and what to look for.
 function guide(model) {
-  const steps = model.get("presets").map(({ label, blocks, decoder, words }) => {
-    const go = () => {
-      BLOCKS.forEach((name, index) => model.set(name, blocks[index] ?? 0));
-      model.set("decoder", decoder);
-      model.save_changes();
-    };
-    return element("li", {}, button(label, go), ` ${words}`);
+  const list = model.get("presets").map(({ label, blocks, decoder, words }) => {
+    const sizes = BLOCKS.map((name, index) => [name, blocks[index] ?? 0]);
+    return [`${label}: ${words}`, { ...Object.fromEntries(sizes), decoder }];
   });
-  const question = element("p", { class: "funnel-question" }, "Can you have more than 18 layers for the FLOPs of 12 plain ones?");
-  return element("div", {}, question, element("ol", { class: "funnel-steps" }, ...steps));
+  return steps(model, QUESTION, list);
 }
 
 const KEY =
