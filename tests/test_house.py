@@ -9,9 +9,8 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions"}
-    | {"arithmetic", "claims", "results"},
-    {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
+    {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims", "results"},
+    {"data", "embeddings", "evidence", "feedforward", "measure", "norms", "training"},
     {"attention"},
     {"mixing"},
     {"model"},

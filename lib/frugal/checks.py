@@ -7,6 +7,7 @@ argument's name, what it is and what it must be.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
 from inspect import isclass, isfunction, ismethod, signature
@@ -36,12 +37,28 @@ def within(low: float | int, high: float | int, **values: Any) -> None:
 
 
 def one_of(known: Iterable[Any], **values: Any) -> None:
-    """Each of the values is one of those that are known."""
+    """Each of the values is one of those that are known. The sentence asks after a near one."""
     known = list(known)
     for name, value in values.items():
         if value not in known:
             listed = ", ".join(map(repr, known))
-            raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
+            raise ValueError(
+                f"{name} is {value!r}; it must be one of {listed}{did_you_mean(value, known)}."
+            )
+
+
+def close_to(name: Any, known: Iterable[Any], *, cutoff: float = 0.5) -> list[str]:
+    """The known names that are spelt like this one, nearest first, three at most."""
+    lower = {one.lower(): one for one in known if isinstance(one, str)}
+    if not isinstance(name, str):
+        return []
+    return [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=cutoff)]
+
+
+def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+    """ " (did you mean 'rope'?)" for 'rop', to put before a full stop; "" where none is near."""
+    near = close_to(name, known, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def installed(package: str, *, extra: str) -> ModuleType:
@@ -221,7 +238,9 @@ def _refusal(call: Callable[..., Any], name: str, value: Any) -> str:
     """The sentence for an option that is given to `call` in vain."""
     found = f"{name} is {value}" if isinstance(value, bool) else f"{name} is given"
     must = "be left out" if name not in PROTOCOL else f"be {False if name == 'causal' else None}"
-    return f"{found}; it must {must}: {getattr(call, 'refuses', {}).get(name) or takes_only(call)}."
+    why = getattr(call, "refuses", {}).get(name) or takes_only(call)
+    asked = "" if name in PROTOCOL else did_you_mean(name, options_of(call) or ())
+    return f"{found}; it must {must}: {why}{asked}."
 
 
 def takes_only(call: Callable[..., Any]) -> str:

@@ -27,12 +27,14 @@ from frugal.checks import (
     check_divides,
     check_input,
     check_padding,
+    one_of,
     refuse,
 )
 from frugal.embeddings import TokenEmbedding
-from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.mixing.mixer import check_mixer
-from frugal.norms import norm
+from frugal.norms import NORMS, Norm, norm
+from frugal.positions import Positions
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ class TransformerConfig:
     n_decoder_layers: int | None = None
     target_vocab_size: int | None = None
     max_length: int = 512
-    positions: str = "sinusoidal"
-    norm: str = "layer"
+    positions: Positions = "sinusoidal"
+    norm: Norm = "layer"
     norm_first: bool = True
-    activation: str = "relu"
+    activation: Activation = "relu"
     dropout: float = 0.0
     bias: bool = True
     tied: bool = True
@@ -81,9 +83,9 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
-        if self.positions not in positions.KINDS:
-            names = ", ".join(map(repr, positions.KINDS))
-            raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
+        one_of(positions.KINDS, positions=self.positions)
+        one_of(NORMS, norm=self.norm)
+        one_of(ACTIVATIONS, activation=self.activation)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
         if self.make_attend is not None and self.make_mixer is not None:

@@ -14,7 +14,7 @@ and as many to attend; r·N parameters a matrix.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +30,11 @@ from frugal.checks import (
     check_options,
     check_padding,
     hide_padding,
+    one_of,
 )
 
-SHARING = ("none", "heads", "kv", "layers")
+Sharing = Literal["none", "heads", "kv", "layers"]
+SHARING: tuple[Sharing, ...] = get_args(Sharing)
 
 
 class LinformerAttention(Attention):
@@ -57,16 +59,14 @@ class LinformerAttention(Attention):
         length: int,
         rank: int,
         *,
-        sharing: str = "heads",
+        sharing: Sharing = "heads",
         like: LinformerAttention | None = None,
     ) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
         if not 1 <= rank <= length:
             raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
-        if sharing not in SHARING:
-            names = ", ".join(map(repr, SHARING))
-            raise ValueError(f"sharing is {sharing!r}; it must be one of {names}.")
+        one_of(SHARING, sharing=sharing)
         if like is not None and sharing != "layers":
             raise ValueError(f"like is given with sharing={sharing!r}; only 'layers' takes it.")
         if like is not None and like.sharing != "layers":
@@ -153,7 +153,7 @@ class LinformerSelfAttention(MultiHeadAttention):
         length: int,
         rank: int,
         *,
-        sharing: str = "heads",
+        sharing: Sharing = "heads",
         like: LinformerAttention | None = None,
         bias: bool = True,
         dropout: float = 0.0,

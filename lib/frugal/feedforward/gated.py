@@ -6,12 +6,15 @@ Source: shazeer2020glu; the first of them, with a sigmoid, dauphin2017glu.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.checks import at_least, one_of
 from frugal.feedforward.dense import ACTIVATIONS
+
+Gate = Literal["linear", "sigmoid", "relu", "gelu", "swish"]
 
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": nn.Identity(),
@@ -33,7 +36,7 @@ class GatedFeedForward(nn.Module):
         d_model: int,
         d_ff: int,
         *,
-        gate: str = "sigmoid",
+        gate: Gate = "sigmoid",
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
