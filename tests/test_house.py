@@ -10,8 +10,8 @@ import frugal
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims", "results"},
-    {"data", "embeddings", "evidence", "feedforward", "measure", "norms", "training"},
-    {"attention"},
+    {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
+    {"attention", "training"},
     {"mixing"},
     {"model"},
     {"depth"},

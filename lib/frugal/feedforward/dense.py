@@ -11,7 +11,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, check_same_dtype, one_of
 
 Activation = Literal["relu", "gelu", "swish", "elu", "selu", "sigmoid", "softplus"]
 
@@ -56,9 +56,10 @@ class DenseFeedForward(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        """Raises ValueError for an x of another width."""
+        """Raises ValueError for an x of another width or dtype."""
         if x.shape[-1:] != self.inner.weight.shape[1:]:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; it must be (..., {self.inner.in_features})."
             )
+        check_same_dtype(x, self.inner)
         return self.dropout(self.outer(self.activation(self.inner(x))))

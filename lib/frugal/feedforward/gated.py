@@ -11,7 +11,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, check_same_dtype, one_of
 from frugal.feedforward.dense import ACTIVATIONS
 
 Gate = Literal["linear", "sigmoid", "relu", "gelu", "swish"]
@@ -54,8 +54,9 @@ class GatedFeedForward(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        """Raises ValueError for an x of another width."""
+        """Raises ValueError for an x of another width or dtype."""
         if x.shape[-1:] != self.inner.weight.shape[1:]:
             width = self.inner.in_features
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (..., {width}).")
+        check_same_dtype(x, self.inner)
         return self.dropout(self.outer(self.gate(self.to_gate(x)) * self.inner(x)))

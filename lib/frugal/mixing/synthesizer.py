@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import causal_mask
-from frugal.checks import at_least, check_divides, check_input, one_of
+from frugal.checks import at_least, check_divides, check_input, check_same_dtype, one_of
 from frugal.mixing.mixer import Mixer
 
 Kind = Literal["dense", "random", "factorized"]
@@ -128,6 +128,7 @@ class Synthesizer(Mixer):
     ) -> Float[Tensor, "one_or_batch n_heads length length"]:
         """The weights that `forward` uses; each row sums to 1, or to 0 if it may see nothing."""
         check_input(x, padding, d_model=self.d_model)
+        check_same_dtype(x, self.to_v)
         scores = self.synthesized(x)
         if self.to_q is not None:
             products = self._split(self.to_q(x)) @ self._split(self.to_k(x)).mT
