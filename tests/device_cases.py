@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from frugal import checks, embeddings, model, norms, positions
+from frugal import checks, embeddings, model, named, norms, positions
 from tests.devices import CONFIG, built, heads, ids, real, rows
 
 CASES = {
@@ -55,6 +55,7 @@ NO_CASE = {
     checks.check_dropout,
     checks.refuse,
     model.TransformerConfig,
+    named.named,
     embeddings.check_ids,
     model.LayerCache,
     positions.check_fits,

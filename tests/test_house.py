@@ -11,7 +11,7 @@ LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims", "results"},
     {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
-    {"attention", "training"},
+    {"attention", "named", "training"},
     {"mixing"},
     {"model"},
     {"depth"},

@@ -41,7 +41,8 @@ def draw(
     A menu brings one competitor forward in all panels. Lines differ by dash and point shape as
     well as by color. The chart's `description` says in words what it shows.
 
-    frame: what `compare` gave. width, height: of one panel, in pixels; 250 wide fits a
+    frame: what `compare` gave, or read back from CSV; what is on the x-axis is its second column,
+    "length" unless `x_name` was another. width, height: of one panel, in pixels; 250 wide fits a
     telephone. fit_from: fit exponents to lengths from here on, where fixed costs no longer show.
     panels: which of "seconds", "peak_bytes" and "flops" to draw.
 
@@ -49,14 +50,14 @@ def draw(
     """
     alt = installed("altair", extra="book")
 
-    names, panels = _names(frame), tuple(panels)
+    x, names, panels = _x_of(frame), _names(frame), tuple(panels)
     chosen = alt.param(
         name="competitor",
         value=EVERYONE,
         bind=alt.binding_select(options=[EVERYONE, *names], name="Bring forward "),
     )
     drawn = [
-        _panel(frame, column, names, fit_from).properties(width=width, height=height)
+        _panel(frame, column, names, fit_from, x).properties(width=width, height=height)
         for column in panels
     ]
     return (
@@ -74,22 +75,22 @@ def describe(
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
-    names, panels = _names(frame), tuple(panels)
+    x, names, panels = _x_of(frame), _names(frame), tuple(panels)
     measured = frame.dropna(subset=["seconds"])
     what = "Time, peak memory and FLOPs" if panels == tuple(PANELS) else _listed(panels)
     sentences = [
         f"{what} of {', '.join(names)} "
-        f"over lengths {measured['length'].min()} to {measured['length'].max()}, on log axes."
+        f"over {_many(x)} {measured[x].min()} to {measured[x].max()}, on log axes."
     ]
     for column in panels:
         quantity = PANELS[column][0]
         growth = [
             f"{exponent:.2f} for {name}"
             for name in names
-            if (exponent := _exponent(frame, name, column, fit_from)) is not None
+            if (exponent := _exponent(frame, name, column, fit_from, x)) is not None
         ]
         if growth:
-            sentences.append(f"Exponent of length in {quantity}: {', '.join(growth)}.")
+            sentences.append(f"Exponent of {x} in {quantity}: {', '.join(growth)}.")
     return " ".join(sentences)
 
 
@@ -98,8 +99,21 @@ def _listed(panels: tuple[str, ...]) -> str:
     return words[0].upper() + words[1:]
 
 
+def _x_of(frame: pd.DataFrame) -> str:
+    """The column of the lengths: "length", or the one behind "name"."""
+    if "length" in frame.columns:
+        return "length"
+    columns = list(frame.columns)
+    behind = columns[columns.index("name") + 1 :] if "name" in columns else []
+    return behind[0] if behind and behind[0] not in PANELS else "length"
+
+
+def _many(x: str) -> str:
+    return "lengths" if x == "length" else f"{x} from"
+
+
 def _names(frame: pd.DataFrame) -> list[str]:
-    missing = {"name", "length", *PANELS} - set(frame.columns)
+    missing = {"name", _x_of(frame), *PANELS} - set(frame.columns)
     if missing:
         raise ValueError(f"frame lacks {sorted(missing)}; it must come from compare().")
     names = list(dict.fromkeys(frame.dropna(subset=["seconds"])["name"]))
@@ -113,24 +127,26 @@ def _rows(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame[frame[column] > 0]
 
 
-def _exponent(frame: pd.DataFrame, name: str, column: str, fit_from: int) -> float | None:
+def _exponent(frame: pd.DataFrame, name: str, column: str, fit_from: int, x: str) -> float | None:
     rows = _rows(frame, column)
-    rows = rows[(rows["name"] == name) & (rows["length"] >= fit_from)]
-    if rows["length"].nunique() < 2:
+    rows = rows[(rows["name"] == name) & (rows[x] >= fit_from)]
+    if rows[x].nunique() < 2:
         return None
-    return fit_exponent(rows["length"], rows[column]).exponent
+    return fit_exponent(rows[x], rows[column]).exponent
 
 
-def _panel(frame: pd.DataFrame, column: str, names: list[str], fit_from: int) -> altair.LayerChart:
+def _panel(
+    frame: pd.DataFrame, column: str, names: list[str], fit_from: int, x: str
+) -> altair.LayerChart:
     alt = installed("altair", extra="book")
 
     _, title, factor = PANELS[column]
-    rows = _rows(frame, column)[["name", "length", column]].copy()
+    rows = _rows(frame, column)[["name", x, column]].copy()
     rows["value"] = rows[column] * factor
     labels = {}
     for name in names:
-        exponent = _exponent(frame, name, column, fit_from)
-        labels[name] = name if exponent is None else f"{name}: length^{exponent:.2f}"
+        exponent = _exponent(frame, name, column, fit_from, x)
+        labels[name] = name if exponent is None else f"{name}: {x}^{exponent:.2f}"
         if name not in set(rows["name"]):
             labels[name] = f"{name}: none counted"
     legend = alt.Legend(
@@ -147,14 +163,14 @@ def _panel(frame: pd.DataFrame, column: str, names: list[str], fit_from: int) ->
     color = {"shorthand": "name:N", "sort": names, "scale": alt.Scale(domain=names)}
     front = f"competitor == '{EVERYONE}' || competitor == datum.name"
     base = alt.Chart(rows).encode(
-        x=alt.X("length:Q", title="length", scale=alt.Scale(type="log", nice=False)).axis(
-            values=sorted(set(rows["length"])), labelOverlap="greedy", format=",d", titlePadding=2
+        x=alt.X(f"{x}:Q", title=x, scale=alt.Scale(type="log", nice=False)).axis(
+            values=sorted(set(rows[x])), labelOverlap="greedy", format=",d", titlePadding=2
         ),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(type="log")).axis(tickCount=4, format="~g"),
         opacity=alt.when(front).then(alt.value(1)).otherwise(alt.value(0.15)),
         tooltip=[
             alt.Tooltip("name:N", title="competitor"),
-            alt.Tooltip("length:Q", format=","),
+            alt.Tooltip(f"{x}:Q", format=","),
             alt.Tooltip("value:Q", title=title, format=".3~g"),
         ],
     )
