@@ -182,6 +182,8 @@ class MultiHeadAttention(Recorded):
     Cost: 8·N·d_model² FLOPs for the projections beside what `attend` costs.
     """
 
+    attention_dropout: float | int = 0.0
+
     def __init__(
         self,
         d_model: int,

@@ -14,7 +14,7 @@ router; memory linear in T.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least, one_of
-from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
 
-PER = ("batch", "sequence")
+Per = Literal["batch", "sequence"]
+PER: tuple[Per, ...] = get_args(Per)
 
 
 def _parameters(n: int, *shape: int) -> nn.ParameterList:
@@ -46,7 +47,7 @@ class Experts(nn.Module):
         d_ff: int,
         n_experts: int,
         *,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -138,8 +139,8 @@ class SwitchFeedForward(nn.Module):
         n_experts: int,
         capacity_factor: float | int | None = 1.25,
         *,
-        per: str = "batch",
-        activation: str = "relu",
+        per: Per = "batch",
+        activation: Activation = "relu",
         bias: bool = True,
         dropout: float = 0.0,
         jitter: float = 0.0,
@@ -252,7 +253,7 @@ class MixtureOfExperts(nn.Module):
         *,
         n_shared: int = 1,
         scale: float | int = 1.0,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()
