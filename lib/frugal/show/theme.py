@@ -92,6 +92,7 @@ def vega_config() -> dict[str, Any]:
         "mark": {"color": "--frugal-accent-1"},
         "text": {"color": ink},
         "rule": {"color": soft},
+        "style": {"frugal-dot": {"stroke": ink, "strokeWidth": 1}, "frugal-bar": {"color": ink}},
         "title": {"color": ink, "subtitleColor": soft, "fontSize": 13, "fontWeight": "normal"},
         "axis": {
             **titles,
