@@ -61,7 +61,8 @@ def test_a_dot_is_the_median_and_its_line_the_rounds(bench):
 def test_it_is_said_in_words(bench):
     assert describe_dots(bench) == dots(bench).to_dict()["description"]
     assert describe_dots(bench).endswith(
-        "forward, ours / full: 1.00 at 512, 0.28 at 2,048. training, ours / full: 0.50 at 2,048."
+        "forward, ours / full: 1.00 at 512, 0.28 at 2,048. training, ours / full: 0.50 at 2,048. "
+        "An upright mark is what the book promises at most."
     )
     only = ["training 2048 ours"]
     assert "frugal / full: 0.50" in describe_dots(bench, only=only, names={"ours": "frugal"})

@@ -83,6 +83,8 @@ def describe_dots(
             for _, case in cases.iterrows()
         ]
         sentences.append(f"{kind + ', ' if kind else ''}{row}: {', '.join(told)}.")
+    if frame["promised"].notna().any():
+        sentences.append("An upright mark is what the book promises at most.")
     return " ".join(sentences)
 
 
