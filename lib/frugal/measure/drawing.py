@@ -44,14 +44,17 @@ def draw(
     differ by dash and point shape as well as by color. The chart fits its width to the page, and
     its `description` says in words what it shows.
 
-    frame: what `compare` gave. height: of the panel, in pixels. fit_from: fit exponents to lengths
-    from here on, where fixed costs no longer show. panels: which of "seconds", "peak_bytes" and
-    "flops" can be shown; the first is shown before anyone switches.
+    frame: what `compare` gave, or read back from CSV; what is on the x-axis is its second column,
+    "length" unless `x_name` was another. height: of the panel, in pixels. fit_from: fit exponents
+    to lengths from here on, where fixed costs no longer show. panels: which of "seconds",
+    "peak_bytes" and "flops" can be shown; the first is shown before anyone switches.
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
     alt = installed("altair", extra="book")
 
+    words = describe(frame, fit_from=fit_from, panels=panels)
+    x, frame = _by_length(frame)
     names, panels = _names(frame), tuple(panels)
     titles = {PANELS[column][0]: PANELS[column][1] for column in panels}
     quantity = alt.param(
@@ -67,7 +70,7 @@ def draw(
     several = len(panels) > 1
     legend = _legend(frame, names, panels, fit_from, several=several)
     title = None if several else titles[next(iter(titles))]
-    drawn = _lines(_points(frame, panels), names, legend, title, several=several)
+    drawn = _lines(_points(frame, panels), names, legend, title, x, several=several)
     if "seconds" in panels and (found := crossovers(frame)):
         drawn += _diamonds(frame, names, found, several=several)
     if several:
@@ -81,7 +84,7 @@ def draw(
     return drawn.add_params(chosen).properties(
         width="container",
         height=height,
-        description=describe(frame, fit_from=fit_from, panels=panels),
+        description=words,
     )
 
 
@@ -98,6 +101,7 @@ def crossovers(frame: pd.DataFrame) -> dict[str, float]:
     Raises ValueError: the frame lacks a column, or has no measured row.
     """
     found: dict[str, float] = {}
+    _, frame = _by_length(frame)
     names = _names(frame)
     if _baseline(frame) is None:
         return found
@@ -121,12 +125,14 @@ def describe(
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
+    x, frame = _by_length(frame)
     names, panels = _names(frame), tuple(panels)
     measured = frame.dropna(subset=["seconds"])
     what = "Time, peak memory and FLOPs" if panels == tuple(PANELS) else _listed(panels)
+    many = "lengths" if x == "length" else f"{x} from"
     sentences = [
         f"{what} of {', '.join(names)} "
-        f"over lengths {measured['length'].min()} to {measured['length'].max()}, on log axes."
+        f"over {many} {measured['length'].min()} to {measured['length'].max()}, on log axes."
     ]
     for column in panels:
         quantity = PANELS[column][0]
@@ -136,7 +142,7 @@ def describe(
             if (exponent := _exponent(frame, name, column, fit_from)) is not None
         ]
         if growth:
-            sentences.append(f"Exponent of length in {quantity}: {', '.join(growth)}.")
+            sentences.append(f"Exponent of {x} in {quantity}: {', '.join(growth)}.")
     if "seconds" in panels:
         for name, length in crossovers(frame).items():
             sentences.append(
@@ -148,6 +154,15 @@ def describe(
 def _listed(panels: tuple[str, ...]) -> str:
     words = " and ".join(PANELS[column][0] for column in panels)
     return words[0].upper() + words[1:]
+
+
+def _by_length(frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """What is on the x-axis, the column behind "name" if none is "length"; and it as "length"."""
+    columns = list(frame.columns)
+    behind = columns[columns.index("name") + 1 :] if "name" in columns else []
+    if "length" in columns or not behind or behind[0] in PANELS:
+        return "length", frame
+    return behind[0], frame.rename(columns={behind[0]: "length"})
 
 
 def _near(length: float) -> str:
@@ -240,6 +255,7 @@ def _lines(
     names: list[str],
     legend: altair.Legend,
     title: str | None,
+    x: str,
     *,
     several: bool,
 ) -> altair.LayerChart:
@@ -249,7 +265,7 @@ def _lines(
     color = alt.Color("name:N", sort=names, scale=known, legend=legend)
     axis = {"values": sorted(set(rows["length"])), "labelOverlap": "greedy", "format": ",d"}
     base = alt.Chart(rows).encode(
-        x=alt.X("length:Q", title="length", scale=alt.Scale(type="log", nice=False)).axis(
+        x=alt.X("length:Q", title=x, scale=alt.Scale(type="log", nice=False)).axis(
             **axis, titlePadding=2
         ),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(type="log")).axis(tickCount=4, format="~g"),
@@ -257,7 +273,7 @@ def _lines(
         opacity=_forward(),
         tooltip=[
             alt.Tooltip("name:N", title="competitor"),
-            alt.Tooltip("length:Q", format=","),
+            alt.Tooltip("length:Q", title=x, format=","),
             alt.Tooltip("value:Q", title=title or "value", format=".3~g"),
         ],
     )
