@@ -20,10 +20,13 @@ from booktools.execution import (
     report_failures,
 )
 from booktools.formulas import setup_formulas
+from booktools.previews import show_previews
+from booktools.progress import offer_progress
 from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources
 from booktools.stylesheet import leave_sheets, use_templates, write_sheet
+from booktools.terms import setup_terms
 from frugal.show.site import figure_style
 
 
@@ -34,6 +37,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("booktools_solutions", with_solutions(), "env")
     setup_formulas(app)
     setup_cards(app)
+    setup_terms(app)
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", use_templates)
     app.connect("config-inited", add_static_files)
@@ -47,6 +51,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
+    app.connect("html-page-context", offer_progress, priority=905)
+    app.connect("html-page-context", show_previews, priority=910)
     app.connect("html-page-context", describe, priority=920)
     app.connect("html-page-context", leave_sheets, priority=950)
     app.connect("build-finished", write_sheet, priority=900)  # the theme writes one more before
