@@ -26,6 +26,7 @@ from frugal.measure import (
 )
 from frugal.measure.comparison import COLUMNS, CONDITIONS
 from frugal.measure.cost import CLOCKS
+from frugal.measure.drawing import crossovers
 
 QUICK = {"min_seconds": 0.001, "rounds": 2}
 
@@ -163,7 +164,7 @@ def test_what_the_lengths_are_can_be_named(frame):
     assert "over batch from 64 to 512" in words
     assert "Exponent of batch in time: 2.00 for SDPA" in words
     chart = draw(renamed).to_dict()
-    assert chart["vconcat"][0]["layer"][0]["encoding"]["x"]["title"] == "batch"
+    assert chart["layer"][0]["encoding"]["x"]["title"] == "batch"
 
 
 def test_seconds_are_those_of_one_call():
@@ -357,25 +358,73 @@ def test_the_picture_is_drawn(frame, tmp_path):
     chart = draw(frame)
     spec = chart.to_dict()
     assert spec["description"] == describe(frame)
-    assert len(spec["vconcat"]) == 3
-    assert [p["name"] for p in spec["params"]] == ["competitor"]
-    assert spec["params"][0]["bind"]["options"] == ["all", "SDPA", "O'Hara's \"window\""]
-    for panel, title, factor in zip(
-        spec["vconcat"], ("ms", "MiB", "GFLOP"), (1e3, 2.0**-20, 1e-9), strict=True
+    bound = {p["name"]: p["bind"]["options"] for p in spec["params"]}
+    assert bound == {
+        "quantity": ["time", "memory", "FLOPs"],
+        "competitor": ["all", "SDPA", "O'Hara's \"window\""],
+    }
+    lines = spec["layer"][0]
+    assert {"line", "point"} <= {layer["mark"]["type"] for layer in spec["layer"]}
+    assert (
+        lines["encoding"]["x"]["scale"]["type"] == lines["encoding"]["y"]["scale"]["type"] == "log"
+    )
+    assert "competitor == datum.name" in json.dumps(lines["encoding"]["opacity"])
+    (rows,) = map(pd.DataFrame, spec["datasets"].values())
+    for column, quantity, factor in (
+        ("seconds", "time", 1e3),
+        ("peak_bytes", "memory", 2.0**-20),
+        ("flops", "FLOPs", 1e-9),
     ):
-        encoding = panel["layer"][0]["encoding"]
-        assert title in encoding["y"]["title"]
-        assert encoding["x"]["scale"]["type"] == encoding["y"]["scale"]["type"] == "log"
-        assert "competitor == datum.name" in json.dumps(encoding["opacity"])
-        data = panel.get("data") or panel["layer"][0]["data"]
-        rows = spec["datasets"][data["name"]]
-        column = next(c for c in ("seconds", "peak_bytes", "flops") if c in rows[0])
-        assert all(r["value"] == pytest.approx(r[column] * factor) for r in rows)
-        assert all(r["value"] > 0 for r in rows)
-    svg = vl_convert.vegalite_to_svg(spec)
-    assert "SDPA: length^2.00" in svg
-    assert 'window": length^1.00' in svg.replace("&quot;", '"')
-    assert "none counted" in svg
+        shown = rows[rows["quantity"] == quantity].set_index(["name", "length"])["value"]
+        measured = frame[frame[column] > 0].set_index(["name", "length"])[column]
+        assert shown.to_dict() == pytest.approx((factor * measured).to_dict())
+    for quantity, unit in (("time", "ms"), ("memory", "MiB"), ("FLOPs", "GFLOP")):
+        spec["params"][0]["value"] = quantity
+        svg = vl_convert.vegalite_to_svg(spec).replace("&quot;", '"')
+        assert unit in svg
+        assert "SDPA: exponent 2.00" in svg
+        assert ("none counted" in svg) == (quantity == "FLOPs")
+        assert ('window": exponent 1.00' in svg) == (quantity != "FLOPs")
+
+
+def race(**times):
+    """Seconds per length 64, 128, 256, 512; the first is the baseline."""
+    first = next(iter(times.values()))
+    rows = [
+        [name, n, t, 0.0, 1.0, 1.0, t / base, ""]
+        for name, seconds in times.items()
+        for n, t, base in zip((64, 128, 256, 512), seconds, first, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_who_overtakes_is_marked_where_the_lines_cross():
+    frame = race(
+        all=[1.0, 4.0, 16.0, 64.0],
+        linear=[4.0, 8.0, 16.0 / 2**0.5, 32.0],
+        ahead=[0.5, 0.5, 0.5, 0.5],
+        behind=[2.0, 8.0, 32.0, 128.0],
+        wavers=[0.5, 8.0, 8.0, 80.0],
+    )
+    found = crossovers(frame)
+    # ratios 2 at 128 and sqrt(1/2) at 256: level after 1 / 1.5 of the way on log axes
+    assert found == {"linear": pytest.approx(128 * 2 ** (2 / 3))}
+    words = describe(frame)
+    assert "linear is faster than all from about 200." in words
+    assert "ahead is faster" not in words
+    (mark,) = min(draw(frame).to_dict()["datasets"].values(), key=len)
+    assert mark["name"] == "linear"
+    # the baseline's own line there: 4 at 128, four times as much per doubling
+    assert mark["value"] == pytest.approx(4e3 * 4 ** (2 / 3))
+    frame["against"] = "a peer of its own"
+    assert crossovers(frame) == {}
+
+
+def test_one_quantity_has_no_switch(frame):
+    spec = draw(frame, panels=("peak_bytes",)).to_dict()
+    assert [p["name"] for p in spec["params"]] == ["competitor"]
+    assert spec["layer"][0]["encoding"]["y"]["title"] == "peak memory (MiB)"
+    assert "filter" not in json.dumps(spec)
 
 
 def test_fits_can_leave_short_lengths_out(frame):
