@@ -126,10 +126,10 @@ class SwitchFeedForward(nn.Module):
     d_ff: hidden width of each expert, so that a token costs what it costs a dense layer of d_ff.
     capacity_factor: C; an expert has room for tokens / n_experts · C tokens, rounded down but at
     least 1, counted over the whole batch or for each sequence alone (per). Tokens beyond it get
-    zeros. None: room for all. jitter: see `SwitchRouter`. z_weight: of the squared log of the
-    router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch, length,
-    d_model). Counted over the batch, whether a token is dropped depends on the other sequences; in
-    a causal model count per sequence, where only earlier tokens matter.
+    zeros. None: room for all. jitter, generator: see `SwitchRouter`. z_weight: of the squared log
+    of the router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch,
+    length, d_model). Counted over the batch, whether a token is dropped depends on the other
+    sequences; in a causal model count per sequence, where only earlier tokens matter.
     """
 
     def __init__(
@@ -145,6 +145,7 @@ class SwitchFeedForward(nn.Module):
         dropout: float = 0.0,
         jitter: float = 0.0,
         z_weight: float | int = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if capacity_factor is not None and not 0 < capacity_factor < math.inf:
@@ -152,7 +153,7 @@ class SwitchFeedForward(nn.Module):
                 f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
             )
         one_of(PER, per=per)
-        self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
+        self.router = SwitchRouter(d_model, n_experts, jitter=jitter, generator=generator)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
         self.dropout = nn.Dropout(dropout)
         self.n_experts, self.capacity_factor, self.per = n_experts, capacity_factor, per
