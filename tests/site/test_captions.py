@@ -33,7 +33,8 @@ FIGURES = ".frugal-figure, svg.frugal-picture, .frugal-cells, .frugal-plan"
             "strided: queries down, keys across; a dark square is 1.",
         ),
         (
-            '<div class="frugal-cells"><p class="frugal-cells-title"><small>rows ↓ to →</small></p></div>',
+            '<div class="frugal-cells"><p class="frugal-cells-title">'
+            "<small>rows ↓ to →</small></p></div>",
             "Rows down, to across; a dark square is 1.",
         ),
     ],
