@@ -128,7 +128,7 @@ def _masked(
     v: Float[Tensor, "batch heads keys value_dim"],
     sees: Sees,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
-    """Attention under `sees(batch, head, query, key)` as a mask: all pairs, in any kind of graph."""
+    """Attention under `sees(batch, head, query, key)` as a mask: all pairs, in any graph."""
     sizes = q.shape[0], q.shape[2], k.shape[2]  # which may be symbols
     batch, i, j = (torch.arange(size, device=q.device) for size in sizes)
     batch = batch[:, None, None]
