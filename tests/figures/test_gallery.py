@@ -25,8 +25,8 @@ BAD = {
     "leaving_early": {"rule": "luck", "threshold": 0.1, "patience": 5, "example": 5, "lowest": 1},
     "leaving_early: promise": {"tolerance": 0.4, "size": 60},
     "lost_in_the_middle": {
-        "curve": 2,
-        "moment": 3,
+        "architecture": "three",
+        "updates": 31,
         "gold": 30,
         "group": "40 documents",
         "model": "GPT-5",
