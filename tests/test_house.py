@@ -9,8 +9,9 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions"}
-    | {"arithmetic", "claims", "results"},
+    {"checks", "modes", "moved", "norms", "penalty", "positions", "version"}
+    | {"arithmetic", "claims"},
+    {"results"},
     {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
     {"attention"},
     {"mixing"},

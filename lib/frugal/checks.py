@@ -17,6 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+DISTRIBUTION = "frugal-attention"
+"""What pip calls this library."""
+
 PROTOCOL = ("mask", "padding", "causal", "bias")
 """The options of the attention protocol: given as None or False they ask for nothing."""
 
@@ -44,13 +47,18 @@ def one_of(known: Iterable[Any], **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
 
 
-def installed(package: str, *, extra: str) -> ModuleType:
-    """The package that a drawing or a data set needs; ImportError says how to install it."""
+def installed(module: str, *, extra: str) -> ModuleType:
+    """The module of another package that a drawing or a data set needs.
+
+    extra: of this distribution's extras the one that brings the package; where it is not
+    installed, ImportError says so in one sentence.
+    """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise ImportError(
-            f"{package} is not installed; this needs it: pip install 'frugal[{extra}]'."
+            f"{package} is not installed; this needs it: pip install '{DISTRIBUTION}[{extra}]'."
         ) from error
 
 

@@ -47,7 +47,7 @@ def draw(
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     names, panels = _names(frame), tuple(panels)
     chosen = alt.param(
@@ -122,7 +122,7 @@ def _exponent(frame: pd.DataFrame, name: str, column: str, fit_from: int) -> flo
 
 
 def _panel(frame: pd.DataFrame, column: str, names: list[str], fit_from: int) -> altair.LayerChart:
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     _, title, factor = PANELS[column]
     rows = _rows(frame, column)[["name", "length", column]].copy()
