@@ -9,11 +9,10 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions", "version"}
-    | {"arithmetic", "claims"},
+    {"checks", "modes", "moved", "penalty", "positions", "version"} | {"arithmetic", "claims"},
     {"results"},
-    {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
-    {"attention"},
+    {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
+    {"attention", "named", "training"},
     {"mixing"},
     {"model"},
     {"depth"},
