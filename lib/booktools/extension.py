@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 
 from booktools.address import add_card, show_files
 from booktools.assets import add_static_files, share
+from booktools.captions import add_captions
 from booktools.cards import setup_cards
 from booktools.copying import keep_imports, offer_copying
 from booktools.downloads import offer_notebook
@@ -52,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
     app.connect("doctree-resolved", name_sources)
+    app.connect("doctree-resolved", add_captions)
     app.connect("doctree-resolved", keep_imports)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
