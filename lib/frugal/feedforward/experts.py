@@ -69,6 +69,8 @@ class Experts(nn.Module):
         gates: Float[Tensor, "tokens k"],
         keep: Bool[Tensor, "tokens k"] | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
+        if torch.compiler.is_exporting():
+            return self._all(x, experts, gates, keep)
         tokens, k = experts.shape
         visits = experts.flatten()
         if keep is not None:  # those without room go to an expert that is not there, the last
@@ -82,6 +84,21 @@ class Experts(nn.Module):
             return torch.zeros_like(x, dtype=y.dtype).index_copy(0, stay, y)
         parts = y.new_zeros(tokens * k, x.shape[1]).index_copy(0, stay, y)
         return parts.view(tokens, k, -1).sum(1)
+
+    def _all(self, x: Tensor, experts: Tensor, gates: Tensor, keep: Tensor | None) -> Tensor:
+        """Every expert on every token, for a graph to be exported: data cannot decide its shapes.
+
+        What an expert says to tokens that did not choose it is thrown away.
+        """
+        n = len(self.inner)
+        each = self._each(x.repeat(n, 1), [x.shape[0]] * n).view(n, *x.shape)
+        found = torch.zeros_like(each[0])
+        for number in range(n):
+            here = experts == number if keep is None else (experts == number) & keep
+            gate = (gates * here).sum(1).to(each.dtype)  # (tokens,)
+            part = gate[:, None] * each[number]
+            found = found + part.masked_fill(~here.any(1, keepdim=True), 0.0)
+        return found
 
     def _each(self, x: Tensor, sizes: list[int]) -> Tensor:
         """Every expert on its own tokens, which lie one after another."""
