@@ -5,13 +5,11 @@ Source: beltagy2020longformer, section 3.1. Chapter: fixed-patterns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.pieces import Piece, attend_by_heads
+from frugal.attention.pieces import Cut, Piece, attend_by_heads
 from frugal.attention.softmax import softmax_attention
 
 
@@ -20,7 +18,7 @@ def attend_with_global_tokens(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
     v: Float[Tensor, "batch heads keys value_dim"],
-    cut: Callable[[Tensor, Tensor], list[Piece]],
+    cut: Cut,
     global_tokens: Bool[Tensor, "batch keys"],
     *,
     causal: bool = False,
@@ -54,7 +52,7 @@ def attend_with_global_tokens(
             mask=before,
             joins=True,
         )
-        return [*cut(k[:, :keys], v[:, :keys]), few]
+        return [*cut(k[:, :keys], v[:, :keys], queries), few]
 
     k_all, v_all = (
         torch.cat([x, x.gather(2, index.expand(-1, heads, -1, x.shape[-1]))], dim=2) for x in (k, v)

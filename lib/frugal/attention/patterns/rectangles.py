@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from frugal.attention.patterns.masks import window_rule
-from frugal.attention.pieces import Piece
+from frugal.attention.pieces import CUTS, Cut, Piece
 
 BLOCK = 64
 """Queries in a block. Each reads block + 2·window keys, of which it needs 2·window + 1: a small
@@ -120,6 +120,12 @@ def fixed_pieces(
     return found
 
 
+def cut_into(name: str, *numbers: int) -> Cut:
+    """The pieces above as a cut: "window" (window, causal), "strided" (stride), or "fixed" (stride,
+    summary)."""
+    return Cut(name, numbers)
+
+
 def _rectangle(
     k: Tensor, v: Tensor, begin: int, end: int, offset: int, window: int, causal: bool
 ) -> Piece:
@@ -142,3 +148,10 @@ def _band(
     j = torch.arange(keys, device=device)
     seen = window_rule(window=window)(i, j)
     return seen & (j <= i) if causal else seen
+
+
+CUTS["window"] = lambda k, v, queries, window, causal: band_pieces(
+    k, v, queries, window=window, causal=bool(causal)
+)
+CUTS["strided"] = lambda k, v, _, stride: strided_pieces(k, v, stride=stride)
+CUTS["fixed"] = lambda k, v, _, stride, summary: fixed_pieces(k, v, stride=stride, summary=summary)
