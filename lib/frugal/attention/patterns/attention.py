@@ -22,7 +22,10 @@ from torch import Tensor
 
 from frugal.attention.contract import Attention, rescaled
 from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
-from frugal.attention.patterns.global_tokens import attend_with_global_tokens
+from frugal.attention.patterns.global_tokens import (
+    attend_with_constant_tokens,
+    attend_with_global_tokens,
+)
 from frugal.attention.patterns.masks import (
     Pattern,
     Rule,
@@ -189,14 +192,8 @@ class PatternAttention(Attention):
             apart = not parts.isdisjoint(("global", "random"))
             return block_sparse_attention(q, k, v, rule, apart=apart, **given)
         if parts in ({"window"}, {"window", "global"}):
-            flags = None
-            if places := options.pop("global_tokens", ()):
-                flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
-                for place in places:
-                    flags[:, place : place + 1] = True  # nothing where the sequence is shorter
-            return sliding_window_attention(
-                q, k, v, causal=causal, global_tokens=flags, padding=padding, **options
-            )
+            given = {"window": options["window"], "causal": causal, "padding": padding}
+            return attend_with_constant_tokens(q, k, v, options.get("global_tokens", ()), **given)
         if self.name in ("strided", "fixed"):
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)
