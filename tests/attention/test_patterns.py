@@ -480,7 +480,7 @@ def test_an_exported_pattern_is_the_pattern(generator, padded):
 def test_an_exported_pattern_fits_any_length(generator, strict):
     attend = PatternAttention("window+global", window=3, global_tokens=(0, 5))
     length = torch.export.Dim("length", min=8, max=2048)
-    shapes = dict.fromkeys("qkv", {2: length})
+    shapes = {name: {2: length} for name in "qkv"}
     given = tuple(heads(generator, queries=70, keys=70))
     exported = torch.export.export(
         attend, given, {"causal": True}, strict=strict, dynamic_shapes=shapes | {"causal": None}
