@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.cache import KeyValueCache
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
 from frugal.attention.contract import Attend, check_attend
 from frugal.attention.recording import Recorded, recording
 from frugal.checks import (
@@ -155,6 +155,11 @@ def attention_weights(
     return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
 
+def shifts(attend: Attend) -> bool:
+    """Whether `attend` gives the same to a text that begins later (`Attention.shifts`)."""
+    return attend is softmax_attention or bool(getattr(attend, "shifts", False))
+
+
 class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
@@ -194,6 +199,12 @@ class MultiHeadAttention(Recorded):
             if bias:
                 nn.init.zeros_(projection.bias)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether the attention and the rotation ask for distances alone (`Attention.shifts`)."""
+        turns = self.rotate is None or getattr(self.rotate, "shifts", False)
+        return bool(turns) and shifts(self.attend)
+
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
         return x.unflatten(-1, (x.shape[-1] // self.head_dim, self.head_dim)).transpose(1, 2)
@@ -203,7 +214,7 @@ class MultiHeadAttention(Recorded):
         x: Float[Tensor, "batch queries d_model"],
         context: Float[Tensor, "batch keys d_model"] | None = None,
         *,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch queries d_model"]:
         """Attend from x to context (to x itself when None).
@@ -225,6 +236,8 @@ class MultiHeadAttention(Recorded):
             start = cache.length if cache is not None else 0
             if self.rotate is not None:
                 q, k = self.rotate(q, start), self.rotate(k, start)
+            if context is None:
+                return self.attended(q, k, v, options, cache)
             if cache is not None:
                 k, v = cache.append(k, v)
         return self.attended(q, k, v, options)
@@ -235,12 +248,30 @@ class MultiHeadAttention(Recorded):
         k: Float[Tensor, "batch heads keys head_dim"],
         v: Float[Tensor, "batch heads keys head_dim"],
         options: dict[str, Any],
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Attend, record if asked to, and project what the heads found."""
+        """Attend, record if asked to, and project what the heads found.
+
+        cache: what is known of the positions before; k and v are then those of the new ones alone.
+        """
         options = check_options(self.attend, options)
+        if isinstance(cache, OwnCache):
+            whole = bool(self.recorders) or not options.get("causal") or not self.n_heads
+            cache = cache.made_for(self.attend, whole=whole)
+        if isinstance(cache, KeyValueCache):
+            k, v = cache.append(k, v)
+            options = cache.for_keys(k.shape[2], options)
         if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
             return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
-        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        if cache is None or isinstance(cache, KeyValueCache):
+            out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        else:
+            if self.recorders:
+                raise ValueError(
+                    "a recording began after the first step, and the keys of that are not kept; it "
+                    "must begin before."
+                )
+            out = cache.attend(self.attend, q, k, v, options)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
