@@ -229,6 +229,11 @@ class TransformerLayer(nn.Module):
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))
 
+    @property
+    def shifts(self) -> bool:
+        """Whether a text that begins later gets the same (`Attention.shifts`)."""
+        return self.attends and self.mix.sublayer.shifts
+
     def forward(
         self,
         x: Float[Tensor, "batch length d_model"],
@@ -263,6 +268,11 @@ class Stack(nn.Module):
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether its layers say so of a text that begins later, and no other stack runs them."""
+        return type(self) is Stack and all(getattr(one, "shifts", False) for one in self.layers)
 
     def forward(
         self,

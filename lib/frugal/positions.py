@@ -133,7 +133,7 @@ class RotaryPositions(nn.Module):
     Source: su2024roformer, equation 34.
     """
 
-    shifts = True  # nothing but the distance counts
+    shifts = True  # it takes `skipped`
 
     def __init__(self, head_dim: int, *, base: float = 10000.0) -> None:
         super().__init__()
@@ -141,7 +141,15 @@ class RotaryPositions(nn.Module):
             raise ValueError(f"head_dim is {head_dim}; it must be even, for they turn pairs.")
         self.base = base
 
-    def forward(self, x: Float[Tensor, "batch heads length head_dim"], offset: int = 0) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "batch heads length head_dim"],
+        offset: int = 0,
+        *,
+        skipped: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch heads length head_dim"]:
+        if skipped is not None:
+            return self.turn(x, places_of(x.shape[2], offset, skipped))
         return self.turn(x, torch.arange(offset, offset + x.shape[2], device=x.device))
 
     def turn(

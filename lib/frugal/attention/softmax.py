@@ -30,6 +30,7 @@ from frugal.checks import (
     check_options,
     check_padding,
 )
+from frugal.positions import skipped_in_front
 
 __all__ = [
     "Attend",
@@ -160,6 +161,11 @@ def shifts(attend: Attend) -> bool:
     return attend is softmax_attention or bool(getattr(attend, "shifts", False))
 
 
+def _shifts_in(rotate: Rotate | None) -> bool:
+    """Whether a rotation can count from each row's first real token."""
+    return rotate is None or bool(getattr(rotate, "shifts", False))
+
+
 class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
@@ -202,8 +208,7 @@ class MultiHeadAttention(Recorded):
     @property
     def shifts(self) -> bool:
         """Whether the attention and the rotation ask for distances alone (`Attention.shifts`)."""
-        turns = self.rotate is None or getattr(self.rotate, "shifts", False)
-        return bool(turns) and shifts(self.attend)
+        return _shifts_in(self.rotate) and shifts(self.attend)
 
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
@@ -235,12 +240,27 @@ class MultiHeadAttention(Recorded):
             k, v = self.split(self.to_k(source)), self.split(self.to_v(source))
             start = cache.length if cache is not None else 0
             if self.rotate is not None:
-                q, k = self.rotate(q, start), self.rotate(k, start)
+                placed = self._placed(q, start, cache, options)
+                q, k = self.rotate(q, start, **placed), self.rotate(k, start, **placed)
             if context is None:
                 return self.attended(q, k, v, options, cache)
             if cache is not None:
                 k, v = cache.append(k, v)
         return self.attended(q, k, v, options)
+
+    def _placed(
+        self, q: Tensor, start: int, cache: Cache | None, options: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """For a rotation that can count from each row's first real token: where that stands.
+
+        With a bare `KeyValueCache` padding may hide other keys at every step, and says nothing of
+        where the text begins.
+        """
+        padding = options.get("padding")
+        if padding is None or isinstance(cache, KeyValueCache) or not _shifts_in(self.rotate):
+            return {}
+        check_padding(padding, (q.shape[0], start + q.shape[2]))
+        return {"skipped": skipped_in_front(padding)}
 
     def attended(
         self,

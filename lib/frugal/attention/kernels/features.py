@@ -214,7 +214,9 @@ class FavorFeatures(RandomVectors):
         vectors = self.projection if vectors is None else vectors
         if causal:
             return self._so_far(q, k, padding, vectors, None)[0]
-        return Prepared(self._of_queries(q, vectors), _on_one_scale(self._logs(k, vectors, padding)))
+        return Prepared(
+            self._of_queries(q, vectors), _on_one_scale(self._logs(k, vectors, padding))
+        )
 
     def prepare_next(
         self,

@@ -97,7 +97,7 @@ class GatedFeatures(RandomVectors):
         past: Float[Tensor, "batch _"] | None,
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Prepared, Tensor]:
-        """See `Continues`. past: log g_1 g_2 ... g_t, or how many keys there were without a gate."""
+        """See `Continues`. past: log g_1 g_2 ... g_t, or the number of keys without a gate."""
         self._check(q)
         return self._prepared(q, k, True, padding, self.projection, past)
 

@@ -80,7 +80,7 @@ class KernelState:
 
     @staticmethod
     def without_gradient(out: Tensor, *inputs: Tensor) -> Tensor:
-        """out, from which no gradient is asked in vain: the sums have lost what they are made of."""
+        """out, and one sentence for a gradient: the sums have lost what they are made of."""
         if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
             return _NoGradient.apply(out, *inputs)
         return out
