@@ -287,9 +287,7 @@ BAD = {
     "temperature is '1'; it must be a number": lambda: generate(
         made(), IDS, max_new_tokens=2, temperature="1"
     ),
-    "temperature is nan": lambda: generate(
-        made(), IDS, max_new_tokens=2, temperature=float("nan")
-    ),
+    "temperature is nan": lambda: generate(made(), IDS, max_new_tokens=2, temperature=float("nan")),
     "eos is 'stop'; it must be a token id, or several": lambda: generate(
         made(), IDS, max_new_tokens=2, eos="stop"
     ),

@@ -112,7 +112,8 @@ def extend(
     at_least(1, max_new_tokens=max_new_tokens)
     check_choice(temperature, top_k, top_p)
     ends = _ends(eos)
-    at_least(0, pad=pad)
+    if isinstance(pad, bool) or not isinstance(pad, Integral):
+        raise ValueError(f"pad is {pad!r}; it must be a whole number.")
     if on_token is not None and not callable(on_token):
         raise ValueError(f"on_token is {on_token!r}; it must be called with the new tokens.")
     batch, length = ids.shape
@@ -123,24 +124,26 @@ def extend(
     if not batch:
         return ids
     decoder = in_evaluation(decoder)
-    text = torch.cat([ids, ids.new_full((batch, max_new_tokens), pad)], dim=1)
-    readers = _readers(decoder, text, skipped, memory, memory_padding, length, cache)
+    text = torch.cat([ids, ids.new_zeros(batch, max_new_tokens)], dim=1)
+    readers = _readers(decoder, text, skipped, memory, memory_padding, cache)
     ended = torch.zeros(batch, dtype=torch.bool, device=ids.device)
+    new: list[Tensor] = []
     with torch.no_grad():
         for end in range(length, length + max_new_tokens):
             logits = _together(readers, text, end, ended if ends else None)
             token = choose(
                 logits, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator
             )
+            text[:, end] = token  # for the model to read; `pad` need not be a token of it
             token = token.to(ids.dtype).masked_fill(ended, pad)
-            text[:, end] = token
+            new.append(token)
             if on_token is not None:
                 on_token(token.clone())
             for one in ends:
-                ended = ended | (token == one)
+                ended = ended | (text[:, end] == one)
             if ends and ended.all():
                 break
-    return text[:, : end + 1]
+    return torch.cat([ids, torch.stack(new, dim=1)], dim=1)
 
 
 @dataclass
@@ -178,7 +181,6 @@ def _readers(
     skipped: Tensor | None,
     memory: Tensor | None,
     memory_padding: Tensor | None,
-    length: int,
     cache: bool,
 ) -> list[_Reader]:
     """One for all rows, or one for each length where rows of several lengths cannot be together."""

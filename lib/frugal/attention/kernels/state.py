@@ -46,7 +46,7 @@ class KernelState:
         options: dict[str, Any],
     ) -> Tensor:
         """See `frugal.attention.cache.State`; `attend` is a `KernelAttention`."""
-        return attend.step(q, k, v, self, **options)
+        return attend.step(q, k, v, self, **{"causal": False, **options})
 
     def begin(self, k: Tensor, v: Tensor, vectors: Tensor | None) -> None:
         """One sentence where k and v, or the random vectors, are not of what is summed here."""
