@@ -7,7 +7,7 @@ constant size. All give the same tokens. Chapters: the-vanilla-transformer, kern
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -86,7 +86,7 @@ def extend(
     max_new_tokens: int,
     padding: Bool[Tensor, "batch length"] | None = None,
     memory_padding: Bool[Tensor, "batch source"] | None = None,
-    eos: int | Sequence[int] | None = None,
+    eos: int | Collection[int] | None = None,
     pad: int = 0,
     cache: bool = True,
     temperature: float = 0.0,
@@ -239,12 +239,12 @@ def _skipped(padding: Tensor | None, ids: Tensor) -> Int[Tensor, " batch"] | Non
     return skipped if skipped.any() else None
 
 
-def _ends(eos: int | Sequence[int] | None) -> tuple[int, ...]:
+def _ends(eos: int | Collection[int] | None) -> tuple[int, ...]:
     """The tokens that end a row."""
-    if isinstance(eos, Tensor):
+    if isinstance(eos, Tensor):  # the items of a tensor are tensors
         eos = eos.tolist()
     ends = () if eos is None else (eos,) if isinstance(eos, Integral) else eos
-    if isinstance(ends, str) or not isinstance(ends, Sequence | set | frozenset):
+    if isinstance(ends, str) or not isinstance(ends, Collection):
         raise ValueError(f"eos is {eos!r}; it must be a token id, or several.")
     for one in ends:
         if isinstance(one, bool) or not isinstance(one, Integral):
@@ -258,7 +258,7 @@ def generate(
     *,
     max_new_tokens: int,
     padding: Bool[Tensor, "batch length"] | None = None,
-    eos: int | Sequence[int] | None = None,
+    eos: int | Collection[int] | None = None,
     pad: int = 0,
     cache: bool = True,
     temperature: float = 0.0,
@@ -305,7 +305,7 @@ def translate(
     source: Int[Tensor, "batch source"],
     *,
     bos: int,
-    eos: int | Sequence[int],
+    eos: int | Collection[int],
     max_new_tokens: int,
     padding: Bool[Tensor, "batch source"] | None = None,
     source_padding: Bool[Tensor, "batch source"] | None = None,
