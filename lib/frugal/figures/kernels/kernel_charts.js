@@ -79,8 +79,15 @@ export function weightsChart(picture, { truth, weights, angles }) {
   );
 }
 
-// 0.01, 0.1, 1, … as words.
-const power = (n) => (n < 0 ? (10 ** n).toFixed(-n) : (10 ** n).toLocaleString("en"));
+// Powers of ten between two logarithms; 3 times each, too, where there are few.
+function heights([low, high]) {
+  const factors = high - low < 2 ? [1, 3] : [1];
+  const found = [];
+  for (let n = Math.floor(low); n <= high; n += 1) {
+    found.push(...factors.map((factor) => Number((factor * 10 ** n).toPrecision(1))));
+  }
+  return found.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
+}
 
 // Why: the kernel over the score, beside e^score, which is a straight line on a logarithmic axis.
 export function kernelChart(picture, { scores, exact, kernels }) {
@@ -98,14 +105,9 @@ export function kernelChart(picture, { scores, exact, kernels }) {
       const [at, way] = y(value);
       return mark(value < 0 ? `${kind} kernel-negative` : kind, x(scores[j]), at, way, radius, { "data-kernel": value });
     });
-  const marks = [];
-  const every = range[1] - range[0] > 3 ? 1 : 0.5;
-  for (let n = Math.ceil(range[0] / every); n * every <= range[1]; n += 1) marks.push(n * every);
   picture.replaceChildren(
     text(0, 12, "why: the kernel of each score (log axis)"),
-    ...marks
-      .filter(Number.isInteger)
-      .flatMap((n) => gridNodes(placed(n, range)[0], power(n))),
+    ...heights(range).flatMap((value) => gridNodes(y(value)[0], value.toLocaleString("en"))),
     shape("path", { class: "kernel-axis", d: `M${LEFT} ${BOTTOM}H${RIGHT}` }),
     ...others.flatMap((values) => dots(values, "kernel-other", 1.9)),
     shape("path", { class: "kernel-curve", d: `M${line(shown)}` }),
@@ -133,8 +135,8 @@ export function legend(draws) {
   return element(
     "p",
     { class: "kernel-legend" },
-    item("", [outline], "softmax"),
-    item("", [fill], "the kernel, one draw of its vectors"),
-    item("kernel-random", dots, `${draws} other draws (triangles: beyond the axis)`),
+    item("", [outline], "softmax, e^score"),
+    item("", [fill], "the kernel"),
+    item("kernel-random", dots, `${draws} other draws of its vectors (triangles: beyond the axis)`),
   );
 }

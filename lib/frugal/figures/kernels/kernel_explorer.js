@@ -65,8 +65,8 @@ function computer(model) {
 
 const times = (value) => {
   const size = Math.abs(value);
-  const words = size >= 10 ? Math.round(size).toLocaleString("en") : size.toFixed(size < 0.095 ? 2 : 1);
-  return value < 0 ? `−${words}` : words;
+  const small = size < 0.095 ? Number(size.toPrecision(1)) : size.toFixed(1);
+  return `${value < 0 ? "−" : ""}${size >= 10 ? Math.round(size).toLocaleString("en") : small}`;
 };
 const ends = (scores) => [scores.indexOf(Math.min(...scores)), scores.indexOf(Math.max(...scores))];
 
@@ -82,8 +82,10 @@ function plainWords({ scores, exact, kernels, truth, weights }) {
 
 function randomWords({ kind, power, scores, exact, kernels, truth, weights }) {
   const [far, near] = ends(scores);
-  const between = (values, told) => [Math.min(...values), Math.max(...values)].map(told).join(" to ");
-  const ratios = (j) => between(kernels.map((of) => of[j] / exact[j]), times);
+  const ratios = (j) => {
+    const found = kernels.map((of) => of[j] / exact[j]);
+    return [...new Set([Math.min(...found), Math.max(...found)].map(times))].join(" to ");
+  };
   const all = weights.flat();
   const negative = all.filter((weight) => weight < 0).length / all.length;
   const share = kernels.filter((of, draw) => Math.abs(weights[draw][near] - truth[near]) <= 0.1).length;
