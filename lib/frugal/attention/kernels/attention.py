@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.contract import Attention
+from frugal.attention.contract import Attention, rescaled
 from frugal.attention.kernels.features import (
     FavorFeatures,
     Prepared,
@@ -33,7 +33,7 @@ from frugal.attention.kernels.features import (
 )
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.checks import check_head_shapes, check_heads, check_padding
+from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
 
 __all__ = [
     "FavorFeatures",
@@ -64,11 +64,13 @@ def linear_attention(
     to 0; where all of them are 0 the output is 0.
 
     Sums are taken in float32 (float64 for float64 input), whatever the input. Raises ValueError for
-    shapes that do not fit and, on the CPU and uncompiled, for negative features.
+    shapes that do not fit, for what is not floating point and, on the CPU and uncompiled, for
+    negative features.
 
     Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
     """
     check_head_shapes(phi_q, phi_k, v)
+    check_dtypes(v=v)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     if padding is not None:
         phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
@@ -123,6 +125,8 @@ class KernelAttention(Attention):
         "mask": "linear attention never makes the matrix that a mask would cut; use causal or "
         "padding",
         "bias": "linear attention never makes the scores that a bias would be added to",
+        "scale": "these features are not of scores, which a scale could multiply",
+        "dropout": "linear attention never makes the weights of which some could go",
     }
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
@@ -137,9 +141,14 @@ class KernelAttention(Attention):
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
-        """Raises ValueError as `linear_attention` does."""
+        """scale: of the softmax that the features estimate; other features take none.
+
+        Raises ValueError as `linear_attention` does.
+        """
         check_heads(q, k, v)
+        q = self._rescaled(q, scale)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
@@ -147,15 +156,27 @@ class KernelAttention(Attention):
         return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key, by the features at hand: this is no training pass.
 
         Estimates by random features that may be negative are so here, too.
         """
         check_heads(q, k, k)
+        q = self._rescaled(q, scale)
         prepared = self._prepare(q, k, padding, causal)
         return kernel_weights(causal=causal, padding=padding, **prepared._asdict())
+
+    def _rescaled(self, q: Tensor, scale: float | int | None) -> Tensor:
+        if scale is not None and not getattr(self.features, "of_softmax", False):
+            raise ValueError(f"scale is given; it must be None: {self.refuses['scale']}.")
+        return rescaled(q, scale)
 
     def _prepare(
         self, q: Tensor, k: Tensor, padding: Tensor | None, causal: bool, **drawn: Tensor
@@ -187,6 +208,8 @@ def _check(
     log_decay: Tensor | None,
     floor: float | int | None,
 ) -> None:
+    check_dtypes(phi_q=phi_q)  # one by one: each may have a dtype of its own
+    check_dtypes(phi_k=phi_k)
     if padding is not None:
         check_padding(padding, (phi_k.shape[0], phi_k.shape[2]))
     if causal and phi_q.shape[2] > phi_k.shape[2]:
