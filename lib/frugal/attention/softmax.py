@@ -107,7 +107,8 @@ def softmax_attention(
     check_heads(q, k, v)
     check_scale(scale)
     check_dropout(dropout=dropout)
-    asked = {"scale": None if scale is None else float(scale), "dropout_p": float(dropout)}
+    asked = {} if scale is None else {"scale": float(scale)}
+    asked |= {"dropout_p": float(dropout)} if dropout else {}
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1, **asked)
