@@ -9,10 +9,10 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions"}
-    | {"arithmetic", "claims", "results"},
-    {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
-    {"attention"},
+    {"checks", "modes", "moved", "penalty", "positions", "version"} | {"arithmetic", "claims"},
+    {"results"},
+    {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
+    {"attention", "named", "training"},
     {"mixing"},
     {"model"},
     {"depth"},

@@ -75,6 +75,7 @@ CASES = {
     softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
         rows(), padding=real()
     ),
+    contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
     cache.KeyValueCache: with_cache,
     recording.recording: recorded,
     patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(
@@ -225,8 +226,16 @@ NO_CASE = {
     # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
     *pattern_masks.RULES.values(),
     pattern_masks.pattern_rule,
+    pattern_masks.random_seed,
+    pattern_masks.window_from_sliding_window,
+    pattern_masks.did_you_mean,
+    pattern_masks.refuse,
     pattern_masks.at_least,
     global_tokens.attend_with_global_tokens,
+    global_tokens.attend_with_constant_tokens,
+    block_sparse.in_pieces,
+    pattern_pieces.cut_into,
+    pattern_pieces.band_and_some_pieces,
     pattern_pieces.band_pieces,
     pattern_pieces.strided_pieces,
     pattern_pieces.fixed_pieces,
@@ -234,6 +243,7 @@ NO_CASE = {
     lsh_hash.default_buckets,
     lsh_rounds.Layout,
     pieces.Piece,
+    pieces.Cut,
     pieces.hidden,
     pieces.hide_keys,
     pieces.attend_by_heads,

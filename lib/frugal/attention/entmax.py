@@ -21,12 +21,13 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import visible
-from frugal.checks import at_least, check_bias, check_heads
+from frugal.checks import at_least, check_bias, check_dropout, check_heads, check_scale
 
 BLOCK = 16
 """Scores of which only the largest takes part in the first guess of the threshold."""
@@ -217,6 +218,8 @@ class EntmaxAttention(Attention):
     learned: α = 1 + sigmoid(logit), one `logit` per head (correia2019adaptively, section 3.2).
     """
 
+    shifts = True
+
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
@@ -252,13 +255,15 @@ class EntmaxAttention(Attention):
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """The weights; a query that may see nothing has none above 0."""
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}.")
+        check_scale(scale)
         seen = visible(q, k, mask=mask, padding=padding, causal=causal)
         wide = torch.promote_types(q.dtype, torch.float32)  # float16 has an end that scores reach
-        scores = (q.to(wide) * q.shape[-1] ** -0.5) @ k.to(wide).mT
+        scores = (q.to(wide) * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.to(wide).mT
         if bias is not None:
             check_bias(bias, tuple(scores.shape))
             scores = scores + bias.to(scores.dtype)
@@ -277,8 +282,12 @@ class EntmaxAttention(Attention):
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend with the weights. The options are those of `softmax_attention`."""
         check_heads(q, k, v)
-        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias}
-        return self.weights(q, k, **options).to(v.dtype) @ v
+        check_dropout(dropout=dropout)
+        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias, "scale": scale}
+        weights = self.weights(q, k, **options).to(v.dtype)
+        return (F.dropout(weights, dropout) if dropout else weights) @ v

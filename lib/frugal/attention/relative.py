@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_bias, check_divides, check_heads, check_options
+from frugal.checks import check_bias, check_divides, check_heads, check_options, check_scale
 
 
 class RelativeAttention(Attention):
@@ -50,6 +50,11 @@ class RelativeAttention(Attention):
         self.place_bias = nn.Parameter(torch.zeros(n_heads, head_dim))  # w
         self.to_distance = nn.Parameter(torch.empty(d_model, n_heads, head_dim))
         nn.init.normal_(self.to_distance, std=d_model**-0.5)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether only distances count: not where the first token stands apart."""
+        return not self.first_apart
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with what it had learned."""
@@ -123,7 +128,10 @@ class RelativeAttention(Attention):
                 f"query_places has {len(query_places)} places and key_places {len(key_places)}; "
                 f"they must have {q.shape[2]}, one a query, and {k.shape[2]}, one a key."
             )
+        check_scale(scale := options.get("scale"))
         bias = self.distance_scores(q, query_places, key_places, offset=offset)
+        if scale is not None:  # which is of both products
+            bias = bias * (scale * head_dim**0.5)
         if (given := options.get("bias")) is not None:
             check_bias(given, tuple(bias.shape))
             bias = bias + given
