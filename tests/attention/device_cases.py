@@ -75,6 +75,7 @@ CASES = {
     softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
         rows(), padding=real()
     ),
+    contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
     cache.KeyValueCache: with_cache,
     recording.recording: recorded,
     patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
 from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
 from frugal.attention.patterns.global_tokens import (
@@ -163,6 +164,18 @@ class PatternAttention(Attention):
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
         self._key = (name, *sorted((option, repr(value)) for option, value in options.items()))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the pattern is one of distances, the same wherever a text begins."""
+        return set(self.name.split("+")) <= {"full", "window", "dilated", "strided"}
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values: those in the reach of a window, else all."""
+        if not set(self.name.split("+")) <= {"window", "dilated"}:
+            return KeyValueCache(capacity)
+        reach = self.options["window"] * self.options.get("dilation", 1)
+        return KeyValueCache(capacity, reach=reach)
 
     def mask(self, queries: int, keys: int, *, causal: bool, device: torch.device) -> Tensor:
         """(queries, keys), True = may attend, the last query at the last key's place."""
