@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from frugal import positions
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.cache import KeyValueCache
-from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
+from frugal.attention.softmax import Attend, MultiHeadAttention, kv_heads, softmax_attention
 from frugal.checks import (
     at_least,
     check_called,
@@ -45,6 +45,7 @@ class TransformerConfig:
     positions: "sinusoidal", "learned", "rope", "alibi" or "none".
     norm: "layer", "rms" or "none"; norm_first: x + f(norm(x)) instead of norm(x + f(x)).
     tied: the output projection is the (target) embedding table.
+    n_kv_heads: heads of keys and values, in self- and cross-attention; n_heads when None.
 
     The factories get the layer's index, 0 first, and this configuration:
     make_attend(index, config) -> an attention callable for the self-attention heads;
@@ -73,6 +74,7 @@ class TransformerConfig:
     make_mixer: Callable[[int, TransformerConfig], nn.Module] | None = None
     make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | None = None
     make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
+    n_kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
@@ -81,6 +83,7 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
+        kv_heads(self.n_heads, self.n_kv_heads)
         if self.positions not in positions.KINDS:
             names = ", ".join(map(repr, positions.KINDS))
             raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
@@ -95,6 +98,11 @@ class TransformerConfig:
     def hidden_width(self) -> int:
         return 4 * self.d_model if self.d_ff is None else self.d_ff
 
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
     def attention(self, index: int) -> MultiHeadAttention:
         """The self-attention of layer `index`, with its heads and positions."""
         attend = softmax_attention if self.make_attend is None else self.make_attend(index, self)
@@ -102,7 +110,7 @@ class TransformerConfig:
         if self.positions == "alibi":
             attend = AlibiAttention(self.n_heads, attend)
         elif self.positions == "rope":
-            rotate = positions.RotaryPositions(self.d_model // self.n_heads)
+            rotate = positions.RotaryPositions(self.head_dim)
         return MultiHeadAttention(
             self.d_model,
             self.n_heads,
@@ -110,6 +118,7 @@ class TransformerConfig:
             bias=self.bias,
             dropout=self.dropout,
             rotate=rotate,
+            n_kv_heads=self.n_kv_heads,
         )
 
     def feed_forward(self, index: int) -> nn.Module:
@@ -224,7 +233,11 @@ class TransformerLayer(nn.Module):
         self.cross = None
         if cross:
             heads = MultiHeadAttention(
-                config.d_model, config.n_heads, bias=config.bias, dropout=config.dropout
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                n_kv_heads=config.n_kv_heads,
             )
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))

@@ -6,6 +6,9 @@ on (batch, heads, length, head_dim). mask: boolean, True = may attend, broadcast
 queries, keys). padding: boolean (batch, keys), True = real key. causal: query i sees keys up to its
 own place, the last query aligned with the last key. bias: added to the scores, broadcast as a mask
 is. An attention takes each of these or refuses it in one sentence; it never passes over one.
+
+k and v may have fewer heads than q (`groups`). What is an `Attention` takes them; another callable
+does where `attend_grouped` calls it, as `MultiHeadAttention` does.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from frugal.attention.groups import Groups, are_grouped, attend_grouped
 from frugal.checks import check_called, check_options, name_of, options_of, takes_only
 
 Attend = Callable[..., Tensor]
@@ -24,12 +28,17 @@ class Attention(nn.Module):
     """A module that is an attention. Its `forward` names the options that it takes, and no others.
 
     refuses: for an option of the protocol that it cannot take, the reason; the sentence quotes it.
+    groups: how it is brought to fewer heads of keys than of queries, see `frugal.attention.groups`.
     """
 
     refuses: ClassVar[Mapping[str, str]] = {}
+    groups: ClassVar[Groups] = "repeated"
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-        return super().__call__(q, k, v, **check_options(self, options))
+        options = check_options(self, options)
+        if self.groups != "itself" and are_grouped(q, k):
+            return attend_grouped(self, q, k, v, options)
+        return super().__call__(q, k, v, **options)
 
 
 def check_attend(attend: Any, *, takes: str | None = None) -> None:

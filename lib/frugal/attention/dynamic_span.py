@@ -15,7 +15,7 @@ differ from query to query save nothing in this form; `spans` says what could be
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,6 +37,8 @@ class DynamicSpan(Attention):
     start: the spans at first, in tokens, above 0 and below max_span; β = -4 when None, as in the
     paper. W_z starts at 0, so at first all tokens have the same span.
     """
+
+    groups: ClassVar = "itself"
 
     def __init__(
         self,
@@ -85,8 +87,8 @@ class DynamicSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
@@ -97,7 +99,7 @@ class DynamicSpan(Attention):
 
         The arguments are those of `softmax_attention`.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
         return softmax_attention(q, k, v, **options)
 

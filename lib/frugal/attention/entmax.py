@@ -18,14 +18,15 @@ about ten passes over them; the zeros come after they are computed.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
-from frugal.attention.softmax import visible
+from frugal.attention.groups import fold_groups, unfold_groups
+from frugal.attention.softmax import products, visible
 from frugal.checks import at_least, check_bias, check_heads
 
 BLOCK = 16
@@ -217,6 +218,8 @@ class EntmaxAttention(Attention):
     learned: α = 1 + sigmoid(logit), one `logit` per head (correia2019adaptively, section 3.2).
     """
 
+    groups: ClassVar = "itself"
+
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
@@ -246,7 +249,7 @@ class EntmaxAttention(Attention):
     def weights(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
         *,
         mask: Tensor | None = None,
         padding: Tensor | None = None,
@@ -258,7 +261,7 @@ class EntmaxAttention(Attention):
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}.")
         seen = visible(q, k, mask=mask, padding=padding, causal=causal)
         wide = torch.promote_types(q.dtype, torch.float32)  # float16 has an end that scores reach
-        scores = (q.to(wide) * q.shape[-1] ** -0.5) @ k.to(wide).mT
+        scores = products(q.to(wide) * q.shape[-1] ** -0.5, k.to(wide))
         if bias is not None:
             check_bias(bias, tuple(scores.shape))
             scores = scores + bias.to(scores.dtype)
@@ -270,8 +273,8 @@ class EntmaxAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Tensor | None = None,
         padding: Tensor | None = None,
@@ -279,6 +282,9 @@ class EntmaxAttention(Attention):
         bias: Tensor | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend with the weights. The options are those of `softmax_attention`."""
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias}
-        return self.weights(q, k, **options).to(v.dtype) @ v
+        weights = self.weights(q, k, **options).to(v.dtype)
+        if q.shape[1] == v.shape[1]:
+            return weights @ v
+        return unfold_groups(fold_groups(weights, v.shape[1]) @ v, q.shape[1])

@@ -20,8 +20,17 @@ from torch import Tensor, nn
 
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attend, check_attend
+from frugal.attention.groups import (
+    attend_grouped,
+    fold_groups,
+    grouped,
+    groups_of,
+    repeated,
+    unfold_groups,
+)
 from frugal.attention.recording import Recorded, recording
 from frugal.checks import (
+    at_least,
     check_bias,
     check_divides,
     check_heads,
@@ -57,7 +66,7 @@ def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "querie
 
 def visible(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -77,10 +86,11 @@ def visible(
     return mask
 
 
+@grouped("itself")
 def softmax_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
-    v: Float[Tensor, "batch heads keys value_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
+    v: Float[Tensor, "batch kv_heads keys value_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -92,18 +102,21 @@ def softmax_attention(
     mask: True = may attend, broadcast to (batch, heads, queries, keys). padding: True = real key.
     causal: query i sees keys up to its own place, the last query aligned with the last key.
     bias: added to the scores, broadcast the same way. A query that may attend to nothing gets
-    zeros. Raises ValueError for shapes or dtypes that do not fit.
+    zeros. k and v may have fewer heads than q; query head h reads head h // (heads / kv_heads).
+    Raises ValueError for shapes or dtypes that do not fit.
 
     Source: vaswani2017attention, equation 1.
     """
-    check_heads(q, k, v)
+    check_heads(q, k, v, grouped=True)
+    groups = {"enable_gqa": True} if q.shape[1] != k.shape[1] else {}
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1)
+        order = causal and q.shape[2] > 1
+        return F.scaled_dot_product_attention(q, k, v, is_causal=order, **groups)
 
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None and bias is None:
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, **groups)
     shown, empty = (None, None) if seen is None else _never_empty(seen)
     if bias is None:
         scores = shown
@@ -111,7 +124,7 @@ def softmax_attention(
         check_bias(bias, (*q.shape[:3], k.shape[2]))
         scores = _four_axes(bias).to(q.dtype)
         scores = scores if shown is None else scores.masked_fill(~shown, -torch.inf)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores, **groups)
     return out if empty is None else out.masked_fill(empty, 0.0)
 
 
@@ -132,7 +145,7 @@ def _four_axes(x: Tensor | None) -> Tensor | None:
 
 def attention_weights(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -143,8 +156,8 @@ def attention_weights(
 
     The arguments are those of `softmax_attention`. Memory: batch·heads·queries·keys numbers.
     """
-    check_heads(q, k, k)
-    scores = q @ k.mT / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
+    check_heads(q, k, k, grouped=True)
+    scores = products(q, k) / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
     if bias is not None:
         check_bias(bias, tuple(scores.shape))
         scores = scores + bias.to(scores.dtype)
@@ -155,12 +168,34 @@ def attention_weights(
     return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
 
+def kv_heads(n_heads: int, n_kv_heads: int | None) -> int:
+    """Heads of keys and values: n_heads for None. ValueError where they do not divide n_heads."""
+    if n_kv_heads is None:
+        return n_heads
+    at_least(1, n_kv_heads=n_kv_heads)
+    if n_heads % n_kv_heads:
+        raise ValueError(f"n_kv_heads is {n_kv_heads}; it must divide {n_heads=}.")
+    return n_kv_heads
+
+
+def products(
+    q: Float[Tensor, "batch heads queries width"], k: Float[Tensor, "batch kv_heads keys width"]
+) -> Float[Tensor, "batch heads queries keys"]:
+    """q kᵀ, where k may have fewer heads than q; their keys are not copied."""
+    if q.shape[1] == k.shape[1]:
+        return q @ k.mT
+    return unfold_groups(fold_groups(q, k.shape[1]) @ k.mT, q.shape[1])
+
+
 class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
     d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
     any attention callable or module of this package; options given to `forward` reach it.
     rotate: applied to queries and keys with their first position (rotary embeddings).
+    n_kv_heads: heads of keys and values, n_heads when None; fewer must divide n_heads, and each is
+    read by n_heads / n_kv_heads query heads (ainslie2023gqa; one alone, shazeer2019mqa). A cache
+    then holds n_kv_heads heads. An attention that cannot share keys gets copies (`groups`).
     bias: on the four projections. dropout: on the output. kept_heads: the numbers of the heads, by
     which they are still known when others have been pruned (`frugal.attention.heads`).
 
@@ -177,16 +212,19 @@ class MultiHeadAttention(Recorded):
         bias: bool = True,
         dropout: float = 0.0,
         rotate: Rotate | None = None,
+        n_kv_heads: int | None = None,
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
         check_attend(attend)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
+        self.n_kv_heads = kv_heads(n_heads, n_kv_heads)
+        kv_width = self.n_kv_heads * self.head_dim
         self.kept_heads = tuple(range(n_heads))
         self.attend, self.rotate = attend, rotate
         self.to_q = nn.Linear(d_model, d_model, bias=bias)
-        self.to_k = nn.Linear(d_model, d_model, bias=bias)
-        self.to_v = nn.Linear(d_model, d_model, bias=bias)
+        self.to_k = nn.Linear(d_model, kv_width, bias=bias)
+        self.to_v = nn.Linear(d_model, kv_width, bias=bias)
         self.to_out = nn.Linear(d_model, d_model, bias=bias)
         self.dropout = nn.Dropout(dropout)
         for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
@@ -232,15 +270,15 @@ class MultiHeadAttention(Recorded):
     def attended(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys head_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys head_dim"],
         options: dict[str, Any],
     ) -> Float[Tensor, "batch queries width"]:
         """Attend, record if asked to, and project what the heads found."""
         options = check_options(self.attend, options)
         if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
             return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
-        out = self.attend(q, k, v, **options)  # (batch, heads, queries, head_dim)
+        out = attend_grouped(self.attend, q, k, v, options)  # (batch, heads, queries, head_dim)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
@@ -253,6 +291,8 @@ class MultiHeadAttention(Recorded):
         own = getattr(self.attend, "weights", None)
         if own is None:
             return attention_weights(q, k, **options)
+        if groups_of(self.attend) != "itself":
+            k = repeated(k, q.shape[1])
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
         with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
             return own(q, k, **options)

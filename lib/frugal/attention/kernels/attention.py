@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from frugal.attention.contract import Attention
+from frugal.attention.groups import in_turns, repeated
 from frugal.attention.kernels.features import (
     FavorFeatures,
     Prepared,
@@ -124,6 +125,7 @@ class KernelAttention(Attention):
         "padding",
         "bias": "linear attention never makes the scores that a bias would be added to",
     }
+    groups: ClassVar = "itself"
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
@@ -132,19 +134,25 @@ class KernelAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Raises ValueError as `linear_attention` does."""
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
-        prepared = self._prepare(q, k, padding, causal, **drawn)
-        return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        def found(q: Tensor, heads: slice | None = None) -> Tensor:
+            prepared = self._prepare(q, k, padding, causal, **drawn)
+            return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        if q.shape[1] == k.shape[1]:
+            return found(q)
+        return in_turns(found, q, q.shape[1] // k.shape[1])  # one pass, with the same vectors
 
     def weights(
         self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
@@ -153,6 +161,7 @@ class KernelAttention(Attention):
 
         Estimates by random features that may be negative are so here, too.
         """
+        k = repeated(k, q.shape[1])
         check_heads(q, k, k)
         prepared = self._prepare(q, k, padding, causal)
         return kernel_weights(causal=causal, padding=padding, **prepared._asdict())

@@ -153,6 +153,7 @@ class LshAttention(Attention):
         "mask": "the hash decides which keys a query is compared with",
         "bias": "only the pairs that share a bucket are computed, not all that a bias has",
     }
+    groups: ClassVar = "repeated"  # every query head sorts the values its own way
 
     def __init__(
         self,

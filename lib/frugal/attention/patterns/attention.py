@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from frugal.attention.contract import Attention
+from frugal.attention.groups import grouped
 from frugal.attention.patterns.blocks import block_sparse_attention
 from frugal.attention.patterns.global_tokens import attend_with_global_tokens
 from frugal.attention.patterns.masks import Rule, pattern_mask, pattern_rule
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 
+@grouped("in turns")
 def sliding_window_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -72,6 +74,7 @@ def sliding_window_attention(
     return attend_with_global_tokens(q, k, v, cut, global_tokens, causal=causal, padding=padding)
 
 
+@grouped("in turns")
 def strided_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -98,6 +101,7 @@ def strided_attention(
     return _in_strides(q, k, v, cut, rule, stride=stride, key=("strided", stride), padding=padding)
 
 
+@grouped("in turns")
 def fixed_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -139,6 +143,7 @@ class PatternAttention(Attention):
         "mask": "the pattern is the mask, and pairs outside it are never computed",
         "bias": "only the pairs of the pattern are computed, not all that a bias has",
     }
+    groups: ClassVar = "in turns"
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__()
