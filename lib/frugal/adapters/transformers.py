@@ -57,8 +57,8 @@ def register(name: str, make_attend: MakeAttend) -> None:
     """
     if not isinstance(name, str) or not name or any(part in name for part in TAKEN):
         raise ValueError(
-            f"name is {name!r}; it must be a string without {', '.join(map(repr, TAKEN))}, by which "
-            "transformers knows its own attentions."
+            f"name is {name!r}; it must be a string without {', '.join(map(repr, TAKEN))}, by "
+            "which transformers knows its own attentions."
         )
     check_factory(make_attend)
     if not _factories:
@@ -105,7 +105,9 @@ class Held(nn.Module):
         yield from self.named_buffers()
 
     @property
-    def _is_hf_initialized(self) -> bool:  # transformers sets it on a module that it has initialised
+    def _is_hf_initialized(
+        self,
+    ) -> bool:  # transformers sets it on a module that it has initialised
         return self._is_ready
 
     @_is_hf_initialized.setter
@@ -119,7 +121,11 @@ class Held(nn.Module):
         self._is_ready = ready
 
     def extra_repr(self) -> str:
-        return repr(self.name) if isinstance(self.attend, nn.Module) else f"{self.name!r}, {name_of(self.attend)}"
+        return (
+            repr(self.name)
+            if isinstance(self.attend, nn.Module)
+            else f"{self.name!r}, {name_of(self.attend)}"
+        )
 
 
 def _is_attention(module: nn.Module) -> bool:
@@ -341,8 +347,9 @@ def _window(
     takes = options_of(attend)
     if takes is not None and "mask" not in takes:
         raise ValueError(
-            f"sliding_window is {sliding_window} and there are {keys} keys; {name_of(attend)} takes "
-            "no mask and would see beyond: set sliding_window=None in the model's configuration."
+            f"sliding_window is {sliding_window} and there are {keys} keys; {name_of(attend)} "
+            "takes no mask and would see beyond: set sliding_window=None in the model's "
+            "configuration."
         )
     place = torch.arange(keys, device=key.device)
     far = (place[keys - query.shape[2] :, None] - place).abs() > reach

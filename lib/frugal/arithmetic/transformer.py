@@ -71,7 +71,7 @@ class TransformerShape:
                 "n_heads needs to divide d_model."
             )
         if self.n_kv_heads is not None and not (
-            1 <= self.n_kv_heads and self.n_heads % self.n_kv_heads == 0
+            self.n_kv_heads >= 1 and self.n_heads % self.n_kv_heads == 0
         ):
             raise ValueError(
                 f"n_kv_heads is {self.n_kv_heads}; it needs to be 1 or more and divide "

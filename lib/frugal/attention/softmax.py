@@ -232,6 +232,24 @@ class MultiHeadAttention(Recorded):
             if bias:
                 nn.init.zeros_(projection.bias)
 
+    @classmethod
+    def from_torch(
+        cls, module: nn.MultiheadAttention, attend: Attend = softmax_attention
+    ) -> MultiHeadAttention:
+        """A layer with the weights of torch's, copied, whose heads do what `attend` does.
+
+        With `softmax_attention` it gives what torch's layer gives; its input is (batch, length,
+        d_model) also where torch's has batch_first=False. Raises ValueError for what this layer does not have: kdim
+        or vdim of their own, add_bias_kv, add_zero_attn, and dropout of attention weights, for
+        which `frugal.adapters.torch` has a place.
+        """
+        if module.dropout:
+            raise ValueError(
+                f"module.dropout is {module.dropout}; it must be 0, since it acts on the attention "
+                "weights and this layer's dropout on the output."
+            )
+        return copied_from_torch(cls, module, attend)
+
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
         return x.unflatten(-1, (x.shape[-1] // self.head_dim, self.head_dim)).transpose(1, 2)
@@ -296,3 +314,36 @@ class MultiHeadAttention(Recorded):
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
         with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
             return own(q, k, **options)
+
+
+def copied_from_torch(
+    cls: type[MultiHeadAttention], module: nn.MultiheadAttention, attend: Attend
+) -> MultiHeadAttention:
+    """`MultiHeadAttention.from_torch`, whatever the dropout."""
+    if not isinstance(module, nn.MultiheadAttention):
+        raise ValueError(f"module is {type(module).__name__}; it must be nn.MultiheadAttention.")
+    width = module.embed_dim
+    if not (module.kdim == module.vdim == width):
+        raise ValueError(
+            f"module has kdim {module.kdim} and vdim {module.vdim}; both must be {width}, embed_dim."
+        )
+    if module.bias_k is not None or module.add_zero_attn:
+        raise ValueError(
+            "module has add_bias_kv or add_zero_attn; it must have neither, since they add a key "
+            "that belongs to no place."
+        )
+    given = module.in_proj_bias is not None
+    with torch.device("meta"):  # no random numbers are drawn for weights that are copied
+        made = cls(width, module.num_heads, bias=given)
+    biases = module.in_proj_bias.chunk(3) if given else (None,) * 3
+    sources = [
+        *zip(module.in_proj_weight.chunk(3), biases, strict=True),
+        (module.out_proj.weight, module.out_proj.bias),
+    ]
+    layers = (made.to_q, made.to_k, made.to_v, made.to_out)
+    for layer, (weight, bias) in zip(layers, sources, strict=True):
+        layer.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+        if bias is not None:
+            layer.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
+    made.attend = attend
+    return made.train(module.training)
