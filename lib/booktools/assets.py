@@ -43,6 +43,7 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     app.add_css_file("katex/katex.min.css")
     app.add_css_file("book.css")
     app.add_js_file("scroll.js", loading_method="defer")
+    app.add_js_file("stops.js", loading_method="defer")
 
 
 def vega_script() -> str:

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from booktools.address import add_card, show_files
 from booktools.assets import add_static_files, share
 from booktools.cards import setup_cards
+from booktools.copying import keep_imports, offer_copying
 from booktools.downloads import offer_notebook
 from booktools.execution import (
     changed_chapters,
@@ -20,10 +21,14 @@ from booktools.execution import (
     report_failures,
 )
 from booktools.formulas import setup_formulas
+from booktools.previews import show_previews
+from booktools.progress import offer_progress
+from booktools.search import write_sentences
 from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources
 from booktools.stylesheet import leave_sheets, use_templates, write_sheet
+from booktools.terms import setup_terms
 from frugal.show.site import figure_style
 
 
@@ -34,6 +39,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("booktools_solutions", with_solutions(), "env")
     setup_formulas(app)
     setup_cards(app)
+    setup_terms(app)
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", use_templates)
     app.connect("config-inited", add_static_files)
@@ -44,9 +50,14 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
     app.connect("doctree-resolved", name_sources)
+    app.connect("doctree-resolved", keep_imports)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", share, priority=900)
+    app.connect("html-page-context", offer_copying, priority=903)
+    app.connect("html-page-context", offer_progress, priority=905)
+    app.connect("html-page-context", show_previews, priority=910)
+    app.connect("html-page-context", write_sentences, priority=915)
     app.connect("html-page-context", describe, priority=920)
     app.connect("html-page-context", leave_sheets, priority=950)
     app.connect("build-finished", write_sheet, priority=900)  # the theme writes one more before

@@ -10,10 +10,11 @@ Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -25,14 +26,20 @@ from frugal.checks import (
     at_least,
     check_called,
     check_divides,
+    check_dropout,
     check_input,
     check_padding,
+    did_you_mean,
+    name_of,
+    one_of,
     refuse,
 )
 from frugal.embeddings import TokenEmbedding
-from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.mixing.mixer import check_mixer
-from frugal.norms import norm
+from frugal.named import PARTS, named
+from frugal.norms import NORMS, Norm, norm
+from frugal.positions import Positions
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,17 @@ class TransformerConfig:
     tied: the output projection is the (target) embedding table.
     n_kv_heads: heads of keys and values, in self- and cross-attention; n_heads when None.
 
-    The factories get the layer's index, 0 first, and this configuration:
-    make_attend(index, config) -> an attention callable for the self-attention heads;
-    make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention,
-    which states whether it is causal and takes padding as a `Mixer` does;
-    make_feed_forward(index, config) -> a module x -> x on the same shape;
-    make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
+    The factories get the layer's index, 0 first, and this configuration: make_attend(index, config)
+    -> an attention callable for the self-attention heads; make_mixer(index, config) -> a module x
+    -> x on (batch, length, d_model) instead of attention, which states whether it is causal and
+    takes padding as a `Mixer` does; make_feed_forward(index, config) -> a module x -> x on the same
+    shape; make_stack(layers) -> a module called as stack(x, **options), `Stack` by default. The
+    first three may also be names, such as "window:32", "fourier" or "gated:swish" (see
+    `frugal.named`). A configuration of names can be pickled, and `to_dict` gives what JSON can
+    hold.
+
+    attention_dropout: of the weights of softmax attention, and of any other that takes it.
+    Raises ValueError for what is out of range, unknown, or no factory.
     """
 
     vocab_size: int
@@ -63,17 +75,18 @@ class TransformerConfig:
     n_decoder_layers: int | None = None
     target_vocab_size: int | None = None
     max_length: int = 512
-    positions: str = "sinusoidal"
-    norm: str = "layer"
+    positions: Positions = "sinusoidal"
+    norm: Norm = "layer"
     norm_first: bool = True
-    activation: str = "relu"
-    dropout: float = 0.0
+    activation: Activation = "relu"
+    dropout: float | int = 0.0
     bias: bool = True
     tied: bool = True
-    make_attend: Callable[[int, TransformerConfig], Attend] | None = None
-    make_mixer: Callable[[int, TransformerConfig], nn.Module] | None = None
-    make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | None = None
+    make_attend: Callable[[int, TransformerConfig], Attend] | str | None = None
+    make_mixer: Callable[[int, TransformerConfig], nn.Module] | str | None = None
+    make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | str | None = None
     make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
+    attention_dropout: float | int = 0.0
     n_kv_heads: int | None = None
 
     def __post_init__(self) -> None:
@@ -84,15 +97,49 @@ class TransformerConfig:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
         kv_heads(self.n_heads, self.n_kv_heads)
-        if self.positions not in positions.KINDS:
-            names = ", ".join(map(repr, positions.KINDS))
-            raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+        one_of(positions.KINDS, positions=self.positions)
+        one_of(NORMS, norm=self.norm)
+        one_of(ACTIVATIONS, activation=self.activation)
+        check_dropout(dropout=self.dropout, attention_dropout=self.attention_dropout)
         if self.make_attend is not None and self.make_mixer is not None:
             raise ValueError("make_attend and make_mixer are both given; a layer takes one.")
-        if self.make_attend is not None:
-            check_called("make_attend", self.make_attend, ("index", "config"))
+        for option in PARTS:
+            part = getattr(self, option)
+            if isinstance(part, str):
+                named(option, part)
+            elif option == "make_attend" and part is not None:
+                check_called("make_attend", part, ("index", "config"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as numbers and strings, which JSON and `torch.save` can hold.
+
+        Raises ValueError for a part that is a function: a name can be written down.
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in given.items():
+            if callable(value):
+                raise ValueError(
+                    f"{name} is {name_of(value)}; it must be a name, such as 'window:32', or None "
+                    "to be written down."
+                )
+        return given
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> TransformerConfig:
+        """What `to_dict` has written. Raises ValueError for an option that there is none of."""
+        known = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise ValueError(f"{name} is given; it must be an option of the model{near}.")
+        return cls(**given)
+
+    def made(self, option: str, index: int) -> Any:
+        """What the factory of `option` makes for layer `index`, or None where there is none."""
+        factory = getattr(self, option)
+        if isinstance(factory, str):
+            factory = named(option, factory)
+        return None if factory is None else factory(index, self)
 
     @property
     def hidden_width(self) -> int:
@@ -105,7 +152,7 @@ class TransformerConfig:
 
     def attention(self, index: int) -> MultiHeadAttention:
         """The self-attention of layer `index`, with its heads and positions."""
-        attend = softmax_attention if self.make_attend is None else self.make_attend(index, self)
+        attend = softmax_attention if self.make_attend is None else self.made("make_attend", index)
         rotate = None
         if self.positions == "alibi":
             attend = AlibiAttention(self.n_heads, attend)
@@ -119,12 +166,13 @@ class TransformerConfig:
             dropout=self.dropout,
             rotate=rotate,
             n_kv_heads=self.n_kv_heads,
+            attention_dropout=self.attention_dropout,
         )
 
     def feed_forward(self, index: int) -> nn.Module:
         """The feed-forward network of layer `index`."""
         if self.make_feed_forward is not None:
-            return self.make_feed_forward(index, self)
+            return self.made("make_feed_forward", index)
         return DenseFeedForward(
             self.d_model,
             self.hidden_width,
@@ -226,7 +274,7 @@ class TransformerLayer(nn.Module):
         self.d_model = config.d_model
         own = config.attention(index) if config.make_mixer is None else None
         if own is None:
-            self.mix: Residual = MixerResidual(config, config.make_mixer(index, config))
+            self.mix: Residual = MixerResidual(config, config.made("make_mixer", index))
         else:
             self.mix = Residual(config, own)
         self.attends = own is not None
@@ -238,6 +286,7 @@ class TransformerLayer(nn.Module):
                 bias=config.bias,
                 dropout=config.dropout,
                 n_kv_heads=config.n_kv_heads,
+                attention_dropout=config.attention_dropout,
             )
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))
@@ -411,3 +460,6 @@ class EncoderDecoder(nn.Module):
     ) -> Float[Tensor, "batch target vocabulary"]:
         memory = self.encoder(source, source_padding)
         return self.decoder(target, memory, padding=target_padding, memory_padding=source_padding)
+
+
+torch.serialization.add_safe_globals([TransformerConfig])  # `torch.load` reads one back

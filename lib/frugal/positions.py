@@ -8,6 +8,8 @@ Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -15,7 +17,10 @@ from torch import Tensor, nn
 START = 2**-0.5
 """Standard deviation at which learned positions start."""
 
-KINDS = ("sinusoidal", "learned", "rope", "alibi", "none")
+Positions = Literal["sinusoidal", "learned", "rope", "alibi", "none"]
+"""What `TransformerConfig(positions=...)` may be."""
+
+KINDS: tuple[Positions, ...] = get_args(Positions)
 
 
 def check_fits(length: int, offset: int, max_length: int) -> None:

@@ -225,6 +225,10 @@ NO_CASE = {
     # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
     *pattern_masks.RULES.values(),
     pattern_masks.pattern_rule,
+    pattern_masks.random_seed,
+    pattern_masks.window_from_sliding_window,
+    pattern_masks.did_you_mean,
+    pattern_masks.refuse,
     pattern_masks.at_least,
     global_tokens.attend_with_global_tokens,
     pattern_pieces.band_pieces,

@@ -3,9 +3,10 @@
     replace_attention(encoder, lambda index, shape: PatternAttention("window", window=128))
 
 puts one into every layer of an `nn.TransformerEncoder`, or of any model that has torch's layers,
-with their weights. Torch's conventions are kept: three tensors in and two out, masks in which True means
-*must not attend*, `batch_first`. Torch's fused path for evaluation computes full attention whatever
-a layer holds; a layer of this module keeps torch from taking it. Chapter: in-your-own-model.
+with their weights. Torch's conventions are kept: three tensors in and two out, masks in which True
+means *must not attend*, `batch_first`. Torch's fused path for evaluation computes full attention,
+whatever a layer holds; a layer of this module keeps torch from taking it.
+Chapter: in-your-own-model.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from torch import Tensor, nn
 from frugal.adapters.shape import HeadShape, MakeAttend, check_factory, make
 from frugal.attention.contract import Attend
 from frugal.attention.recording import recording
-from frugal.attention.softmax import MultiHeadAttention, copied_from_torch, softmax_attention
-from frugal.checks import name_of, options_of, takes_only
+from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 
 Where = Callable[[str, nn.Module], bool]
 """where(name, module): whether torch's layer of that name in a model is to be replaced."""
@@ -30,29 +30,27 @@ class MultiheadAttention(nn.Module):
     """`MultiHeadAttention` with the arguments, masks and results of `nn.MultiheadAttention`.
 
     heads: the layer that does the work. batch_first: (batch, length, d_model) instead of torch's
-    own (length, batch, d_model). dropout: of attention weights while training, as torch's layer
-    has it, for an attention that takes `dropout`. What it cannot do raises ValueError in one
-    sentence when it is called.
+    own (length, batch, d_model). What it cannot do raises ValueError in one sentence when it is
+    called.
     """
 
     in_proj_bias = None  # torch reads it, and leaves its fused path alone where there is none
     _qkv_same_embed_dim = True
 
-    def __init__(
-        self, heads: MultiHeadAttention, *, batch_first: bool = True, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, heads: MultiHeadAttention, *, batch_first: bool = True) -> None:
         super().__init__()
-        self.heads, self.batch_first, self.dropout = heads, batch_first, dropout
+        self.heads, self.batch_first = heads, batch_first
 
     @classmethod
     def from_torch(
         cls, module: nn.MultiheadAttention, attend: Attend = softmax_attention
     ) -> MultiheadAttention:
-        """In place of torch's layer: its weights, copied, its dropout and its order of axes."""
-        heads = copied_from_torch(MultiHeadAttention, module, attend)
-        return cls(heads, batch_first=module.batch_first, dropout=module.dropout).train(
-            module.training
-        )
+        """In place of torch's layer: its weights, copied, its dropout and its order of axes.
+
+        Raises ValueError as `MultiHeadAttention.from_torch` does.
+        """
+        heads = MultiHeadAttention.from_torch(module, attend)
+        return cls(heads, batch_first=module.batch_first).train(module.training)
 
     @property
     def embed_dim(self) -> int:
@@ -63,7 +61,7 @@ class MultiheadAttention(nn.Module):
         return self.heads.n_heads
 
     def extra_repr(self) -> str:
-        return f"batch_first={self.batch_first}, dropout={self.dropout}"
+        return f"batch_first={self.batch_first}"
 
     def forward(
         self,
@@ -96,8 +94,6 @@ class MultiheadAttention(nn.Module):
         options: dict[str, Any] = {"causal": is_causal, "padding": _padding(key_padding_mask)}
         if attn_mask is not None and not is_causal:
             options |= _scores(attn_mask, self.num_heads)
-        if self.training and self.dropout:
-            options |= self._dropped()
         weights = None
         if need_weights:
             with recording(self.heads) as recorder:
@@ -107,16 +103,6 @@ class MultiheadAttention(nn.Module):
         else:
             out = self.heads(x, context, **options)
         return out if self.batch_first else out.transpose(0, 1), weights
-
-    def _dropped(self) -> dict[str, float]:
-        """Dropout of the weights as an option of the attention."""
-        takes = options_of(self.heads.attend)
-        if takes is None or "dropout" in takes:
-            return {"dropout": self.dropout}
-        raise ValueError(
-            f"dropout is {self.dropout}; it must be 0 to train "
-            f"{name_of(self.heads.attend)}: {takes_only(self.heads.attend)}."
-        )
 
 
 def replace_attention(

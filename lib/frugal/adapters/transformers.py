@@ -361,7 +361,7 @@ def _dropout(attend: Attend, dropout: float) -> dict[str, Any]:
     takes = options_of(attend)
     if takes is None or "dropout" in takes:
         return {"dropout": dropout}
+    why = getattr(attend, "refuses", {}).get("dropout") or takes_only(attend)
     raise ValueError(
-        f"attention dropout is {dropout}; it must be 0 in the model's configuration: "
-        f"{takes_only(attend)}."
+        f"attention dropout is {dropout}; it must be 0 in the model's configuration: {why}."
     )

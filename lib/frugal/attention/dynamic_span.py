@@ -33,9 +33,9 @@ OFFSET = -4.0
 class DynamicSpan(Attention):
     """An attention callable with a span for each query and head.
 
-    n_heads, head_dim: of q. max_span: the most keys a query sees, itself included. ramp: ρ.
-    start: the spans at first, in tokens, above 0 and below max_span; β = -4 when None, as in the
-    paper. W_z starts at 0, so at first all tokens have the same span.
+    n_heads, head_dim: of q. max_span: the most keys a query sees to one side, itself included, as
+    in `AdaptiveSpan`. ramp: ρ. start: the spans at first, in tokens, above 0 and below max_span; β
+    = -4 when None, as in the paper. W_z starts at 0, so at first all tokens have the same span.
     """
 
     groups: ClassVar = "itself"
@@ -94,6 +94,8 @@ class DynamicSpan(Attention):
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend within each query's span: to earlier keys when causal, else to both sides.
 
@@ -101,15 +103,15 @@ class DynamicSpan(Attention):
         """
         check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
-        return softmax_attention(q, k, v, **options)
+        return softmax_attention(q, k, v, **options, scale=scale, dropout=dropout)
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
         """The weights that `forward` uses: (batch, heads, queries, keys)."""
         mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
-        causal, mean = options.get("causal", False), self._mean
+        causal, mean, scale = options.get("causal", False), self._mean, options.get("scale")
         options = self._options(q, k, mask, padding, causal, bias)
         self._mean = mean  # to look changes nothing
-        return attention_weights(q, k, **options)
+        return attention_weights(q, k, **options, scale=scale)
 
     def _options(
         self,

@@ -21,13 +21,14 @@ import math
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.groups import fold_groups, unfold_groups
 from frugal.attention.softmax import products, visible
-from frugal.checks import at_least, check_bias, check_heads
+from frugal.checks import at_least, check_bias, check_dropout, check_heads, check_scale
 
 BLOCK = 16
 """Scores of which only the largest takes part in the first guess of the threshold."""
@@ -255,13 +256,16 @@ class EntmaxAttention(Attention):
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """The weights; a query that may see nothing has none above 0."""
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}.")
+        check_scale(scale)
         seen = visible(q, k, mask=mask, padding=padding, causal=causal)
         wide = torch.promote_types(q.dtype, torch.float32)  # float16 has an end that scores reach
-        scores = products(q.to(wide) * q.shape[-1] ** -0.5, k.to(wide))
+        asked = q.to(wide) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        scores = products(asked, k.to(wide))
         if bias is not None:
             check_bias(bias, tuple(scores.shape))
             scores = scores + bias.to(scores.dtype)
@@ -280,11 +284,15 @@ class EntmaxAttention(Attention):
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend with the weights. The options are those of `softmax_attention`."""
         check_heads(q, k, v, grouped=True)
-        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias}
+        check_dropout(dropout=dropout)
+        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias, "scale": scale}
         weights = self.weights(q, k, **options).to(v.dtype)
+        weights = F.dropout(weights, dropout) if dropout else weights
         if q.shape[1] == v.shape[1]:
             return weights @ v
         return unfold_groups(fold_groups(weights, v.shape[1]) @ v, q.shape[1])

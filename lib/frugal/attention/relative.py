@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_bias, check_divides, check_heads, check_options
+from frugal.checks import check_bias, check_divides, check_heads, check_options, check_scale
 
 
 class RelativeAttention(Attention):
@@ -125,7 +125,10 @@ class RelativeAttention(Attention):
                 f"query_places has {len(query_places)} places and key_places {len(key_places)}; "
                 f"they must have {q.shape[2]}, one a query, and {k.shape[2]}, one a key."
             )
+        check_scale(scale := options.get("scale"))
         bias = self.distance_scores(q, query_places, key_places, offset=offset)
+        if scale is not None:  # which is of both products
+            bias = bias * (scale * head_dim**0.5)
         if (given := options.get("bias")) is not None:
             check_bias(given, tuple(bias.shape))
             bias = bias + given

@@ -33,11 +33,17 @@ from frugal.checks import (
     at_least,
     check_bias,
     check_divides,
+    check_dropout,
     check_heads,
     check_input,
     check_mask,
     check_options,
     check_padding,
+    check_same_dtype,
+    check_scale,
+    name_of,
+    options_of,
+    takes_only,
 )
 
 __all__ = [
@@ -96,27 +102,34 @@ def softmax_attention(
     padding: Bool[Tensor, "batch keys"] | None = None,
     causal: bool = False,
     bias: Float[Tensor, "..."] | None = None,
+    scale: float | int | None = None,
+    dropout: float | int = 0.0,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
-    """softmax(q kᵀ / √head_dim + bias) v, by torch's fused kernel.
+    """softmax(scale·q kᵀ + bias) v, by torch's fused kernel.
 
     mask: True = may attend, broadcast to (batch, heads, queries, keys). padding: True = real key.
     causal: query i sees keys up to its own place, the last query aligned with the last key.
-    bias: added to the scores, broadcast the same way. A query that may attend to nothing gets
-    zeros. k and v may have fewer heads than q; query head h reads head h // (heads / kv_heads).
-    Raises ValueError for shapes or dtypes that do not fit.
+    bias: added to the scores, broadcast the same way. scale: 1 / √head_dim when None. dropout: the
+    share of the weights that become 0, whoever calls; the others are divided by 1 - dropout. A
+    query that may attend to nothing gets zeros. k and v may have fewer heads than q; query head h
+    reads head h // (heads / kv_heads). Raises ValueError for shapes or dtypes that do not
+    fit, for a scale that is not above 0 and for a dropout outside 0 ... 1.
 
     Source: vaswani2017attention, equation 1.
     """
     check_heads(q, k, v, grouped=True)
-    groups = {"enable_gqa": True} if q.shape[1] != k.shape[1] else {}
+    check_scale(scale)
+    check_dropout(dropout=dropout)
+    asked = {"scale": None if scale is None else float(scale), "dropout_p": float(dropout)}
+    if q.shape[1] != k.shape[1]:
+        asked["enable_gqa"] = True
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
-        order = causal and q.shape[2] > 1
-        return F.scaled_dot_product_attention(q, k, v, is_causal=order, **groups)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1, **asked)
 
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None and bias is None:
-        return F.scaled_dot_product_attention(q, k, v, **groups)
+        return F.scaled_dot_product_attention(q, k, v, **asked)
     shown, empty = (None, None) if seen is None else _never_empty(seen)
     if bias is None:
         scores = shown
@@ -124,7 +137,7 @@ def softmax_attention(
         check_bias(bias, (*q.shape[:3], k.shape[2]))
         scores = _four_axes(bias).to(q.dtype)
         scores = scores if shown is None else scores.masked_fill(~shown, -torch.inf)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores, **groups)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=scores, **asked)
     return out if empty is None else out.masked_fill(empty, 0.0)
 
 
@@ -151,13 +164,16 @@ def attention_weights(
     padding: Bool[Tensor, "batch keys"] | None = None,
     causal: bool = False,
     bias: Float[Tensor, "..."] | None = None,
+    scale: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries keys"]:
     """The matrix that `softmax_attention` never stores: each row sums to 1, or to 0 if masked.
 
     The arguments are those of `softmax_attention`. Memory: batch·heads·queries·keys numbers.
     """
     check_heads(q, k, k, grouped=True)
-    scores = products(q, k) / math.sqrt(q.shape[-1])  # (batch, heads, queries, keys)
+    check_scale(scale)
+    scores = products(q, k)  # (batch, heads, queries, keys)
+    scores = scores / math.sqrt(q.shape[-1]) if scale is None else scores * scale
     if bias is not None:
         check_bias(bias, tuple(scores.shape))
         scores = scores + bias.to(scores.dtype)
@@ -191,12 +207,13 @@ class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
     d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
-    any attention callable or module of this package; options given to `forward` reach it.
-    rotate: applied to queries and keys with their first position (rotary embeddings).
-    n_kv_heads: heads of keys and values, n_heads when None; fewer must divide n_heads, and each is
-    read by n_heads / n_kv_heads query heads (ainslie2023gqa; one alone, shazeer2019mqa). A cache
-    then holds n_kv_heads heads. An attention that cannot share keys gets copies (`groups`).
-    bias: on the four projections. dropout: on the output. kept_heads: the numbers of the heads, by
+    any attention callable or module of this package; options given to `forward` reach it. rotate:
+    applied to queries and keys with their first position (rotary embeddings). n_kv_heads: heads of
+    keys and values, n_heads when None; fewer must divide n_heads, and each is read by
+    n_heads / n_kv_heads query heads (ainslie2023gqa; one alone, shazeer2019mqa). A cache then holds
+    n_kv_heads heads. An attention that cannot share keys gets copies (`groups`). bias: on the four
+    projections. dropout: on the output. attention_dropout: on the weights, while training, of an
+    attention that takes it, and refused for any other. kept_heads: the numbers of the heads, by
     which they are still known when others have been pruned (`frugal.attention.heads`).
 
     Shapes: x (batch, queries, d_model), context (batch, keys, d_model) or None for self-attention.
@@ -210,13 +227,15 @@ class MultiHeadAttention(Recorded):
         attend: Attend = softmax_attention,
         *,
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: float | int = 0.0,
         rotate: Rotate | None = None,
+        attention_dropout: float | int = 0.0,
         n_kv_heads: int | None = None,
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
-        check_attend(attend)
+        check_dropout(dropout=dropout, attention_dropout=attention_dropout)
+        check_attend(attend, takes="dropout" if attention_dropout else None)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
         self.n_kv_heads = kv_heads(n_heads, n_kv_heads)
         kv_width = self.n_kv_heads * self.head_dim
@@ -226,7 +245,7 @@ class MultiHeadAttention(Recorded):
         self.to_k = nn.Linear(d_model, kv_width, bias=bias)
         self.to_v = nn.Linear(d_model, kv_width, bias=bias)
         self.to_out = nn.Linear(d_model, d_model, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.attention_dropout = nn.Dropout(dropout), attention_dropout
         for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
             nn.init.xavier_uniform_(projection.weight)
             if bias:
@@ -238,17 +257,13 @@ class MultiHeadAttention(Recorded):
     ) -> MultiHeadAttention:
         """A layer with the weights of torch's, copied, whose heads do what `attend` does.
 
-        With `softmax_attention` it gives what torch's layer gives; its input is (batch, length,
-        d_model) also where torch's has batch_first=False. Raises ValueError for what this layer does not have: kdim
-        or vdim of their own, add_bias_kv, add_zero_attn, and dropout of attention weights, for
-        which `frugal.adapters.torch` has a place.
+        With `softmax_attention` it gives what torch's layer gives. Its input is (batch, length,
+        d_model), also where torch's layer has batch_first=False; `frugal.adapters.torch` keeps
+        torch's order and masks. Torch's dropout is `attention_dropout` here. Raises ValueError for
+        what this layer has no place for: kdim or vdim of their own, add_bias_kv, add_zero_attn, and
+        dropout for an attention that takes none.
         """
-        if module.dropout:
-            raise ValueError(
-                f"module.dropout is {module.dropout}; it must be 0, since it acts on the attention "
-                "weights and this layer's dropout on the output."
-            )
-        return copied_from_torch(cls, module, attend)
+        return _copied(cls, module, attend)
 
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
@@ -266,11 +281,13 @@ class MultiHeadAttention(Recorded):
 
         cache: for self-attention, x holds only the new positions and the cache the earlier ones;
         for attention to a context, the cache keeps its keys and values from the first call.
-        options: passed on to `attend` (mask, padding, causal, ...). Raises ValueError for one that
-        `attend` does not take, and for an x or a context of another width than d_model.
+        options: passed on to `attend` (mask, padding, causal, scale, ...). Raises ValueError for
+        one that `attend` does not take, and for an x or a context of another width than d_model.
         """
         check_input(x, None, d_model=self.to_q.in_features)
+        check_same_dtype(x, self.to_q)
         if context is not None:
+            check_same_dtype(context, self.to_k, name="context")
             check_input(context, None, d_model=self.to_k.in_features, name="context")
         q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
         if context is not None and cache is not None and cache.length:
@@ -296,7 +313,10 @@ class MultiHeadAttention(Recorded):
         options = check_options(self.attend, options)
         if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
             return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
-        out = attend_grouped(self.attend, q, k, v, options)  # (batch, heads, queries, head_dim)
+        dropped = {}
+        if self.training and self.attention_dropout and "dropout" not in options:
+            dropped = {"dropout": self.attention_dropout}
+        out = attend_grouped(self.attend, q, k, v, options | dropped)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
@@ -304,8 +324,10 @@ class MultiHeadAttention(Recorded):
     def weights(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> Tensor:
         """The weights `attend` uses: its own `weights` method if it has one, else softmax's.
 
-        Where that draws random numbers, torch's generators are put back afterwards.
+        They are those before dropout. Where that draws random numbers, torch's generators are put
+        back afterwards.
         """
+        options = {name: value for name, value in options.items() if name != "dropout"}
         own = getattr(self.attend, "weights", None)
         if own is None:
             return attention_weights(q, k, **options)
@@ -316,21 +338,29 @@ class MultiHeadAttention(Recorded):
             return own(q, k, **options)
 
 
-def copied_from_torch(
+def _copied(
     cls: type[MultiHeadAttention], module: nn.MultiheadAttention, attend: Attend
 ) -> MultiHeadAttention:
-    """`MultiHeadAttention.from_torch`, whatever the dropout."""
+    """`MultiHeadAttention.from_torch`."""
     if not isinstance(module, nn.MultiheadAttention):
         raise ValueError(f"module is {type(module).__name__}; it must be nn.MultiheadAttention.")
     width = module.embed_dim
     if not (module.kdim == module.vdim == width):
         raise ValueError(
-            f"module has kdim {module.kdim} and vdim {module.vdim}; both must be {width}, embed_dim."
+            f"module has kdim {module.kdim} and vdim {module.vdim}; both must be embed_dim, "
+            f"{width}."
         )
     if module.bias_k is not None or module.add_zero_attn:
         raise ValueError(
             "module has add_bias_kv or add_zero_attn; it must have neither, since they add a key "
             "that belongs to no place."
+        )
+    check_attend(attend)
+    takes = options_of(attend)
+    if module.dropout and takes is not None and "dropout" not in takes:
+        why = getattr(attend, "refuses", {}).get("dropout") or takes_only(attend)
+        raise ValueError(
+            f"module.dropout is {module.dropout}; it must be 0 for {name_of(attend)}: {why}."
         )
     given = module.in_proj_bias is not None
     with torch.device("meta"):  # no random numbers are drawn for weights that are copied
@@ -345,5 +375,5 @@ def copied_from_torch(
         layer.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
         if bias is not None:
             layer.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
-    made.attend = attend
+    made.attend, made.attention_dropout = attend, module.dropout
     return made.train(module.training)

@@ -22,10 +22,18 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
-from frugal.attention.contract import Attention
+from frugal.attention.contract import Attention, rescaled
 from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.checks import (
+    at_least,
+    check_bias,
+    check_dropout,
+    check_heads,
+    check_mask,
+    check_padding,
+    check_scale,
+)
 from frugal.penalty import penalty
 
 span_penalty = penalty  # what it was called while spans alone had one
@@ -38,7 +46,8 @@ need, a shorter one makes matrices too small to be fast."""
 class AdaptiveSpan(Attention):
     """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
 
-    n_heads: heads of q. max_span: the most keys a query sees, itself included. ramp: ρ.
+    n_heads: heads of q. max_span: the most keys a query sees to one side, itself included; so does
+    Mistral's `sliding_window` count, and a `window` of `patterns` is one less. ramp: ρ.
     start: the spans at first, in tokens; max_span / 2 when None. A span that starts at 0 cannot
     learn to reach a key beyond the ramp: the mask is 0 there, and so is its gradient. Start above
     the distances that may matter and let the penalty shorten what is not needed.
@@ -109,6 +118,8 @@ class AdaptiveSpan(Attention):
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend within the spans: to earlier keys when causal, else to both sides.
 
@@ -124,22 +135,26 @@ class AdaptiveSpan(Attention):
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         if self.training:
             self._project()
+        check_scale(scale)
+        check_dropout(dropout=dropout)
+        asked = {"scale": scale, "dropout": dropout}
         if mask is None and bias is None:
             reach, sides = self.reach(), 1 if causal else 2
             if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
-                return self._banded(q, k, v, padding, causal, reach)
+                return self._banded(rescaled(q, scale), k, v, padding, causal, reach, dropout)
             if causal:  # when decoding with a cache, the oldest keys are out of reach
                 kept = min(k.shape[2], q.shape[2] + reach - 1)
                 k, v = k[:, :, -kept:], v[:, :, -kept:]
                 padding = None if padding is None else padding[:, -kept:]
-        return softmax_attention(q, k, v, **self._dense(q, k, mask, padding, causal, bias))
+        return softmax_attention(q, k, v, **self._dense(q, k, mask, padding, causal, bias), **asked)
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
         """The weights that `forward` uses: (batch, heads, queries, keys)."""
         causal = options.get("causal", False)
         check_distances(self.n_heads, q, k, causal)
         mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
-        return attention_weights(q, k, **self._dense(q, k, mask, padding, causal, bias))
+        dense = self._dense(q, k, mask, padding, causal, bias)
+        return attention_weights(q, k, **dense, scale=options.get("scale"))
 
     def _project(self) -> None:
         # Past autograd's eyes: the same module may be called twice before the backward pass, and
@@ -167,7 +182,14 @@ class AdaptiveSpan(Attention):
         return joined(logs, seen, mask, padding, bias)
 
     def _banded(
-        self, q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None, causal: bool, reach: int
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        padding: Tensor | None,
+        causal: bool,
+        reach: int,
+        dropout: float | int = 0.0,
     ) -> Tensor:
         """Blocks of queries, each with the stretch of keys that the longest head reaches."""
         batch, heads, length, head_dim = q.shape
@@ -197,7 +219,12 @@ class AdaptiveSpan(Attention):
             scores = scores.unflatten(0, (-1, group)).flatten(1, 2)  # (kv_heads, group·BLOCK, ...)
         with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
             out = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
+                q,
+                k,
+                v,
+                attn_mask=scores.repeat(batch, 1, 1)[:, None],
+                scale=head_dim**-0.5,
+                dropout_p=float(dropout),
             )
         if group > 1:
             out = out.unflatten(2, (group, BLOCK)).transpose(1, 2).flatten(0, 1)

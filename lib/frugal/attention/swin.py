@@ -98,7 +98,8 @@ def check_picture(x: Tensor, d_model: int) -> None:
 class ShiftedWindowAttention(nn.Module):
     """Multi-head attention inside shifted windows, with a learned bias for each relative place.
 
-    d_model, n_heads: as in `MultiHeadAttention`. window: side of a window. shift: how far the
+    d_model, n_heads: as in `MultiHeadAttention`. window: side of a window, so that a token sees
+    window² tokens, itself among them (windows here do not move with the token). shift: how far the
     windows move up and left, 0 ... window - 1; the paper alternates 0 and window // 2.
 
     Shapes: x and out (batch, height, width, d_model). A side that is no multiple of the window is

@@ -92,7 +92,8 @@ def vega_config() -> dict[str, Any]:
         "mark": {"color": "--frugal-accent-1"},
         "text": {"color": ink},
         "rule": {"color": soft},
-        "title": {"color": ink, "subtitleColor": soft},
+        "style": {"frugal-dot": {"stroke": ink, "strokeWidth": 1}, "frugal-bar": {"color": ink}},
+        "title": {"color": ink, "subtitleColor": soft, "fontSize": 13, "fontWeight": "normal"},
         "axis": {
             **titles,
             "domainColor": soft,
@@ -100,9 +101,10 @@ def vega_config() -> dict[str, Any]:
             "gridColor": "--frugal-line",
             "labelFontSize": 12,
             "titleFontSize": 13,
+            "titleFontWeight": "normal",
         },
         "header": titles,
-        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13},
+        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
         "view": {"stroke": "--frugal-line"},
         "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat},
     }

@@ -94,10 +94,10 @@ class PairMerging(nn.Module):
 class ByteFormer(nn.Module):
     """Classify files by their bytes.
 
-    n_classes: what is told apart. window: a token sees that many to each side, or all of them when
-    None, at a cost that is no longer linear. merge_after: the layers, counted from 1, after which
-    neighbours are merged; every second one when None. kernel_size, stride: of `StridedEmbedding`.
-    positions: of `TransformerConfig`; learned ones reach max_tokens tokens.
+    n_classes: what is told apart. window: a token sees that many to each side and itself besides,
+    or all of them when None, at a cost that is no longer linear. merge_after: the layers, counted
+    from 1, after which neighbours are merged; every second one when None. kernel_size, stride: of
+    `StridedEmbedding`. positions: of `TransformerConfig`; learned ones reach max_tokens tokens.
 
     forward(ids, padding=None): ids (batch, length), 0 to 255 and `PAD`; padding (batch, length),
     True = a byte of the file -> scores (batch, n_classes), from the mean over the tokens left.

@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from frugal.checks import one_of
+
 PAD, EOS, UNKNOWN = range(3)
 OFFSET = 3
 """Byte b has the id b + OFFSET."""
@@ -85,9 +87,7 @@ class ByteTokenizer:
         begins a character and breaks off, "ignore" leaves them out, "escape" keeps each as a lone
         surrogate, "refuse" raises ValueError with the place of the first.
         """
-        if invalid not in HANDLERS:
-            names = ", ".join(map(repr, HANDLERS))
-            raise ValueError(f"invalid is {invalid!r}; it must be one of {names}.")
+        one_of(HANDLERS, invalid=invalid)
         data = self.to_bytes(ids)
         try:
             return data.decode("utf-8", HANDLERS[invalid])

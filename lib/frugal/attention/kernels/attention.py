@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.contract import Attention
+from frugal.attention.contract import Attention, rescaled
 from frugal.attention.groups import in_turns, repeated
 from frugal.attention.kernels.features import (
     FavorFeatures,
@@ -124,6 +124,8 @@ class KernelAttention(Attention):
         "mask": "linear attention never makes the matrix that a mask would cut; use causal or "
         "padding",
         "bias": "linear attention never makes the scores that a bias would be added to",
+        "scale": "these features are not of scores, which a scale could multiply",
+        "dropout": "linear attention never makes the weights of which some could go",
     }
     groups: ClassVar = "itself"
 
@@ -139,9 +141,14 @@ class KernelAttention(Attention):
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
-        """Raises ValueError as `linear_attention` does."""
+        """scale: of the softmax that the features estimate; other features take none.
+
+        Raises ValueError as `linear_attention` does.
+        """
         check_heads(q, k, v, grouped=True)
+        q = self._rescaled(q, scale)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
@@ -155,7 +162,13 @@ class KernelAttention(Attention):
         return in_turns(found, q, q.shape[1] // k.shape[1])  # one pass, with the same vectors
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key, by the features at hand: this is no training pass.
 
@@ -163,8 +176,14 @@ class KernelAttention(Attention):
         """
         k = repeated(k, q.shape[1])
         check_heads(q, k, k)
+        q = self._rescaled(q, scale)
         prepared = self._prepare(q, k, padding, causal)
         return kernel_weights(causal=causal, padding=padding, **prepared._asdict())
+
+    def _rescaled(self, q: Tensor, scale: float | int | None) -> Tensor:
+        if scale is not None and not getattr(self.features, "of_softmax", False):
+            raise ValueError(f"scale is given; it must be None: {self.refuses['scale']}.")
+        return rescaled(q, scale)
 
     def _prepare(
         self, q: Tensor, k: Tensor, padding: Tensor | None, causal: bool, **drawn: Tensor

@@ -128,8 +128,12 @@ class RandomVectors(Redrawn):
 
     head_dim: width of queries and keys. n_features: m, the rows. orthogonal: see
     `gaussian_projection`. redraw_every: draw new vectors at every so many training passes (see
-    `Redrawn`), None to keep them.
+    `Redrawn`), None to keep them. generator: of the first draw, on the CPU; torch's own draws later
+    ones, so that a replay of the pass finds the same. of_softmax: whether products of the features
+    estimate exp(q·k / √head_dim).
     """
+
+    of_softmax = False
 
     def __init__(
         self,
@@ -175,6 +179,8 @@ class FavorFeatures(RandomVectors):
     at head_dim 16 on.
     """
 
+    of_softmax = True
+
     def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
         self.check_width(x)
         return positive_features(x, self.projection)
@@ -211,6 +217,8 @@ class RandomFourierFeatures(RandomVectors):
     features. Their products may be negative, and so may the normaliser: one below `floor` is
     replaced by it.
     """
+
+    of_softmax = True
 
     def __init__(
         self, head_dim: int, n_features: int = 64, *, floor: float | int = 1e-3, **options: Any

@@ -29,7 +29,7 @@ from frugal.attention.lsh.hash import (
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.attention.pieces import autocast_dtype, one_dtype
 from frugal.attention.softmax import softmax_attention
-from frugal.checks import at_least, check_heads, check_padding
+from frugal.checks import at_least, check_heads, check_padding, check_scale, refuse
 
 
 def lsh_attention(
@@ -143,15 +143,18 @@ def lsh_visible(
 class LshAttention(Attention):
     """`lsh_attention` as an attention callable, for `MultiHeadAttention(attend=...)`.
 
-    Queries are the keys too: `k` is not read, and its projection learns nothing. seed: draw the
-    same directions at every call; None draws new ones from torch's generator, as the paper does.
-    Causal, it reads no later key, but later tokens decide which earlier keys share a chunk.
-    The other arguments are those of `lsh_attention`.
+    Queries are the keys too: `k` is not read, and its projection learns nothing. Directions are
+    drawn anew at every call, as in the paper, from torch's generator; from `generator` where one is
+    given. seed: draw the same directions at every call, in place of a generator. A checkpoint that
+    computes the pass again sets back torch's own generators only: inside of one give no generator.
+    scale of a call: in place of the module's. Causal, it reads no later key, but later tokens
+    decide which earlier keys share a chunk. The other arguments are those of `lsh_attention`.
     """
 
     refuses: ClassVar = {
         "mask": "the hash decides which keys a query is compared with",
         "bias": "only the pairs that share a bucket are computed, not all that a bias has",
+        "dropout": "the rounds are joined by the sums of their weights, of which none may go",
     }
     groups: ClassVar = "repeated"  # every query head sorts the values its own way
 
@@ -164,15 +167,21 @@ class LshAttention(Attention):
         n_buckets: Buckets | None = None,
         scale: float | int = 1.0,
         within_buckets: bool = False,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(bucket_size, n_hashes, scale)
+        if seed is not None:
+            refuse("it must be None: seed says what is drawn.", generator=generator)
+        self.generator = generator
         self.bucket_size, self.n_hashes, self.seed = bucket_size, n_hashes, seed
         self.n_buckets, self.scale, self.within_buckets = n_buckets, scale, within_buckets
 
     def options(self) -> dict:
         """The keyword arguments of `lsh_attention` and `lsh_visible` that both share."""
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        generator = self.generator
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(self.seed)
         return {
             "bucket_size": self.bucket_size,
             "n_hashes": self.n_hashes,
@@ -189,20 +198,29 @@ class LshAttention(Attention):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend among q. Raises ValueError when there are not as many queries as keys."""
         check_heads(q, k, v)
         self._check_square(q, k)
-        given = {"causal": causal, "padding": padding, "scale": self.scale}
+        scale = self.scale if scale is None else scale
+        given = {"causal": causal, "padding": padding, "scale": scale}
         return lsh_attention(q, v, **self.options(), **given)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key; without a seed, by newly drawn directions."""
+        check_scale(scale)
         self._check_square(q, k)
         seen = lsh_visible(q, **self.options(), causal=causal, padding=padding)
-        scores = self.scale * q @ F.normalize(q, dim=-1).mT
+        scores = (self.scale if scale is None else scale) * q @ F.normalize(q, dim=-1).mT
         return scores.masked_fill(~seen, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
     def _check_square(self, q: Tensor, k: Tensor) -> None:

@@ -19,11 +19,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.contract import Attention
+from frugal.attention.contract import Attention, rescaled
 from frugal.attention.groups import grouped
 from frugal.attention.patterns.blocks import block_sparse_attention
 from frugal.attention.patterns.global_tokens import attend_with_global_tokens
-from frugal.attention.patterns.masks import Rule, pattern_mask, pattern_rule
+from frugal.attention.patterns.masks import (
+    Pattern,
+    Rule,
+    pattern_mask,
+    pattern_rule,
+    random_seed,
+)
 from frugal.attention.patterns.rectangles import band_pieces, fixed_pieces, strided_pieces
 from frugal.attention.pieces import Piece, attend_by_heads
 from frugal.attention.softmax import attention_weights, softmax_attention
@@ -48,11 +54,16 @@ def sliding_window_attention(
     causal: bool = False,
     global_tokens: Bool[Tensor, "batch keys"] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
+    scale: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """Query i sees the keys j with |i - j| <= window; if causal, those with 0 <= i - j <= window.
 
+    So the token itself is not counted: it sees 2·window + 1 keys, if causal window + 1. Mistral's
+    `sliding_window` counts it and is one more; `window_from_sliding_window` converts.
+
     global_tokens: True = sees every key and is seen by every query (if causal: of those up to the
-    query). padding: True = real key. A query that may attend to nothing gets zeros. Any length and
+    query). padding: True = real key. scale: the scores are scale·q kᵀ; 1 / √head_dim when None. A
+    query that may attend to nothing gets zeros. Any length and
     any window will do. With fewer queries than keys the last query is at the last key's place.
 
     Cost: 4·N·(2·window + 1 + g)·head_dim FLOPs forward for g global tokens; memory O(N).
@@ -60,6 +71,7 @@ def sliding_window_attention(
     Source: beltagy2020longformer, section 3.1.
     """
     _check(q, k, v, padding)
+    q = rescaled(q, scale)
     rule = pattern_rule("window", k.shape[2], window=window, causal=causal)
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
     if q.device.type != "cpu":
@@ -82,17 +94,19 @@ def strided_attention(
     *,
     stride: int,
     padding: Bool[Tensor, "batch keys"] | None = None,
+    scale: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """Causal: query i sees itself, the `stride` keys before it, and every `stride`-th before those.
 
-    One softmax over both sets, the "merged" head of the paper. Any length will do. padding and
-    fewer queries than keys: as in `sliding_window_attention`.
+    One softmax over both sets, the "merged" head of the paper. Any length will do. padding, scale
+    and fewer queries than keys: as in `sliding_window_attention`.
 
     Cost: 4·N·(stride + N / stride)·head_dim FLOPs forward, least at stride = √N; memory O(N).
     Raises ValueError for a stride below 1, and for shapes and dtypes that do not fit.
     Source: child2019sparse, section 4.3.
     """
     _check(q, k, v, padding)
+    q = rescaled(q, scale)
     rule = pattern_rule("strided", k.shape[2], stride=stride)
 
     def cut(k: Tensor, v: Tensor) -> list[Piece]:
@@ -110,17 +124,19 @@ def fixed_attention(
     stride: int,
     summary: int,
     padding: Bool[Tensor, "batch keys"] | None = None,
+    scale: float | int | None = None,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """Causal: query i sees its block of `stride` positions and the last `summary` of every block.
 
-    One softmax over both sets, the "merged" head of the paper. Any length will do. padding and
-    fewer queries than keys: as in `sliding_window_attention`.
+    One softmax over both sets, the "merged" head of the paper. Any length will do. padding, scale
+    and fewer queries than keys: as in `sliding_window_attention`.
 
     Cost: 4·N·(stride + summary·N / stride)·head_dim FLOPs forward at most; memory O(N).
     Raises ValueError for a stride below 1, a summary outside 1 … stride, and for shapes and dtypes
     that do not fit. Source: child2019sparse, section 4.3.
     """
     _check(q, k, v, padding)
+    q = rescaled(q, scale)
     rule = pattern_rule("fixed", k.shape[2], stride=stride, summary=summary)
 
     def cut(k: Tensor, v: Tensor) -> list[Piece]:
@@ -133,20 +149,25 @@ def fixed_attention(
 class PatternAttention(Attention):
     """A pattern as an attention callable: `PatternAttention("window+global", window=16, ...)`.
 
-    name and options: those of `pattern_mask`. Windows, with or without global tokens, "strided"
-    and "fixed" take the fast forms above; any other pattern is a block mask on CUDA and a dense
-    mask, which saves nothing, on the CPU. `weights` gives the attention matrix, for `recording`.
-    Raises ValueError, when it is made, if the options do not fit the pattern.
+    name and options: those of `pattern_mask`. Windows, with or without global tokens, "strided" and
+    "fixed" take the fast forms above; any other pattern is a block mask on CUDA and a dense mask,
+    which saves nothing, on the CPU. window counts the keys to each side and not the token itself,
+    as in `sliding_window_attention`; Mistral's `sliding_window` is one more. generator: gives the
+    seed of a random pattern, once, when the module is made. `weights` gives the attention matrix,
+    for `recording`. Raises ValueError, when it is made, if the options do not fit the pattern.
     """
 
     refuses: ClassVar = {
         "mask": "the pattern is the mask, and pairs outside it are never computed",
         "bias": "only the pairs of the pattern are computed, not all that a bias has",
+        "dropout": "the pattern is computed in pieces that are joined by the sums of their weights",
     }
     groups: ClassVar = "in turns"
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: Pattern | str, **options: Any) -> None:
         super().__init__()
+        if "generator" in options and "random" in name.split("+"):  # the seed is drawn once
+            options["seed"] = random_seed(options.get("seed"), options.pop("generator"))
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
 
@@ -166,8 +187,10 @@ class PatternAttention(Attention):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         _check(q, k, v, padding)
+        q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
         if set(self.name.split("+")) in ({"window"}, {"window", "global"}):
             flags = None
@@ -189,12 +212,18 @@ class PatternAttention(Attention):
         return softmax_attention(q, k, v, mask=mask, padding=padding)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key: zero outside the pattern."""
         _check(q, k, k, padding)
         mask = self.mask(q.shape[2], k.shape[2], causal=causal, device=q.device)
-        return attention_weights(q, k, mask=mask, padding=padding)
+        return attention_weights(q, k, mask=mask, padding=padding, scale=scale)
 
 
 def _in_strides(
