@@ -70,7 +70,6 @@ FREE = ("window", "span", "entmax", "favor", "linear", "wide")
 """Those that answer with a cache, and so write."""
 
 every_model = pytest.mark.parametrize("model", MODELS)
-decoders = pytest.mark.parametrize("model", ["llama", "mistral"])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -121,11 +120,8 @@ def test_equal_to_eager_with_padding_on_either_side(model, method):
 
 
 @pytest.mark.parametrize("cache", ["dynamic", "static"])
-@pytest.mark.parametrize("window", [None, 6])
-@decoders
+@pytest.mark.parametrize(("model", "window"), [("llama", None), ("mistral", None), ("mistral", 6)])
 def test_writes_what_eager_writes(model, window, cache):
-    if model == "llama" and window:
-        pytest.skip("a Llama has no sliding window")
     ours, theirs = twins(model, "softmax", **({"sliding_window": 6} if window else {}))
     given = {"attention_mask": masks()["left"], "max_new_tokens": 9, "do_sample": False}
     given |= {"cache_implementation": "static"} if cache == "static" else {}
