@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from frugal.adapters.torch import MultiheadAttention, replace_attention
 from frugal.attention.kernels import FavorFeatures, KernelAttention
@@ -15,6 +16,7 @@ from frugal.attention.relative import RelativeAttention
 from frugal.attention.sinkhorn import SinkhornAttention
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.attention.span import AdaptiveSpan
+from tests.devices import Place, WithoutDriver, on, rows
 
 WIDTH, HEADS, LENGTH = 32, 4, 12
 FACTORIES = {
@@ -205,6 +207,17 @@ def test_weights_are_given_when_asked_for():
         found = ours(x, x, x, key_padding_mask=padded(), average_attn_weights=mean)[1]
         torch.testing.assert_close(found, expected)
     assert ours(x, x, x, need_weights=False)[1] is None
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_layers_for_a_gpu_make_nothing_elsewhere(name):
+    """Shown without a GPU, as in `test_devices`."""
+    with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad():
+        with torch.device(Place.device):
+            model = stack()
+        replace_attention(model, FACTORIES[name])
+        padding = torch.zeros(2, 5, dtype=torch.bool, device=Place.device)
+        assert model(rows(WIDTH), src_key_padding_mask=padding).device == torch.device("cuda:0")
 
 
 # --- one sentence ------------------------------------------------------------------------------

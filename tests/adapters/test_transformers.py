@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForMaskedLM,
     LlamaConfig,
@@ -131,6 +133,31 @@ def test_writes_what_eager_writes(model, window, cache):
     ]
     assert torch.equal(written[0].sequences, written[1].sequences)
     torch.testing.assert_close(torch.stack(written[0].logits), torch.stack(written[1].logits))
+
+
+def test_a_translator_with_cross_attention_writes_what_eager_writes():
+    sizes = {
+        f"{side}_{what}": n
+        for side in ("encoder", "decoder")
+        for what, n in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 32))
+    }
+    made = BartConfig(
+        vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, forced_eos_token_id=None,
+        pad_token_id=0, bos_token_id=1, eos_token_id=None, decoder_start_token_id=2, **sizes
+    )  # fmt: skip
+    torch.manual_seed(0)
+    theirs = BartForConditionalGeneration._from_config(made, attn_implementation="eager").eval()
+    ours = BartForConditionalGeneration._from_config(
+        copy.deepcopy(made), attn_implementation="frugal-softmax"
+    ).eval()
+    ours.load_state_dict(theirs.state_dict())
+    given = {"attention_mask": masks()["right"], "max_new_tokens": 6, "do_sample": False}
+    assert torch.equal(ours.generate(ids(), **given), theirs.generate(ids(), **given))
+    entmax = BartForConditionalGeneration._from_config(
+        copy.deepcopy(made), attn_implementation="frugal-entmax"
+    )
+    assert sum(n.endswith("frugal.attend.logit") for n, _ in entmax.named_parameters()) == 3
+    entmax(ids(), labels=ids()).loss.backward()
 
 
 def test_the_sliding_window_of_a_mistral_counts_the_token_itself():

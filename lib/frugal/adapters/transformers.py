@@ -131,9 +131,8 @@ class Held(nn.Module):
 def _is_attention(module: nn.Module) -> bool:
     """Whether a module calls the attention interface, as far as can be seen from outside."""
     said = vars(module)
-    return hasattr(said.get("config"), "_attn_implementation") and {"is_causal", "scaling"} <= set(
-        said
-    )
+    asks = hasattr(said.get("config"), "_attn_implementation")
+    return asks and ("is_causal" in said or "scaling" in said)
 
 
 def _attach_when_built(parent: nn.Module, place: str, module: nn.Module | None) -> None:
@@ -174,10 +173,11 @@ def shape_of(module: nn.Module) -> HeadShape:
             f"{type(module).__name__} does not say num_attention_heads and head_dim; it must, for "
             "an attention to be made for it."
         )
-    groups = getattr(module, "num_key_value_groups", 1)
+    groups = getattr(module, "num_key_value_groups", None)
+    own = said("num_key_value_heads") if groups is None else n_heads // groups
     return HeadShape(
         n_heads=n_heads,
-        n_kv_heads=n_heads // groups,
+        n_kv_heads=n_heads if own is None else own,
         head_dim=said("hidden_size") // n_heads if head_dim is None else head_dim,
         causal=_causal(module, None),
         config=config,
