@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from tests.graphs import breaks
+from tests.graphs import exported as as_exported
+
 WIDTH, LENGTH = 12, 9
 ROOMS = ("attention", "mixing", "tokens", "depth", "feedforward", "decoding", "tasks")
 DTYPES = {torch.float32: 1e-5, torch.bfloat16: 0.06, torch.float16: 0.01}
@@ -28,7 +31,8 @@ DTYPES = {torch.float32: 1e-5, torch.bfloat16: 0.06, torch.float16: 0.01}
 class Layer:
     """make: a new one. takes: options of every call. chooses: rounding may decide which tokens go
     on. blind: padding changes what real tokens get, which the method's page says. shortest: the
-    least number of tokens. compiles: False where its parts are compiled in other tests."""
+    least number of tokens. compiles: False where its parts are compiled in other tests. breaks: in
+    its compiled graph. unexported: why it does not export, quoted by the error."""
 
     make: Callable[[], nn.Module]
     takes: dict[str, Any] = field(default_factory=dict)
@@ -36,6 +40,8 @@ class Layer:
     blind: bool = False
     shortest: int = 1
     compiles: bool = True
+    breaks: int = 0
+    unexported: str = ""
 
     def made(self, seed: int = 0) -> nn.Module:
         torch.manual_seed(seed)
@@ -191,10 +197,26 @@ def compiled(layer: Layer) -> None:
     module = layer.made().eval()
     fast = torch.compile(module, backend="aot_eager")
     x = some(2, LENGTH, WIDTH)
+    found = []
     with torch.no_grad():
-        same([layer.run(fast, x)], [layer.run(module, x)])
+        broken = breaks(lambda: found.append(layer.run(fast, x)))
+        same(found, [layer.run(module, x)])
+    assert broken == layer.breaks
     x = some(2, LENGTH + 4, WIDTH)
     same(gradients(layer, module, x, partial(layer.run, fast)), gradients(layer, module, x))
+
+
+def exported(layer: Layer) -> None:
+    module = layer.made().eval()
+    for length in (LENGTH, LENGTH + 4):
+        x = some(2, length, WIDTH)
+        for strict in (False, True):
+            if layer.unexported:
+                with pytest.raises(ValueError, match=layer.unexported):
+                    as_exported(module, [x], strict=strict, **layer.takes)
+                continue
+            graph = as_exported(module, [x], strict=strict, **layer.takes)
+            same([graph(x)], [layer.run(module, x)])
 
 
 def padding_is_absence(layer: Layer) -> None:
@@ -246,6 +268,7 @@ QUESTIONS: dict[str, Callable[[Layer], None]] = {
         inference_then_training,
         two_threads,
         compiled,
+        exported,
         padding_is_absence,
         one_padding_for_all,
         another_width,

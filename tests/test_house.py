@@ -9,7 +9,8 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims", "results"},
+    {"checks", "modes", "moved", "penalty", "positions", "version"} | {"arithmetic", "claims"},
+    {"results"},
     {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
     {"attention", "named", "training"},
     {"adapters", "mixing"},

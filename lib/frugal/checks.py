@@ -19,6 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+DISTRIBUTION = "frugal-attention"
+"""What pip calls this library."""
+
 PROTOCOL: dict[str, bool | float | None] = {
     "mask": None,
     "padding": None,
@@ -69,13 +72,18 @@ def did_you_mean(name: Any, known: Iterable[Any]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def installed(package: str, *, extra: str) -> ModuleType:
-    """The package that a drawing or a data set needs; ImportError says how to install it."""
+def installed(module: str, *, extra: str) -> ModuleType:
+    """The module of another package that a drawing or a data set needs.
+
+    extra: of this distribution's extras the one that brings the package; where it is not
+    installed, ImportError says so in one sentence.
+    """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise ImportError(
-            f"{package} is not installed; this needs it: pip install 'frugal[{extra}]'."
+            f"{package} is not installed; this needs it: pip install '{DISTRIBUTION}[{extra}]'."
         ) from error
 
 

@@ -83,7 +83,7 @@ class History:
 
         Returns an Altair chart: the loss on the left axis, metrics, dashed, on the right one.
         """
-        alt = installed("altair", extra="book")
+        alt = installed("altair", extra="figures")
 
         frame = self.to_frame()
         frame["running mean"] = frame["loss"].rolling(smoothing, min_periods=1).mean()

@@ -289,6 +289,7 @@ def test_an_empty_batch_and_more_experts_than_tokens():
         (lambda: update_biases(nn.Linear(2, 2)), "model is Linear; it must have a BiasedRouter"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_sentence(make, says):
     with pytest.raises(ValueError, match=says):
         make()

@@ -149,8 +149,10 @@ def lost_in_the_middle(**options: Any) -> LostInTheMiddle:
     accuracy = np.random.default_rng(1).uniform(0.2, 1, (5, 3, 30))
     asked = np.random.default_rng(3).dirichlet(np.ones(30))
     runs = [
-        TrainedCurves.from_seeds("a decoder", [200, 300, 400], accuracy, asked=asked),
-        TrainedCurves.from_seeds("an encoder", [200, 300], accuracy[:, 1:], asked=asked),
+        TrainedCurves.from_seeds("one", "RoPE", "ends", [2, 30, 400], accuracy, asked=asked),
+        TrainedCurves.from_seeds("one", "none", "ends", [2, 30], accuracy[:, 1:], asked=asked),
+        TrainedCurves.from_seeds("one", "RoPE", "all", [2, 30], accuracy[:, :2], asked=asked),
+        TrainedCurves.from_seeds("two", "RoPE", "all", [2, 30], accuracy[:, :2], asked=asked),
     ]
     return LostInTheMiddle(runs, **options)
 

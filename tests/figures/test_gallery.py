@@ -25,8 +25,8 @@ BAD = {
     "leaving_early": {"rule": "luck", "threshold": 0.1, "patience": 5, "example": 5, "lowest": 1},
     "leaving_early: promise": {"tolerance": 0.4, "size": 60},
     "lost_in_the_middle": {
-        "curve": 2,
-        "moment": 3,
+        "architecture": "three",
+        "updates": 31,
         "gold": 30,
         "group": "40 documents",
         "model": "GPT-5",
@@ -47,7 +47,7 @@ BAD = {
     "pooling_tokens": {"n_decoder_layers": 5},
     "one_layer_many_times": {"steps": 13},
     "sixteen_heads_or_one": {"answer": 8, "example": 20},
-    "sorting": {"iterations": 13, "temperature": 0.05},
+    "sorting": {"iterations": 13, "temperature": 0.05, "pull": 4},
     "the_modification_zoo": {
         "measure": "score",
         "family": "zoo",

@@ -220,6 +220,8 @@ class MultiHeadAttention(Recorded):
     Cost: 8·N·d_model² FLOPs for the projections beside what `attend` costs.
     """
 
+    attention_dropout: float | int = 0.0
+
     def __init__(
         self,
         d_model: int,
@@ -334,8 +336,13 @@ class MultiHeadAttention(Recorded):
         if groups_of(self.attend) != "itself":
             k = repeated(k, q.shape[1])
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
+        generator = getattr(self.attend, "generator", None)
+        before = None if generator is None else generator.get_state()
         with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
-            return own(q, k, **options)
+            found = own(q, k, **options)
+        if before is not None:
+            generator.set_state(before)
+        return found
 
 
 def _copied(

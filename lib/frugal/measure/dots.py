@@ -46,7 +46,7 @@ def dots(
 
     Raises ValueError: a name in `only` is not in the bench, or none of them has a peer.
     """
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     frame = _cases(bench, only, dict(names or {}))
     kinds, sizes = (frame[column].dropna().unique().tolist() for column in ("kind", "size"))
@@ -125,7 +125,7 @@ def _cases(bench: Result, only: Iterable[str] | None, names: dict[str, str]) -> 
 
 
 def _panel(rows: pd.DataFrame, by: str, title: str, order: list[Any]) -> altair.LayerChart:
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     least = min(rows["low"].min(), 1.0, rows["promised"].astype(float).min())
     most = max(rows["high"].max(), 1.0, rows["promised"].astype(float).max())

@@ -51,7 +51,7 @@ def draw(
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     words = describe(frame, fit_from=fit_from, panels=panels)
     x, frame = _by_length(frame)
@@ -214,7 +214,7 @@ def _legend(
     *,
     several: bool,
 ) -> altair.Legend:
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     found, first = crossovers(frame), _baseline(frame)
     labels: dict[str, dict[str, str]] = {}
@@ -244,7 +244,7 @@ def _legend(
 
 
 def _forward() -> Any:
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     seen = f"competitor == '{EVERYONE}' || competitor == datum.name"
     return alt.when(seen).then(alt.value(1)).otherwise(alt.value(0.15))
@@ -259,7 +259,7 @@ def _lines(
     *,
     several: bool,
 ) -> altair.LayerChart:
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     known = alt.Scale(domain=names)
     color = alt.Color("name:N", sort=names, scale=known, legend=legend)
@@ -291,7 +291,7 @@ def _diamonds(
     frame: pd.DataFrame, names: list[str], found: dict[str, float], *, several: bool
 ) -> altair.Chart:
     """Where a competitor's line crosses the baseline's, on the line of the baseline."""
-    alt = installed("altair", extra="book")
+    alt = installed("altair", extra="figures")
 
     first = _baseline(frame)
     along = frame[(frame["name"] == first) & (frame["seconds"] > 0)].sort_values("length")

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from frugal.checks import installed
+
 _PROPERTY = re.compile(r"^\s*(--frugal-[\w-]+):\s*(#[0-9a-f]{6});", re.MULTILINE)
 
 
@@ -36,7 +38,7 @@ def use_style() -> None:
     Figures are transparent and use the palette's colors, so that `frugal.show.picture` can let
     them follow the page between light and dark. The color map `frugal_heat` is the heat ramp.
     """
-    import matplotlib as mpl
+    mpl = installed("matplotlib", extra="figures")
     from cycler import cycler
 
     colors = light_colors()

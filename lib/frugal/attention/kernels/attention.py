@@ -34,7 +34,7 @@ from frugal.attention.kernels.features import (
 )
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.checks import check_head_shapes, check_heads, check_padding
+from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
 
 __all__ = [
     "FavorFeatures",
@@ -65,11 +65,13 @@ def linear_attention(
     to 0; where all of them are 0 the output is 0.
 
     Sums are taken in float32 (float64 for float64 input), whatever the input. Raises ValueError for
-    shapes that do not fit and, on the CPU and uncompiled, for negative features.
+    shapes that do not fit, for what is not floating point and, on the CPU and uncompiled, for
+    negative features.
 
     Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
     """
     check_head_shapes(phi_q, phi_k, v)
+    check_dtypes(v=v)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     if padding is not None:
         phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
@@ -215,6 +217,8 @@ def _check(
     log_decay: Tensor | None,
     floor: float | int | None,
 ) -> None:
+    check_dtypes(phi_q=phi_q)  # one by one: each may have a dtype of its own
+    check_dtypes(phi_k=phi_k)
     if padding is not None:
         check_padding(padding, (phi_k.shape[0], phi_k.shape[2]))
     if causal and phi_q.shape[2] > phi_k.shape[2]:

@@ -41,6 +41,7 @@ def lsh_attention(
     causal: bool = False,
     padding: Bool[Tensor, "batch length"] | None = None,
     generator: torch.Generator | None = None,
+    seed: int | None = None,
     n_buckets: Buckets | None = None,
     scale: float | int = 1.0,
     within_buckets: bool = False,
@@ -60,8 +61,9 @@ def lsh_attention(
     the output of a prefix is not the prefix of the output.
     padding: True = real token; others go to the end of the order, are seen by none, and get zeros.
     generator: what the hash is drawn from; with the same one the same call gives the same result.
-    A checkpoint that computes the pass again sets back torch's own generators only: inside of one
-    give none.
+    A checkpoint that computes the pass again sets back torch's own generators only, and an exported
+    graph holds none: inside of these give none. seed: in place of a generator, a number from which
+    the hash is drawn at every call.
 
     Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs a head forward for the attention,
     2·N·n_hashes·head_dim·n_buckets/2 for the hash, and a sort of N numbers a round. Memory O(N).
@@ -74,7 +76,7 @@ def lsh_attention(
         return softmax_attention(qk, qk, v)
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
-    buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
+    buckets = _buckets(qk, chunk, n_hashes, generator, seed, n_buckets)
     one_is_enough = chunk == length and not within_buckets  # its chunk holds all pairs
     rounds = buckets[:, :, :1] if one_is_enough else buckets
     missing = -length % chunk
@@ -109,6 +111,7 @@ def lsh_visible(
     causal: bool = False,
     padding: Bool[Tensor, "batch length"] | None = None,
     generator: torch.Generator | None = None,
+    seed: int | None = None,
     n_buckets: Buckets | None = None,
     within_buckets: bool = False,
 ) -> Bool[Tensor, "batch heads length length"]:
@@ -120,7 +123,7 @@ def lsh_visible(
     batch, _, length, _ = qk.shape
     check_padding(padding, (batch, length))
     chunk = min(bucket_size, length)
-    buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
+    buckets = _buckets(qk, chunk, n_hashes, generator, seed, n_buckets)
     if padding is not None:
         buckets = buckets.masked_fill(~padding[:, None, None], LAST)
     place = buckets.argsort(dim=-1, stable=True).argsort(-1)
@@ -179,13 +182,11 @@ class LshAttention(Attention):
 
     def options(self) -> dict:
         """The keyword arguments of `lsh_attention` and `lsh_visible` that both share."""
-        generator = self.generator
-        if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed)
         return {
             "bucket_size": self.bucket_size,
             "n_hashes": self.n_hashes,
-            "generator": generator,
+            "generator": self.generator,
+            "seed": self.seed,
             "n_buckets": self.n_buckets,
             "within_buckets": self.within_buckets,
         }
@@ -203,6 +204,7 @@ class LshAttention(Attention):
         """Attend among q. Raises ValueError when there are not as many queries as keys."""
         check_heads(q, k, v)
         self._check_square(q, k)
+        check_scale(scale)
         scale = self.scale if scale is None else scale
         given = {"causal": causal, "padding": padding, "scale": scale}
         return lsh_attention(q, v, **self.options(), **given)
@@ -236,6 +238,7 @@ def _buckets(
     chunk: int,
     n_hashes: int,
     generator: torch.Generator | None,
+    seed: int | None,
     n_buckets: Buckets | None,
 ) -> Tensor:
     _, heads, length, head_dim = qk.shape
@@ -245,6 +248,7 @@ def _buckets(
         n_heads=heads,
         head_dim=head_dim,
         generator=generator,
+        seed=seed,
         device=qk.device,
     )
     return hash_buckets(qk, rotations)

@@ -147,10 +147,10 @@ def attend_in_rounds(
 ) -> Float[Tensor, "rows width"]:
     """softmax(scale·q kᵀ) v over the keys that any round shows; v itself where none does.
 
-    On the CPU by the fused kernel, without storing scores; elsewhere by plain operations that
-    store rows x rounds x 2 chunk of them.
+    On the CPU by the fused kernel, without storing scores; elsewhere, and in a graph that is
+    exported, by plain operations that store rows x rounds x 2 chunk of them.
     """
-    if _on_cpu(q):
+    if _on_cpu(q) and not torch.compiler.is_exporting():
         return _in_fused_rounds(q, k, v, layout, scale)
     outs, logs = [], []
     for turn, hides in enumerate(layout.hides):

@@ -3,7 +3,9 @@
 A mask alone saves nothing: the masked products are computed, then thrown away. Here they are never
 computed. On the CPU the pattern is cut into rectangles for torch's fused kernel (`pieces`): a block
 of queries and the keys within its reach, read through a view that copies nothing. On other devices
-`flex_attention` skips the blocks that the pattern leaves empty (`blocks`).
+`flex_attention` skips the blocks that the pattern leaves empty (`blocks`). `torch.compile` breaks
+its graph once for the rectangles; what `torch.export` writes down is the pattern as a mask, right
+for any device and length, and at the cost of all pairs.
 
 Sources: beltagy2020longformer (window and global tokens), child2019sparse (strided and fixed).
 Chapter: fixed-patterns.
@@ -21,7 +23,7 @@ from torch import Tensor
 
 from frugal.attention.contract import Attention, rescaled
 from frugal.attention.groups import grouped
-from frugal.attention.patterns.blocks import block_sparse_attention
+from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
 from frugal.attention.patterns.global_tokens import attend_with_global_tokens
 from frugal.attention.patterns.masks import (
     Pattern,
@@ -74,14 +76,14 @@ def sliding_window_attention(
     q = rescaled(q, scale)
     rule = pattern_rule("window", k.shape[2], window=window, causal=causal)
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
-    if q.device.type != "cpu":
+    if not in_pieces(q):
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return block_sparse_attention(q, k, v, rule, key=("window", window, causal), **options)
 
     def cut(k: Tensor, v: Tensor) -> list[Piece]:
         return band_pieces(k, v, q.shape[2], window=window, causal=causal)
 
-    if global_tokens is None or not global_tokens.any():
+    if global_tokens is None:
         return attend_by_heads(q, k, v, cut, seen=padding)
     return attend_with_global_tokens(q, k, v, cut, global_tokens, causal=causal, padding=padding)
 
@@ -170,6 +172,7 @@ class PatternAttention(Attention):
             options["seed"] = random_seed(options.get("seed"), options.pop("generator"))
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
+        self._key = (name, *sorted((option, repr(value)) for option, value in options.items()))
 
     def mask(self, queries: int, keys: int, *, causal: bool, device: torch.device) -> Tensor:
         """(queries, keys), True = may attend, the last query at the last key's place."""
@@ -192,7 +195,13 @@ class PatternAttention(Attention):
         _check(q, k, v, padding)
         q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
-        if set(self.name.split("+")) in ({"window"}, {"window", "global"}):
+        parts = set(self.name.split("+"))
+        if not in_pieces(q):  # one rule, global tokens and all: its block mask can be kept
+            rule = pattern_rule(self.name, keys, causal=causal, **options)
+            given = {"key": (causal, self._key), "padding": padding}
+            apart = not parts.isdisjoint(("global", "random"))
+            return block_sparse_attention(q, k, v, rule, apart=apart, **given)
+        if parts in ({"window"}, {"window", "global"}):
             flags = None
             if places := options.pop("global_tokens", ()):
                 flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
@@ -204,10 +213,6 @@ class PatternAttention(Attention):
         if self.name in ("strided", "fixed"):
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)
-        if q.device.type != "cpu":
-            rule = pattern_rule(self.name, keys, causal=causal, **options)
-            key = (self.name, causal, *sorted((n, repr(o)) for n, o in options.items()))
-            return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
         mask = self.mask(q.shape[2], keys, causal=causal, device=q.device)
         return softmax_attention(q, k, v, mask=mask, padding=padding)
 
@@ -239,7 +244,7 @@ def _in_strides(
 ) -> Tensor:
     """Causal attention in pieces that `cut` makes of a length that is a multiple of `stride`."""
     queries, keys = q.shape[2], k.shape[2]
-    if q.device.type != "cpu":
+    if not in_pieces(q):
         return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
     if queries < keys:  # one step of decoding: a few rows of the matrix
         mask = _matrix(rule, queries, keys, q.device)

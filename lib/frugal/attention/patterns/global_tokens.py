@@ -34,7 +34,9 @@ def attend_with_global_tokens(
     heads, queries, keys = *q.shape[1:3], k.shape[2]
     real = torch.ones_like(global_tokens) if padding is None else padding
     counts = global_tokens.sum(-1, keepdim=True)
-    most = int(counts.max())
+    most = int(counts.max()) if len(counts) else 0
+    if most == 0:
+        return attend_by_heads(q, k, v, cut, seen=padding)
     places = global_tokens.int().argsort(dim=-1, descending=True, stable=True)[
         :, :most
     ]  # (batch, most)

@@ -87,15 +87,27 @@ def global_rule(*, global_tokens: Sequence[int]) -> Rule:
     places = [int(place) for place in global_tokens]
     if min(places, default=0) < 0:
         raise ValueError(f"global_tokens has {min(places)}; positions count from 0.")
+    runs = _runs(places)
 
     @no_type_check
     def rule(i: Tensor, j: Tensor) -> Tensor:
         seen = (i < 0) & (j < 0)  # nothing yet
-        for place in places:
-            seen = seen | (i == place) | (j == place)
+        for first, last in runs:
+            seen = seen | ((i >= first) & (i <= last)) | ((j >= first) & (j <= last))
         return seen
 
     return rule
+
+
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run of neighbours: a run is asked about at once."""
+    runs: list[tuple[int, int]] = []
+    for place in sorted(set(places)):
+        if runs and place == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], place)
+        else:
+            runs.append((place, place))
+    return runs
 
 
 def random_rule(

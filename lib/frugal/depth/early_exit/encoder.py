@@ -6,7 +6,7 @@ Chapter: leaving-early.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,8 @@ scores: (rows, exits so far, classes), the newest last; state: (rows, d_model), 
 classifier read.
 """
 
-WEIGHTINGS = ("equal", "depth")
+Weighting = Literal["equal", "depth"]
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 
 class Seen(NamedTuple):
@@ -144,7 +145,7 @@ def exit_loss(
     scores: Float[Tensor, "batch exits classes"],
     labels: Int[Tensor, " batch"],
     *,
-    weighting: str = "equal",
+    weighting: Weighting = "equal",
 ) -> Float[Tensor, ""]:
     """Cross-entropy at all exits together, for training them jointly.
 
