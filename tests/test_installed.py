@@ -98,6 +98,13 @@ calls = [
 from frugal.data import dates, digits
 calls = [lambda: dates.pairs(3, seed=0), digits.load]
 """,
+    "transformers": """
+from frugal.adapters.transformers import register, use
+calls = [
+    lambda: register("frugal-softmax", lambda index, shape: None),
+    lambda: use(None, "frugal-softmax"),
+]
+""",
 }
 
 

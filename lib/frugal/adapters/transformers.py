@@ -11,7 +11,8 @@ A model that exists already, such as one that was loaded with its weights, chang
 `use(model, name)`. Grouped keys and values are shared and not copied, where the attention allows it
 (`frugal.attention.groups`). Chapter: in-your-own-model.
 
-Source: the attention interface of transformers 5.
+`register` says what to install where transformers is absent. Source: the attention interface of
+transformers 5.
 """
 
 from __future__ import annotations
@@ -29,9 +30,6 @@ from frugal.attention.contract import Attend
 from frugal.attention.groups import attend_grouped
 from frugal.attention.patterns import PatternAttention
 from frugal.checks import check_options, installed, name_of, options_of, takes_only
-
-transformers = installed("transformers", extra="transformers")
-masking = installed("transformers.masking_utils", extra="transformers")
 
 TAKEN = ("eager", "sdpa", "flash", "flex", "paged", "/", "|")
 """Parts of a name by which transformers knows attentions of its own."""
@@ -61,6 +59,7 @@ def register(name: str, make_attend: MakeAttend) -> None:
             "which transformers knows its own attentions."
         )
     check_factory(make_attend)
+    transformers = installed("transformers", extra="transformers")
     if not _factories:
         register_module_module_registration_hook(_attach_when_built)
     _factories[name] = make_attend
@@ -75,6 +74,7 @@ def use(model: nn.Module, name: str) -> nn.Module:
     in its dtype. An optimizer that was made before does not know their parameters. Raises
     ValueError for a name that is not registered and for a model without attention modules.
     """
+    installed("transformers", extra="transformers")
     _check_name(name)
     modules = [m for m in model.modules() if _is_attention(m)]
     if not modules:
@@ -201,21 +201,19 @@ def visible_keys(
     kv_length: int,
     q_offset: int | Tensor = 0,
     kv_offset: int | Tensor = 0,
-    mask_function: Callable[..., Any] = masking.causal_mask_function,
+    mask_function: Callable[..., Any] | None = None,
     attention_mask: Tensor | None = None,
     device: torch.device | str | None = None,
     **_: Any,
 ) -> Tensor | None:
     """Which keys are real, (batch, keys) bool up to the last query's; None where all keys are.
 
-    The room of a static cache behind the last query is left off. Raises ValueError for masks that
-    say more than padding, causality and a sliding window, such as packed sequences.
+    mask_function: the order that transformers asks for, causal when None. The room of a static
+    cache behind the last query is left off. Raises ValueError for masks that say more than padding,
+    causality and a sliding window, such as packed sequences.
     """
-    _check_order(mask_function)
-    bidirectional = masking.bidirectional_mask_function
-    both_ways = mask_function is bidirectional or bidirectional in _parts(mask_function)
     keys = int(kv_length)
-    if not both_ways:
+    if mask_function is None or _is_causal(mask_function):
         keys = min(keys, int(q_offset) + q_length - int(kv_offset))
     real = None if attention_mask is None else attention_mask[:, -keys:].bool()
     if keys == kv_length and (real is None or (real.shape[1] == keys and bool(real.all()))):
@@ -225,20 +223,17 @@ def visible_keys(
     return real
 
 
-def _parts(mask_function: Callable[..., Any]) -> tuple[Any, ...]:
-    """What a mask of transformers is joined from, or nothing."""
+def _is_causal(mask_function: Callable[..., Any]) -> bool:
+    """Whether a mask of transformers is causal; ValueError where it is not both ways either."""
+    masking = installed("transformers.masking_utils", extra="transformers")
     cells = [cell.cell_contents for cell in getattr(mask_function, "__closure__", None) or ()]
-    return next((one for one in cells if isinstance(one, tuple)), ())
-
-
-def _check_order(mask_function: Callable[..., Any]) -> None:
-    plain = (masking.causal_mask_function, masking.bidirectional_mask_function)
-    if any(mask_function is one for one in plain):
-        return
-    parts = _parts(mask_function)
-    window = len(parts) == 2 and any(parts[1] is one for one in plain)
-    if window and getattr(parts[0], "__qualname__", "").startswith("sliding_window_"):
-        return
+    parts = next((one for one in cells if isinstance(one, tuple)), ())  # what it is joined from
+    if len(parts) == 2 and getattr(parts[0], "__qualname__", "").startswith("sliding_window_"):
+        mask_function = parts[1]
+    if mask_function is masking.causal_mask_function:
+        return True
+    if mask_function is masking.bidirectional_mask_function:
+        return False
     raise ValueError(
         "the model asks for a mask of its own, as for packed sequences or chunks; a frugal "
         "attention takes padding, causal order and a sliding window alone."
