@@ -214,8 +214,8 @@ def test_layers_for_a_gpu_make_nothing_elsewhere(name):
     """Shown without a GPU, as in `test_devices`."""
     with on("cuda:0"), FakeTensorMode(), WithoutDriver(), torch.no_grad():
         with torch.device(Place.device):
-            model = stack()
-        replace_attention(model, FACTORIES[name])
+            layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 48, dropout=0.0, batch_first=True)
+            model = replace_attention(layer, FACTORIES[name])
         padding = torch.zeros(2, 5, dtype=torch.bool, device=Place.device)
         assert model(rows(WIDTH), src_key_padding_mask=padding).device == torch.device("cuda:0")
 

@@ -405,6 +405,9 @@ def test_names_and_factories_that_do_not_fit_get_one_sentence():
 
 def test_without_transformers_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    for call in (lambda: register("frugal-late", METHODS["softmax"]), lambda: use(None, "a")):
+    for call in (
+        lambda: register("frugal-late", METHODS["softmax"]),
+        lambda: use(nn.Linear(2, 2), "a"),
+    ):
         with pytest.raises(ImportError, match=r"^transformers is not .*\[transformers\]'\.$"):
             call()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor, nn
+
 from frugal.attention.contract import Attend, check_attend
 from frugal.checks import check_called
 
@@ -44,6 +46,14 @@ def make(make_attend: MakeAttend, index: int, shape: HeadShape) -> Attend:
     attend = make_attend(index, shape)
     check_attend(attend)
     return attend
+
+
+def placed(module: nn.Module, like: Tensor) -> nn.Module:
+    """The module where `like` is, in its dtype; what is there already stays as it is."""
+    held = [*module.parameters(), *module.buffers()]
+    if any(x.device != like.device or x.dtype != like.dtype for x in held):
+        return module.to(like.device, like.dtype)
+    return module
 
 
 def check_factory(make_attend: Any) -> None:

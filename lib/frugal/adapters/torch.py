@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frugal.adapters.shape import HeadShape, MakeAttend, check_factory, make
+from frugal.adapters.shape import HeadShape, MakeAttend, check_factory, make, placed
 from frugal.attention.contract import Attend
 from frugal.attention.recording import recording
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
@@ -145,8 +145,7 @@ def _replacement(
     n_heads = module.num_heads
     shape = HeadShape(n_heads=n_heads, n_kv_heads=n_heads, head_dim=module.head_dim)
     made = MultiheadAttention.from_torch(module, make(make_attend, index, shape))
-    weight = module.out_proj.weight
-    return made.to(weight.device, weight.dtype)
+    return placed(made, module.out_proj.weight)
 
 
 def _padding(mask: Tensor | None) -> Tensor | None:

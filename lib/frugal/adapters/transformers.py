@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from frugal.adapters.shape import HeadShape, MakeAttend, check_factory, make
+from frugal.adapters.shape import HeadShape, MakeAttend, check_factory, make, placed
 from frugal.attention.contract import Attend
 from frugal.attention.groups import attend_grouped
 from frugal.attention.patterns import PatternAttention
@@ -153,7 +153,7 @@ def _attach(module: nn.Module, name: str, number: int) -> Held:
         attend = make(_factories[name], number if index is None else index, shape_of(module))
     held = Held(name, attend).train(module.training)
     if weight is not None and not abstract:
-        held.to(weight.device, weight.dtype)
+        placed(held, weight)
     module.add_module("frugal", held)
     return held
 
