@@ -245,6 +245,25 @@ def test_the_cache_holds_the_shared_heads_alone():
     assert cache.k.shape == (2, KV_HEADS, SHORT, HEAD_DIM)
 
 
+@pytest.mark.parametrize("name", ["window", "elu", "favor", "gated", "span", "entmax", "strided"])
+def test_decoding_goes_on_from_what_an_attention_keeps(name):
+    """All keys, those in reach, or a state: each step is a row of the whole pass."""
+    torch.manual_seed(0)
+    config = TransformerConfig(
+        vocab_size=11,
+        d_model=HEADS * HEAD_DIM,
+        n_heads=HEADS,
+        n_kv_heads=KV_HEADS,
+        make_attend=lambda index, config: made(name),
+    )
+    model = Decoder(config).eval()
+    ids = torch.randint(11, (2, 40))
+    whole, caches = model(ids), model.new_caches(40)
+    steps = [model(ids[:, :9], caches=caches)]
+    steps += [model(ids[:, i : i + 1], caches=caches) for i in range(9, 40)]
+    torch.testing.assert_close(torch.cat(steps, 1), whole, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("positions", ["sinusoidal", "rope", "alibi"])
 def test_models_train_and_decode_with_a_cache(positions):
     torch.manual_seed(0)
@@ -257,7 +276,7 @@ def test_models_train_and_decode_with_a_cache(positions):
     caches = model.new_caches(9)
     steps = [model(ids[:, i : i + 1], caches=caches) for i in range(9)]
     torch.testing.assert_close(torch.cat(steps, 1), whole)
-    assert caches[0].own.k.shape[1] == KV_HEADS
+    assert caches[0].own.kept.k.shape[1] == KV_HEADS
     both = EncoderDecoder(config)
     both(ids, ids).square().mean().backward()
     assert all(p.grad is not None for p in both.parameters())

@@ -20,7 +20,7 @@ BAD = {
     "first_page": {"part": 6},
     "fixed_patterns": {"query": 48},
     "hashing": {"n_buckets": 3, "rounds": 9, "neighbours": 24, "query": 24},
-    "kernels": {"power": 9, "temperature": 3, "kind": "cosine", "divisor": "none"},
+    "kernels": {"power": 9, "size": 3, "kind": "cosine"},
     "latents": {"inputs": 31, "latents": 8193, "layers": 0, "outputs": "some"},
     "leaving_early": {"rule": "luck", "threshold": 0.1, "patience": 5, "example": 5, "lowest": 1},
     "leaving_early: promise": {"tolerance": 0.4, "size": 60},

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache, State
 from frugal.attention.groups import Groups, are_grouped, attend_grouped
 from frugal.checks import (
     check_called,
@@ -38,10 +39,18 @@ class Attention(nn.Module):
 
     refuses: for an option of the protocol that it cannot take, the reason; the sentence quotes it.
     groups: how it is brought to fewer heads of keys than of queries, see `frugal.attention.groups`.
+    shifts: a text that begins later gets the same, what stands in front of it being hidden by
+    `padding`: where a token stands counts for nothing but its distance to others. Prompts of
+    several lengths are then continued as one batch.
     """
 
     refuses: ClassVar[Mapping[str, str]] = {}
     groups: ClassVar[Groups] = "repeated"
+    shifts: bool = False
+
+    def new_cache(self, capacity: int) -> KeyValueCache | State:
+        """What a decoder must remember of earlier positions: all keys and values, if not less."""
+        return KeyValueCache(capacity)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
         options = check_options(self, options)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
@@ -39,6 +40,7 @@ class DynamicSpan(Attention):
     """
 
     groups: ClassVar = "itself"
+    shifts = True
 
     def __init__(
         self,
@@ -60,6 +62,10 @@ class DynamicSpan(Attention):
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
         self.offset = nn.Parameter(torch.full((n_heads,), offset))
         self._mean: Tensor | None = None  # of the latest forward pass
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values that a span may reach; older ones are forgotten."""
+        return KeyValueCache(capacity, reach=self.max_span - 1)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with its W_z and β."""

@@ -220,6 +220,7 @@ class EntmaxAttention(Attention):
     """
 
     groups: ClassVar = "itself"
+    shifts = True
 
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.cache import KeyValueCache
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
 from frugal.attention.contract import Attend, check_attend
 from frugal.attention.groups import (
     attend_grouped,
@@ -45,6 +45,7 @@ from frugal.checks import (
     options_of,
     takes_only,
 )
+from frugal.positions import skipped_in_front
 
 __all__ = [
     "Attend",
@@ -120,7 +121,8 @@ def softmax_attention(
     check_heads(q, k, v, grouped=True)
     check_scale(scale)
     check_dropout(dropout=dropout)
-    asked = {"scale": None if scale is None else float(scale), "dropout_p": float(dropout)}
+    asked = {} if scale is None else {"scale": float(scale)}
+    asked |= {"dropout_p": float(dropout)} if dropout else {}
     if q.shape[1] != k.shape[1]:
         asked["enable_gqa"] = True
     square = q.shape[2] == k.shape[2]
@@ -203,6 +205,16 @@ def products(
     return unfold_groups(fold_groups(q, k.shape[1]) @ k.mT, q.shape[1])
 
 
+def shifts(attend: Attend) -> bool:
+    """Whether `attend` gives the same to a text that begins later (`Attention.shifts`)."""
+    return attend is softmax_attention or bool(getattr(attend, "shifts", False))
+
+
+def _shifts_in(rotate: Rotate | None) -> bool:
+    """Whether a rotation can count from each row's first real token."""
+    return rotate is None or bool(getattr(rotate, "shifts", False))
+
+
 class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
@@ -267,6 +279,11 @@ class MultiHeadAttention(Recorded):
         """
         return _copied(cls, module, attend)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether the attention and the rotation ask for distances alone (`Attention.shifts`)."""
+        return _shifts_in(self.rotate) and shifts(self.attend)
+
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
         return x.unflatten(-1, (x.shape[-1] // self.head_dim, self.head_dim)).transpose(1, 2)
@@ -276,7 +293,7 @@ class MultiHeadAttention(Recorded):
         x: Float[Tensor, "batch queries d_model"],
         context: Float[Tensor, "batch keys d_model"] | None = None,
         *,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch queries d_model"]:
         """Attend from x to context (to x itself when None).
@@ -299,10 +316,27 @@ class MultiHeadAttention(Recorded):
             k, v = self.split(self.to_k(source)), self.split(self.to_v(source))
             start = cache.length if cache is not None else 0
             if self.rotate is not None:
-                q, k = self.rotate(q, start), self.rotate(k, start)
+                placed = self._placed(q, start, cache, options)
+                q, k = self.rotate(q, start, **placed), self.rotate(k, start, **placed)
+            if context is None:
+                return self.attended(q, k, v, options, cache)
             if cache is not None:
                 k, v = cache.append(k, v)
         return self.attended(q, k, v, options)
+
+    def _placed(
+        self, q: Tensor, start: int, cache: Cache | None, options: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """For a rotation that can count from each row's first real token: where that stands.
+
+        With a bare `KeyValueCache` padding may hide other keys at every step, and says nothing of
+        where the text begins.
+        """
+        padding = options.get("padding")
+        if padding is None or isinstance(cache, KeyValueCache) or not _shifts_in(self.rotate):
+            return {}
+        check_padding(padding, (q.shape[0], start + q.shape[2]))
+        return {"skipped": skipped_in_front(padding)}
 
     def attended(
         self,
@@ -310,15 +344,33 @@ class MultiHeadAttention(Recorded):
         k: Float[Tensor, "batch kv_heads keys head_dim"],
         v: Float[Tensor, "batch kv_heads keys head_dim"],
         options: dict[str, Any],
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Attend, record if asked to, and project what the heads found."""
+        """Attend, record if asked to, and project what the heads found.
+
+        cache: what is known of the positions before; k and v are then those of the new ones alone.
+        """
         options = check_options(self.attend, options)
+        if isinstance(cache, OwnCache):
+            whole = bool(self.recorders) or not options.get("causal") or not self.n_heads
+            cache = cache.made_for(self.attend, whole=whole)
+        if isinstance(cache, KeyValueCache):
+            k, v = cache.append(k, v)
+            options = cache.for_keys(k.shape[2], options)
         if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
             return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
         dropped = {}
         if self.training and self.attention_dropout and "dropout" not in options:
             dropped = {"dropout": self.attention_dropout}
-        out = attend_grouped(self.attend, q, k, v, options | dropped)
+        if cache is None or isinstance(cache, KeyValueCache):
+            out = attend_grouped(self.attend, q, k, v, options | dropped)
+        else:
+            if self.recorders:
+                raise ValueError(
+                    "a recording began after the first step, and the keys of that are not kept; it "
+                    "must begin before."
+                )
+            out = cache.attend(self.attend, q, k, v, options | dropped)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
