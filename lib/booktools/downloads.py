@@ -1,12 +1,16 @@
-"""The executed notebook behind each chapter, for the theme's download button."""
+"""The executed notebook behind each chapter, with a cell that installs what it needs, for the
+theme's download button."""
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+from booktools.assets import write_changed
+from booktools.launching import install_cell, with_install_cell
 
 
 def offer_notebook(
@@ -19,6 +23,7 @@ def offer_notebook(
     if not executed.is_file():
         return
     offered = Path(app.outdir) / "_sources" / f"{pagename}.ipynb"
-    offered.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(executed, offered)
+    notebook = json.loads(executed.read_text(encoding="utf-8"))
+    whole = with_install_cell(notebook, install_cell(Path(app.srcdir)))
+    write_changed(offered, f"{json.dumps(whole, indent=1, ensure_ascii=False)}\n".encode())
     context["ipynb_source"] = f"{pagename}.ipynb"

@@ -22,6 +22,7 @@ from booktools.execution import (
     report_failures,
 )
 from booktools.formulas import setup_formulas
+from booktools.launching import offer_launch
 from booktools.previews import show_previews
 from booktools.progress import offer_progress
 from booktools.reference import setup_reference
@@ -57,6 +58,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", keep_imports)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", offer_launch, priority=510)
     app.connect("html-page-context", share, priority=900)
     app.connect("html-page-context", offer_copying, priority=903)
     app.connect("html-page-context", offer_progress, priority=905)

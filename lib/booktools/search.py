@@ -18,7 +18,8 @@ from sphinx.application import Sphinx
 from booktools.assets import write_changed
 
 FOLDER = "_static/frugal/sentences"
-_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z0-9])")
+_END = re.compile(r"([.!?…][\"'”’)]*)\s+(?=[\"'“‘(]*[A-Z0-9])")
+_WHOLE = re.compile(r"(?:\S+\s+){3}.*[.!?…:][\"'”’)]*$")
 _CITATION = re.compile(r"\s*\[[^\[\]]*\d{4}[a-z]?\]")
 _SHORT = re.compile(r"(?:\b(?:al|e\.g|i\.e|vs|cf|Eq|Fig|No)|\b[A-Z])\.$")
 _APART = (nodes.literal_block, nodes.math_block, nodes.table, nodes.raw, addnodes.toctree)
@@ -32,7 +33,7 @@ def sentences_of(doctree: nodes.document) -> list[tuple[str, str]]:
             continue
         section = _section_of(paragraph)
         text = _CITATION.sub("", _words(paragraph))
-        found += [(section, one) for one in split(text) if len(one.split()) > 3]
+        found += [(section, one) for one in split(text) if _WHOLE.search(one)]
     return found
 
 
@@ -40,7 +41,7 @@ def split(text: str) -> list[str]:
     """The sentences of a paragraph; "et al." and initials end none."""
     sentences: list[str] = []
     open_ = False
-    for part in _END.split(" ".join(text.split())):
+    for part in _END.sub(r"\1\n", " ".join(text.split())).split("\n"):
         if open_:
             sentences[-1] += f" {part}"
         elif part:
@@ -63,7 +64,7 @@ def _words(node: nodes.Node) -> str:
 def plain_formula(tex: str) -> str:
     r"""A short formula in letters: `\alpha_{ij}` becomes "α_ij", `\mathrm{softmax}` "softmax"."""
     text = re.sub(r"\\(?:mathrm|text|mathbf|mathcal|mathbb|operatorname|textstyle)\b\s*", "", tex)
-    text = re.sub(r"\\([a-zA-Z]+)\s?", lambda found: _NAMED.get(found[1], found[1]), text)
+    text = re.sub(r"\\([a-zA-Z]+)", lambda found: _NAMED.get(found[1], found[1]), text)
     return re.sub(r"\\.|[{}$]", "", text)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-import tomllib
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -22,6 +21,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from booktools.assets import write_changed
+from booktools.project import book_address
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,16 +33,6 @@ _MARGIN = 60
 _INK, _QUIET, _PAPER = "#1b2430", "#5b6675", "#ffffff"
 _STRIPE = "#3b6fd4"
 _STILL = re.compile(r'<img class="frugal-still"[^>]*src="[^"]*?(?P<name>[^"/]+)"')
-
-
-def book_address(root: Path) -> str:
-    """Where the book will stand, with a slash at the end; "" while nothing says so."""
-    path = root / "pyproject.toml"
-    if not path.is_file():
-        return ""
-    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
-    address = project.get("urls", {}).get("Documentation", "")
-    return address.rstrip("/") + "/" if address else ""
 
 
 def describe(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from frugal import positions
 from frugal.attention.alibi import AlibiAttention
-from frugal.attention.cache import KeyValueCache
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
 from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
 from frugal.checks import (
     at_least,
@@ -248,9 +248,9 @@ class MixerResidual(Residual):
 
 @dataclass
 class LayerCache:
-    """What one decoder layer remembers between steps."""
+    """What one decoder layer remembers between steps: of its own positions, and of a memory."""
 
-    own: KeyValueCache
+    own: Cache
     context: KeyValueCache | None = None
 
 
@@ -280,6 +280,11 @@ class TransformerLayer(nn.Module):
             )
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a text that begins later gets the same (`Attention.shifts`)."""
+        return self.attends and self.mix.sublayer.shifts
 
     def forward(
         self,
@@ -316,6 +321,11 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether its layers say so of a text that begins later, and no other stack runs them."""
+        return type(self) is Stack and all(getattr(one, "shifts", False) for one in self.layers)
+
     def forward(
         self,
         x: Float[Tensor, "batch length d_model"],
@@ -335,7 +345,7 @@ class Encoder(nn.Module):
     forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model); fewer positions
     where the stack drops or pools some.
     encode(x, padding=None): the same from vectors (batch, length, d_model), such as patches.
-    padding: (batch, length) bool, True = real token.
+    padding: (batch, length) bool, True = real token. Positions count from a row's first real token.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -362,7 +372,8 @@ class Encoder(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         check_input(x, padding, d_model=self.config.d_model)
-        x = self.dropout(self.positions(x))
+        skipped = None if padding is None else positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, skipped=skipped))
         return self.norm(self.stack(x, padding=padding, **options))
 
 
@@ -401,7 +412,9 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "batch length vocabulary"]:
         """With `caches` (from `new_caches`), ids are only the tokens after the cached ones.
 
-        Raises ValueError for a memory that no layer attends to, or of another width.
+        padding: True = real token, for the cached tokens too. Positions count from the first real
+        token of each row. Raises ValueError for a memory that no layer attends to, or of another
+        width.
         """
         if caches is not None and len(caches) != self.n_layers:
             raise ValueError(
@@ -410,18 +423,26 @@ class Decoder(nn.Module):
         if memory is not None:
             check_input(memory, None, d_model=self.config.d_model, name="memory")
         offset = caches[0].own.length if caches else 0
-        x = self.dropout(self.positions(self.embedding(ids), offset))
+        x, skipped = self.embedding(ids), None
+        if padding is not None:
+            check_padding(padding, (len(ids), offset + ids.shape[1]))
+            skipped = positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, offset, skipped=skipped))
         if memory is not None or memory_padding is not None:
             options |= {"memory": memory, "memory_padding": memory_padding}
         x = self.norm(self.stack(x, padding=padding, caches=caches, causal=causal, **options))
         return self.embedding.logits(x) if self.output is None else self.output(x)
 
     def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
-        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`."""
+        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`.
+
+        Each keeps what its layer's attention needs to go on: all keys and values, those in the
+        reach of a window, or the state of linear attention.
+        """
         at_least(1, capacity=capacity)
         return [
             LayerCache(
-                KeyValueCache(capacity),
+                OwnCache(capacity),
                 None if source_length is None else KeyValueCache(source_length),
             )
             for _ in range(self.n_layers)

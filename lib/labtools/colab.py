@@ -1,15 +1,13 @@
-"""How a lab opens on Colab. The repository's address stands in one place, `project.urls.Repository`
-of pyproject.toml; without it no lab says anything of Colab.
+"""How a lab opens on Colab. The repository's address stands in one place, which `booktools.project`
+reads; without it no lab says anything of Colab.
 """
 
-import re
-import tomllib
 from pathlib import Path
-from typing import Any
+
+from booktools.project import on_github, project, repository
 
 BOOK = "/content/book"  # where a lab on Colab keeps the repository
 BRANCH = "main"
-_GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w-][\w.-]*?)(?:\.git)?/?")
 #: Colab brings a Jupyter of its own.
 _COLABS_OWN = ("jupyterlab", "ipywidgets", "matplotlib")
 _LINES = """\
@@ -28,31 +26,19 @@ if "google.colab" in sys.modules:  # Colab has torch and lacks the book's own pa
 """
 
 
-def repository(root: Path) -> str:
-    """The address of the repository, empty where `root`'s pyproject.toml names none."""
-    return _project(root).get("urls", {}).get("Repository", "")
-
-
 def colab_lines(root: Path) -> str:
     """What a lab's first cell does on Colab: fetch the repository and what labs import."""
     if not (url := repository(root)):
         return ""
-    labs = _project(root)["optional-dependencies"]["labs"]
+    labs = project(root)["optional-dependencies"]["labs"]
     needed = [line for line in labs if not line.startswith(_COLABS_OWN)]
     return _LINES.format(url=url, book=BOOK, needed=f'"{" ".join(needed)}"')
 
 
 def colab_link(root: Path, lab: str) -> str:
     """A Markdown link that opens the lab on Colab, empty unless the repository is on GitHub."""
-    match = _GITHUB.fullmatch(repository(root))
-    if match is None:
+    place = on_github(root)
+    if not place:
         return ""
-    place = f"{match[1]}/blob/{BRANCH}/labs/{lab}.ipynb"
+    place = f"{place}/blob/{BRANCH}/labs/{lab}.ipynb"
     return f"[Open in Colab](https://colab.research.google.com/github/{place})"
-
-
-def _project(root: Path) -> dict[str, Any]:
-    path = root / "pyproject.toml"
-    if not path.is_file():
-        return {}
-    return tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})

@@ -75,6 +75,7 @@ CASES = {
     softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
         rows(), padding=real()
     ),
+    contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
     cache.KeyValueCache: with_cache,
     recording.recording: recorded,
     patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(
@@ -231,6 +232,10 @@ NO_CASE = {
     pattern_masks.refuse,
     pattern_masks.at_least,
     global_tokens.attend_with_global_tokens,
+    global_tokens.attend_with_constant_tokens,
+    block_sparse.in_pieces,
+    pattern_pieces.cut_into,
+    pattern_pieces.band_and_some_pieces,
     pattern_pieces.band_pieces,
     pattern_pieces.strided_pieces,
     pattern_pieces.fixed_pieces,
@@ -238,6 +243,7 @@ NO_CASE = {
     lsh_hash.default_buckets,
     lsh_rounds.Layout,
     pieces.Piece,
+    pieces.Cut,
     pieces.hidden,
     pieces.hide_keys,
     pieces.attend_by_heads,

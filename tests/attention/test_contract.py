@@ -192,6 +192,7 @@ PARTS = {
     blocks.block_sparse_attention,
     # What `sliding_window_attention`, the patterns and hashing are made of.
     global_tokens.attend_with_global_tokens,
+    global_tokens.attend_with_constant_tokens,
     pieces.attend_by_heads,
     pieces.fused,
     pieces.fused_backward,
@@ -359,7 +360,8 @@ def test_what_is_no_tensor_of_heads_gets_one_sentence(name):
         (q[..., :-1], k, v),
         (q, k[..., :-1], v),
     ):
-        unread = name == "lsh of a function" and tensors[0] is q and tensors[2] is v
+        unread = name == "lsh of a function" and tensors[0].shape[:3] == q.shape[:3]
+        unread = unread and tensors[2] is v  # values may be wider
         wide = name == "linear" and (tensors[0] is q and tensors[1].shape == q.shape)
         if unread or (wide and tensors[2].is_floating_point() and tensors[2].shape == q.shape):
             continue  # k is not read; features of another dtype than v are meant
@@ -716,8 +718,9 @@ def test_compiled_it_is_the_same_at_one_length_and_the_next(name):
     with torch.no_grad():
         broken = breaks(lambda: found.append(called(compiled, first)))
     torch.testing.assert_close(found[0], called(attend, first), atol=1e-5, rtol=1e-5)
-    same(gradients(compiled, second), gradients(attend, second))
-    assert broken == SUBJECTS[name].breaks
+    again = breaks(lambda: found.extend(gradients(compiled, second)))
+    same(found[1:], gradients(attend, second))
+    assert max(broken, again) == SUBJECTS[name].breaks
 
 
 @every

@@ -21,11 +21,13 @@ from frugal.attention.kernels import KernelAttention, attention, features, gate
 from frugal.attention.lsh import LshAttention, hash, lsh_attention
 from frugal.attention.patterns import attention as patterns
 from frugal.attention.patterns import masks
+from frugal.attention.recording import recording
 from frugal.attention.sinkhorn import BlockScores, SinkhornAttention, sinkhorn
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.attention.span import AdaptiveSpan
 from frugal.attention.swin import ShiftedWindowAttention
 from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.experts import SwitchFeedForward
 from frugal.feedforward.gated import GatedFeedForward
 from frugal.mixing.convolution import LightweightConv
 from frugal.mixing.synthesizer import Synthesizer
@@ -307,6 +309,35 @@ def test_what_draws_takes_a_generator():
         one.generator = torch.Generator().manual_seed(3)
     assert torch.equal(noisy[0](Q, Q, Q), noisy[1](Q, Q, Q))
     assert not torch.equal(noisy[0](Q, Q, Q), noisy[0](Q, Q, Q))
+
+
+def test_what_is_recorded_takes_nothing_from_the_generator():
+    layers = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        attend = LshAttention(2, 1, generator=torch.Generator().manual_seed(7))
+        layers.append(MultiHeadAttention(8, 2, attend))
+    layers[0](X), layers[1](X)
+    with recording(layers[0]) as recorder:
+        layers[0](X)
+    layers[1](X)
+    assert recorder.weights[""].shape == (2, 2, 6, 6)
+    assert torch.equal(layers[0](X), layers[1](X))
+
+
+def test_experts_jitter_by_a_generator():
+    def made(seed: int) -> SwitchFeedForward:
+        torch.manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
+        return SwitchFeedForward(8, 9, 2, None, jitter=0.5, generator=generator)
+
+    before = torch.get_rng_state()
+    layers = [made(1), made(1), made(2)]
+    torch.set_rng_state(before)
+    outs = [layer(X) for layer in layers]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(outs[0], outs[1])
+    assert not torch.equal(outs[0], outs[2])
 
 
 def test_encoders_drop_weights_in_training_alone():

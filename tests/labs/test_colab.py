@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 from nbformat import NotebookNode
 
+from booktools.project import repository
 from labtools.build import Lab, build_lab, notebook_text
-from labtools.colab import colab_link, repository
+from labtools.colab import colab_link
 from labtools.grader import Grader
 from labtools.source import find_sources
 from tests.labs.conftest import ROOT, Student

@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from PIL import Image
 
-from booktools.sharing import LONGEST, SIZE, book_address, description, share_picture, write_answers
+from booktools.project import book_address
+from booktools.sharing import LONGEST, SIZE, description, share_picture, write_answers
 from tests.site.conftest import SOURCES
 
 BOOK = "The Annotated Efficient Transformer"

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from frugal.attention.cache import KeyValueCache, State
 from frugal.attention.contract import Attend, Attention, check_attend
-from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.attention.softmax import attention_weights, shifts, softmax_attention
 from frugal.checks import at_least, check_bias, check_heads, check_options
 
 
@@ -46,6 +47,15 @@ class AlibiAttention(Attention):
         check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
         self.slopes_of, self.kept = n_heads, list(range(n_heads))
+
+    @property
+    def shifts(self) -> bool:
+        """As the attention underneath: the penalty depends on distances alone."""
+        return shifts(self.attend)
+
+    def new_cache(self, capacity: int) -> KeyValueCache | State:
+        """What the attention underneath needs; the penalty needs nothing."""
+        return getattr(self.attend, "new_cache", KeyValueCache)(capacity)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with the slope that it had."""

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache, State
 from frugal.checks import (
     check_called,
     check_options,
@@ -33,9 +34,17 @@ class Attention(nn.Module):
     """A module that is an attention. Its `forward` names the options that it takes, and no others.
 
     refuses: for an option of the protocol that it cannot take, the reason; the sentence quotes it.
+    shifts: a text that begins later gets the same, what stands in front of it being hidden by
+    `padding`: where a token stands counts for nothing but its distance to others. Prompts of
+    several lengths are then continued as one batch.
     """
 
     refuses: ClassVar[Mapping[str, str]] = {}
+    shifts: bool = False
+
+    def new_cache(self, capacity: int) -> KeyValueCache | State:
+        """What a decoder must remember of earlier positions: all keys and values, if not less."""
+        return KeyValueCache(capacity)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
         return super().__call__(q, k, v, **check_options(self, options))

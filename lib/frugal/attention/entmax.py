@@ -218,6 +218,8 @@ class EntmaxAttention(Attention):
     learned: α = 1 + sigmoid(logit), one `logit` per head (correia2019adaptively, section 3.2).
     """
 
+    shifts = True
+
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)

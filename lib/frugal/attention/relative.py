@@ -51,6 +51,11 @@ class RelativeAttention(Attention):
         self.to_distance = nn.Parameter(torch.empty(d_model, n_heads, head_dim))
         nn.init.normal_(self.to_distance, std=d_model**-0.5)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether only distances count: not where the first token stands apart."""
+        return not self.first_apart
+
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with what it had learned."""
         self.content_bias = nn.Parameter(self.content_bias.detach()[kept])

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.attention.cache import KeyValueCache
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
 from frugal.attention.contract import Attend, check_attend
 from frugal.attention.recording import Recorded, recording
 from frugal.checks import (
@@ -33,6 +33,7 @@ from frugal.checks import (
     check_same_dtype,
     check_scale,
 )
+from frugal.positions import skipped_in_front
 
 __all__ = [
     "Attend",
@@ -106,7 +107,8 @@ def softmax_attention(
     check_heads(q, k, v)
     check_scale(scale)
     check_dropout(dropout=dropout)
-    asked = {"scale": None if scale is None else float(scale), "dropout_p": float(dropout)}
+    asked = {} if scale is None else {"scale": float(scale)}
+    asked |= {"dropout_p": float(dropout)} if dropout else {}
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1, **asked)
@@ -168,6 +170,16 @@ def attention_weights(
     return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
 
+def shifts(attend: Attend) -> bool:
+    """Whether `attend` gives the same to a text that begins later (`Attention.shifts`)."""
+    return attend is softmax_attention or bool(getattr(attend, "shifts", False))
+
+
+def _shifts_in(rotate: Rotate | None) -> bool:
+    """Whether a rotation can count from each row's first real token."""
+    return rotate is None or bool(getattr(rotate, "shifts", False))
+
+
 class MultiHeadAttention(Recorded):
     """Project to heads, attend, join the heads, project back (vaswani2017attention, section 3.2.2).
 
@@ -181,6 +193,8 @@ class MultiHeadAttention(Recorded):
     Shapes: x (batch, queries, d_model), context (batch, keys, d_model) or None for self-attention.
     Cost: 8·N·d_model² FLOPs for the projections beside what `attend` costs.
     """
+
+    attention_dropout: float | int = 0.0
 
     def __init__(
         self,
@@ -210,6 +224,11 @@ class MultiHeadAttention(Recorded):
             if bias:
                 nn.init.zeros_(projection.bias)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether the attention and the rotation ask for distances alone (`Attention.shifts`)."""
+        return _shifts_in(self.rotate) and shifts(self.attend)
+
     def split(self, x: Float[Tensor, "batch length width"]) -> Tensor:
         """(batch, length, heads·head_dim) to (batch, heads, length, head_dim)."""
         return x.unflatten(-1, (x.shape[-1] // self.head_dim, self.head_dim)).transpose(1, 2)
@@ -219,7 +238,7 @@ class MultiHeadAttention(Recorded):
         x: Float[Tensor, "batch queries d_model"],
         context: Float[Tensor, "batch keys d_model"] | None = None,
         *,
-        cache: KeyValueCache | None = None,
+        cache: Cache | None = None,
         **options: Any,
     ) -> Float[Tensor, "batch queries d_model"]:
         """Attend from x to context (to x itself when None).
@@ -242,10 +261,27 @@ class MultiHeadAttention(Recorded):
             k, v = self.split(self.to_k(source)), self.split(self.to_v(source))
             start = cache.length if cache is not None else 0
             if self.rotate is not None:
-                q, k = self.rotate(q, start), self.rotate(k, start)
+                placed = self._placed(q, start, cache, options)
+                q, k = self.rotate(q, start, **placed), self.rotate(k, start, **placed)
+            if context is None:
+                return self.attended(q, k, v, options, cache)
             if cache is not None:
                 k, v = cache.append(k, v)
         return self.attended(q, k, v, options)
+
+    def _placed(
+        self, q: Tensor, start: int, cache: Cache | None, options: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """For a rotation that can count from each row's first real token: where that stands.
+
+        With a bare `KeyValueCache` padding may hide other keys at every step, and says nothing of
+        where the text begins.
+        """
+        padding = options.get("padding")
+        if padding is None or isinstance(cache, KeyValueCache) or not _shifts_in(self.rotate):
+            return {}
+        check_padding(padding, (q.shape[0], start + q.shape[2]))
+        return {"skipped": skipped_in_front(padding)}
 
     def attended(
         self,
@@ -253,15 +289,33 @@ class MultiHeadAttention(Recorded):
         k: Float[Tensor, "batch heads keys head_dim"],
         v: Float[Tensor, "batch heads keys head_dim"],
         options: dict[str, Any],
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Attend, record if asked to, and project what the heads found."""
+        """Attend, record if asked to, and project what the heads found.
+
+        cache: what is known of the positions before; k and v are then those of the new ones alone.
+        """
         options = check_options(self.attend, options)
+        if isinstance(cache, OwnCache):
+            whole = bool(self.recorders) or not options.get("causal") or not self.n_heads
+            cache = cache.made_for(self.attend, whole=whole)
+        if isinstance(cache, KeyValueCache):
+            k, v = cache.append(k, v)
+            options = cache.for_keys(k.shape[2], options)
         if not self.n_heads:  # all are pruned: what is left of them is the bias of `to_out`
             return self.dropout(self.to_out(q.transpose(1, 2).flatten(2)))
         dropped = {}
         if self.training and self.attention_dropout and "dropout" not in options:
             dropped = {"dropout": self.attention_dropout}
-        out = self.attend(q, k, v, **options, **dropped)  # (batch, heads, queries, head_dim)
+        if cache is None or isinstance(cache, KeyValueCache):
+            out = self.attend(q, k, v, **options, **dropped)  # (batch, heads, queries, head_dim)
+        else:
+            if self.recorders:
+                raise ValueError(
+                    "a recording began after the first step, and the keys of that are not kept; it "
+                    "must begin before."
+                )
+            out = cache.attend(self.attend, q, k, v, options | dropped)
         # after `attend`, which may have drawn what is recorded
         self.record(lambda: self.weights(q, k, options))
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
@@ -277,5 +331,10 @@ class MultiHeadAttention(Recorded):
         if own is None:
             return attention_weights(q, k, **options)
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
+        generator = getattr(self.attend, "generator", None)
+        before = None if generator is None else generator.get_state()
         with torch.random.fork_rng(devices=[q.device] if with_cuda else []):
-            return own(q, k, **options)
+            found = own(q, k, **options)
+        if before is not None:
+            generator.set_state(before)
+        return found

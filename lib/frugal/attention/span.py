@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
 from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
@@ -56,6 +57,8 @@ class AdaptiveSpan(Attention):
     are next used in training after an update took them outside.
     """
 
+    shifts = True
+
     def __init__(
         self,
         n_heads: int,
@@ -79,6 +82,10 @@ class AdaptiveSpan(Attention):
         """z of each head, in tokens: 0 ... max_span."""
         share = self.share.to(torch.promote_types(self.share.dtype, torch.float32))
         return self.max_span * share.clamp(0, 1)
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values that a span may reach; older ones are forgotten."""
+        return KeyValueCache(capacity, reach=self.max_span - 1)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with its span."""

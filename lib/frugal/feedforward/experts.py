@@ -14,7 +14,7 @@ router; memory linear in T.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least, one_of
-from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
 
-PER = ("batch", "sequence")
+Per = Literal["batch", "sequence"]
+PER: tuple[Per, ...] = get_args(Per)
 
 
 def _parameters(n: int, *shape: int) -> nn.ParameterList:
@@ -46,7 +47,7 @@ class Experts(nn.Module):
         d_ff: int,
         n_experts: int,
         *,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -142,10 +143,10 @@ class SwitchFeedForward(nn.Module):
     d_ff: hidden width of each expert, so that a token costs what it costs a dense layer of d_ff.
     capacity_factor: C; an expert has room for tokens / n_experts · C tokens, rounded down but at
     least 1, counted over the whole batch or for each sequence alone (per). Tokens beyond it get
-    zeros. None: room for all. jitter: see `SwitchRouter`. z_weight: of the squared log of the
-    router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch, length,
-    d_model). Counted over the batch, whether a token is dropped depends on the other sequences; in
-    a causal model count per sequence, where only earlier tokens matter.
+    zeros. None: room for all. jitter, generator: see `SwitchRouter`. z_weight: of the squared log
+    of the router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch,
+    length, d_model). Counted over the batch, whether a token is dropped depends on the other
+    sequences; in a causal model count per sequence, where only earlier tokens matter.
     """
 
     def __init__(
@@ -155,12 +156,13 @@ class SwitchFeedForward(nn.Module):
         n_experts: int,
         capacity_factor: float | int | None = 1.25,
         *,
-        per: str = "batch",
-        activation: str = "relu",
+        per: Per = "batch",
+        activation: Activation = "relu",
         bias: bool = True,
         dropout: float = 0.0,
         jitter: float = 0.0,
         z_weight: float | int = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if capacity_factor is not None and not 0 < capacity_factor < math.inf:
@@ -168,7 +170,7 @@ class SwitchFeedForward(nn.Module):
                 f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
             )
         one_of(PER, per=per)
-        self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
+        self.router = SwitchRouter(d_model, n_experts, jitter=jitter, generator=generator)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
         self.dropout = nn.Dropout(dropout)
         self.n_experts, self.capacity_factor, self.per = n_experts, capacity_factor, per
@@ -269,7 +271,7 @@ class MixtureOfExperts(nn.Module):
         *,
         n_shared: int = 1,
         scale: float | int = 1.0,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def dtype_of(fn: Callable[..., Any], *args: Any, **options: Any) -> str:
     return name
 
 
+@cache
 def processor_of(device: torch.device) -> str:
     """The name of the card, or of the machine's processor."""
     if device.type == "cuda":

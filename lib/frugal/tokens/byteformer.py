@@ -22,6 +22,7 @@ from frugal.checks import at_least, check_input, check_padding, hide_padding
 from frugal.embeddings import TokenEmbedding, check_ids
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
+from frugal.positions import Positions
 
 PAD = 256
 """The id after the last byte. Its vector is never read."""
@@ -116,7 +117,7 @@ class ByteFormer(nn.Module):
         kernel_size: int = 8,
         stride: int | None = None,
         merge_after: Collection[int] | None = None,
-        positions: str = "sinusoidal",
+        positions: Positions = "sinusoidal",
         max_tokens: int = 512,
     ) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.checks import at_least, check_input, refuse
-from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.dense import Activation, DenseFeedForward
 from frugal.norms import norm
 
 
@@ -77,7 +77,7 @@ class LatentLayer(nn.Module):
         d_context: int | None = None,
         d_heads: int | None = None,
         d_ff: int | None = None,
-        activation: str = "gelu",
+        activation: Activation = "gelu",
         dropout: float = 0.0,
         residual: bool = True,
     ) -> None:
@@ -161,7 +161,7 @@ class PerceiverIO(nn.Module):
         n_heads: int = 4,
         n_cross_heads: int = 1,
         widening: int = 1,
-        activation: str = "gelu",
+        activation: Activation = "gelu",
         dropout: float = 0.0,
         query_residual: bool = True,
     ) -> None:

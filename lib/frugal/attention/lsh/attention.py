@@ -203,6 +203,7 @@ class LshAttention(Attention):
         """Attend among q. Raises ValueError when there are not as many queries as keys."""
         check_heads(q, k, v)
         self._check_square(q, k)
+        check_scale(scale)
         scale = self.scale if scale is None else scale
         given = {"causal": causal, "padding": padding, "scale": scale}
         return lsh_attention(q, v, **self.options(), **given)
