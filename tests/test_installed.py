@@ -43,10 +43,11 @@ sys.meta_path[:] = map(WithoutExtras, sys.meta_path)
 
 def run_without_extras(code: str, folder: Path) -> str:
     """What a program prints whose imports of optional packages fail, as in a base install."""
-    python = os.environ.get("FRUGAL_PYTHON")
-    path = {} if python else {"PYTHONPATH": str(ROOT / "lib")}
+    named = os.environ.get("FRUGAL_PYTHON")
+    python = str(Path(named).absolute()) if named else sys.executable
+    path = {} if named else {"PYTHONPATH": str(ROOT / "lib")}
     done = subprocess.run(
-        [python or sys.executable, "-W", "ignore", "-c", BLOCKED + code],
+        [python, "-W", "ignore", "-c", BLOCKED + code],
         cwd=folder,
         capture_output=True,
         text=True,
