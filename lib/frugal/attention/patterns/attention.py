@@ -204,8 +204,9 @@ class PatternAttention(Attention):
         q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
         parts = set(self.name.split("+"))
-        step = causal and q.shape[2] == 1 and parts == {"window"}
-        if not in_pieces(q) and not step:  # one rule, global tokens and all: its block mask can be kept
+        step = causal and q.shape[2] == 1 and parts == {"window"}  # of decoding
+        blocks = not in_pieces(q) and not step
+        if blocks:  # one rule, global tokens and all: its block mask can be kept
             rule = pattern_rule(self.name, keys, causal=causal, **options)
             given = {"key": (causal, self._key), "padding": padding}
             apart = not parts.isdisjoint(("global", "random"))
