@@ -34,6 +34,7 @@ from frugal.checks import (
     check_scale,
 )
 from frugal.positions import skipped_in_front
+from frugal.telling import told
 
 __all__ = [
     "Attend",
@@ -223,6 +224,9 @@ class MultiHeadAttention(Recorded):
             nn.init.xavier_uniform_(projection.weight)
             if bias:
                 nn.init.zeros_(projection.bias)
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "head_dim", "attend")
 
     @property
     def shifts(self) -> bool:
