@@ -99,6 +99,13 @@ calls = [
 from frugal.data import dates, digits
 calls = [lambda: dates.pairs(3, seed=0), digits.load]
 """,
+    "transformers": """
+from frugal.adapters.transformers import register, use
+calls = [
+    lambda: register("frugal-softmax", lambda index, shape: None),
+    lambda: use(None, "frugal-softmax"),
+]
+""",
 }
 
 
@@ -223,6 +230,6 @@ def test_the_page_of_the_package_index_needs_nothing_beside_it():
     assert "pip install frugal-attention" in text
     assert "pip install frugal-attention" in (ROOT / "README.md").read_text()
     cells = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
-    assert len(cells) == 3
+    assert len(cells) == 4
     for cell in cells:
         exec(compile(cell, "lib/README.md", "exec"), {})

@@ -278,7 +278,8 @@ def survey() -> dict[str, Any]:
     for row in found:
         if (row["kind"], row["is"]) in held:
             exports, breaks = held[row["kind"], row["is"]]
-            row |= {"export": exports, "compile": "one graph" if not breaks else f"{breaks} breaks"}
+            cut = "one graph" if not breaks else f"{breaks} break{'s'[: breaks - 1]}"
+            row |= {"export": exports, "compile": cut}
         row["name"] = CALLED.get((row["kind"], row["is"]), row["is"])
     return {"columns": COLUMNS, "variants": found}
 

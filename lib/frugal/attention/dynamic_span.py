@@ -15,7 +15,7 @@ differ from query to query save nothing in this form; `spans` says what could be
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -40,6 +40,7 @@ class DynamicSpan(Attention):
     = -4 when None, as in the paper. W_z starts at 0, so at first all tokens have the same span.
     """
 
+    groups: ClassVar = "itself"
     shifts = True
 
     def __init__(
@@ -96,8 +97,8 @@ class DynamicSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
@@ -110,7 +111,7 @@ class DynamicSpan(Attention):
 
         The arguments are those of `softmax_attention`.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
         return softmax_attention(q, k, v, **options, scale=scale, dropout=dropout)
 

@@ -18,7 +18,7 @@ and queries·N stored scores a head.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -39,6 +39,8 @@ class RelativeAttention(Attention):
     not given, keys stand at 0, 1, ... and the last query at the last key's place, as with a cache.
     A bias comes on top of the scores of the distance.
     """
+
+    groups: ClassVar = "itself"
 
     def __init__(self, n_heads: int, d_model: int, *, first_apart: bool = False) -> None:
         super().__init__()
@@ -114,7 +116,7 @@ class RelativeAttention(Attention):
         options: dict[str, Any],
     ) -> tuple[Tensor, dict[str, Any]]:
         """The query of the first product, and the options with the second one as a bias."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         n_heads, head_dim = self.content_bias.shape
         if q.shape[1] != n_heads or q.shape[-1] != head_dim:
             raise ValueError(
@@ -144,8 +146,8 @@ class RelativeAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         query_places: Int[Tensor, " queries"] | None = None,
         key_places: Int[Tensor, " keys"] | None = None,
