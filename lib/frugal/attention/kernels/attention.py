@@ -38,6 +38,7 @@ from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
 from frugal.attention.kernels.state import KernelState
 from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
+from frugal.telling import told
 
 __all__ = [
     "FavorFeatures",
@@ -137,6 +138,9 @@ class KernelAttention(Attention):
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
         self.features = features
+
+    def extra_repr(self) -> str:
+        return told(self, "features")
 
     def forward(
         self,
