@@ -41,7 +41,7 @@ def breaks(run: Callable[[], Any]) -> int:
 @dataclass(frozen=True)
 class Row:
     """kind: attention, mixer or stack. exports: in both modes. why: it does not export, or "".
-    breaks: of a compiled call at its first length."""
+    breaks: of a compiled call, the most of one without and one with gradients."""
 
     kind: str
     name: str

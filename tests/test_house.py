@@ -13,7 +13,7 @@ FLOORS = [
     {"results"},
     {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
     {"attention", "named", "training"},
-    {"mixing"},
+    {"adapters", "mixing"},
     {"model"},
     {"depth"},
     {"decoding", "tokens"},

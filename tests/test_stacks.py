@@ -52,15 +52,17 @@ STACKS = {
     "plain, Performer": Layer(partial(stack, None, **performer), CAUSAL, compiles=False),
     "plain, RFA": Layer(partial(stack, None, **rfa), compiles=False),
     "layerdrop": Layer(partial(stack, partial(LayerDrop, p=0.5), n_layers=4)),
-    "reversible": Layer(partial(stack, ReversibleStack), CAUSAL),
-    "reversible, RFA": Layer(partial(stack, ReversibleStack, **rfa), CAUSAL),
+    "reversible": Layer(partial(stack, ReversibleStack), CAUSAL, breaks=1),
+    "reversible, RFA": Layer(partial(stack, ReversibleStack, **rfa), CAUSAL, breaks=1),
     "elimination": Layer(partial(stack, partial(WordVectorElimination, keep=(6, 3))), chooses=True),
     "elimination, soft": Layer(soft, chooses=True, compiles=False),
     "funnel": Layer(partial(stack, funnel), shortest=2, compiles=False),
     "funnel, decoder": Layer(partial(stack, funnel, n_layers=3), shortest=2),
     "latents": Layer(partial(stack, latents)),
-    "universal": Layer(partial(stack, universal), chooses=True),
-    "universal, causal": Layer(partial(stack, universal), CAUSAL, chooses=True, compiles=False),
+    "universal": Layer(partial(stack, universal), chooses=True, breaks=1),
+    "universal, causal": Layer(
+        partial(stack, universal), CAUSAL, chooses=True, compiles=False, breaks=1
+    ),
     "universal, no halting": Layer(partial(stack, partial(universal, halting=False))),
 }
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import namedtuple
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -374,6 +375,16 @@ def test_the_file_is_one_that_torch_reads(tmp_path):
         run(resume=tmp_path / "other.pt")
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"steps": np.int64(6), "lr": np.float64(1e-2), "seed": np.int64(3)}
+    options |= {"weight_decay": np.float32(0.5), "clip": np.float64(1.0)}
+    run(save=tmp_path / "run.pt", save_every=4, **options)
+    expected = run(steps=6, lr=1e-2, seed=3, weight_decay=0.5)
+    found = run(resume=tmp_path / "run.pt", **options)
+    assert found.losses == expected.losses
+
+
 KILLED = """
 import os, signal, sys, torch
 from frugal import checkpoints
@@ -509,6 +520,19 @@ def test_plot_shows_the_loss_and_each_metric():
     assert {r["metric"] for r in rows} == {"accuracy", "bits"}
     assert chart["resolve"]["scale"]["y"] == "independent"
     assert "resolve" not in run().plot().to_dict()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_goes_on_on_cuda(tmp_path):
+    options = {"steps": 12, "device": "cuda", "save": tmp_path / "run.pt", "save_every": 1}
+    whole, stopped, fresh = (make_model(dropout=0.3) for _ in range(3))
+    expected = run(whole, **options)
+    with pytest.raises(Stopped):
+        run(stopped, callback=until(7), **options)
+    found = run(fresh, resume=tmp_path / "run.pt", **options)
+    assert found.losses == expected.losses
+    assert equal_weights(fresh, whole)
 
 
 @pytest.mark.cuda

@@ -57,6 +57,6 @@ _KEPT = """
 
 def _lab(name: str) -> str:
     return (
-        f'<label class="frugal-progress-lab" data-lab="{name}" hidden>'
+        f'<label class="frugal-progress-lab" data-lab="{name}" data-waiting>'
         '<input type="checkbox"> done</label>'
     )

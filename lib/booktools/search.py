@@ -19,6 +19,7 @@ from booktools.assets import write_changed
 
 FOLDER = "_static/frugal/sentences"
 _END = re.compile(r"([.!?…][\"'”’)]*)\s+(?=[\"'“‘(]*[A-Z0-9])")
+_WHOLE = re.compile(r"(?:\S+\s+){3}.*[.!?…:][\"'”’)]*$")
 _CITATION = re.compile(r"\s*\[[^\[\]]*\d{4}[a-z]?\]")
 _SHORT = re.compile(r"(?:\b(?:al|e\.g|i\.e|vs|cf|Eq|Fig|No)|\b[A-Z])\.$")
 _APART = (nodes.literal_block, nodes.math_block, nodes.table, nodes.raw, addnodes.toctree)
@@ -32,7 +33,7 @@ def sentences_of(doctree: nodes.document) -> list[tuple[str, str]]:
             continue
         section = _section_of(paragraph)
         text = _CITATION.sub("", _words(paragraph))
-        found += [(section, one) for one in split(text) if len(one.split()) > 3]
+        found += [(section, one) for one in split(text) if _WHOLE.search(one)]
     return found
 
 

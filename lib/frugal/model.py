@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from frugal import positions
 from frugal.attention.alibi import AlibiAttention
-from frugal.attention.cache import KeyValueCache
-from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
+from frugal.attention.softmax import Attend, MultiHeadAttention, kv_heads, softmax_attention
 from frugal.checks import (
     at_least,
     check_called,
@@ -52,6 +52,7 @@ class TransformerConfig:
     positions: "sinusoidal", "learned", "rope", "alibi" or "none".
     norm: "layer", "rms" or "none"; norm_first: x + f(norm(x)) instead of norm(x + f(x)).
     tied: the output projection is the (target) embedding table.
+    n_kv_heads: heads of keys and values, in self- and cross-attention; n_heads when None.
 
     The factories get the layer's index, 0 first, and this configuration: make_attend(index, config)
     -> an attention callable for the self-attention heads; make_mixer(index, config) -> a module x
@@ -86,6 +87,7 @@ class TransformerConfig:
     make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | str | None = None
     make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
     attention_dropout: float | int = 0.0
+    n_kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
@@ -94,6 +96,7 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
+        kv_heads(self.n_heads, self.n_kv_heads)
         one_of(positions.KINDS, positions=self.positions)
         one_of(NORMS, norm=self.norm)
         one_of(ACTIVATIONS, activation=self.activation)
@@ -142,6 +145,11 @@ class TransformerConfig:
     def hidden_width(self) -> int:
         return 4 * self.d_model if self.d_ff is None else self.d_ff
 
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
     def attention(self, index: int) -> MultiHeadAttention:
         """The self-attention of layer `index`, with its heads and positions."""
         attend = softmax_attention if self.make_attend is None else self.made("make_attend", index)
@@ -149,7 +157,7 @@ class TransformerConfig:
         if self.positions == "alibi":
             attend = AlibiAttention(self.n_heads, attend)
         elif self.positions == "rope":
-            rotate = positions.RotaryPositions(self.d_model // self.n_heads)
+            rotate = positions.RotaryPositions(self.head_dim)
         return MultiHeadAttention(
             self.d_model,
             self.n_heads,
@@ -157,6 +165,7 @@ class TransformerConfig:
             bias=self.bias,
             dropout=self.dropout,
             rotate=rotate,
+            n_kv_heads=self.n_kv_heads,
             attention_dropout=self.attention_dropout,
         )
 
@@ -248,9 +257,9 @@ class MixerResidual(Residual):
 
 @dataclass
 class LayerCache:
-    """What one decoder layer remembers between steps."""
+    """What one decoder layer remembers between steps: of its own positions, and of a memory."""
 
-    own: KeyValueCache
+    own: Cache
     context: KeyValueCache | None = None
 
 
@@ -276,10 +285,16 @@ class TransformerLayer(nn.Module):
                 config.n_heads,
                 bias=config.bias,
                 dropout=config.dropout,
+                n_kv_heads=config.n_kv_heads,
                 attention_dropout=config.attention_dropout,
             )
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a text that begins later gets the same (`Attention.shifts`)."""
+        return self.attends and self.mix.sublayer.shifts
 
     def forward(
         self,
@@ -316,6 +331,11 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether its layers say so of a text that begins later, and no other stack runs them."""
+        return type(self) is Stack and all(getattr(one, "shifts", False) for one in self.layers)
+
     def forward(
         self,
         x: Float[Tensor, "batch length d_model"],
@@ -335,7 +355,7 @@ class Encoder(nn.Module):
     forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model); fewer positions
     where the stack drops or pools some.
     encode(x, padding=None): the same from vectors (batch, length, d_model), such as patches.
-    padding: (batch, length) bool, True = real token.
+    padding: (batch, length) bool, True = real token. Positions count from a row's first real token.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -362,7 +382,8 @@ class Encoder(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         check_input(x, padding, d_model=self.config.d_model)
-        x = self.dropout(self.positions(x))
+        skipped = None if padding is None else positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, skipped=skipped))
         return self.norm(self.stack(x, padding=padding, **options))
 
 
@@ -401,7 +422,9 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "batch length vocabulary"]:
         """With `caches` (from `new_caches`), ids are only the tokens after the cached ones.
 
-        Raises ValueError for a memory that no layer attends to, or of another width.
+        padding: True = real token, for the cached tokens too. Positions count from the first real
+        token of each row. Raises ValueError for a memory that no layer attends to, or of another
+        width.
         """
         if caches is not None and len(caches) != self.n_layers:
             raise ValueError(
@@ -410,18 +433,26 @@ class Decoder(nn.Module):
         if memory is not None:
             check_input(memory, None, d_model=self.config.d_model, name="memory")
         offset = caches[0].own.length if caches else 0
-        x = self.dropout(self.positions(self.embedding(ids), offset))
+        x, skipped = self.embedding(ids), None
+        if padding is not None:
+            check_padding(padding, (len(ids), offset + ids.shape[1]))
+            skipped = positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, offset, skipped=skipped))
         if memory is not None or memory_padding is not None:
             options |= {"memory": memory, "memory_padding": memory_padding}
         x = self.norm(self.stack(x, padding=padding, caches=caches, causal=causal, **options))
         return self.embedding.logits(x) if self.output is None else self.output(x)
 
     def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
-        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`."""
+        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`.
+
+        Each keeps what its layer's attention needs to go on: all keys and values, those in the
+        reach of a window, or the state of linear attention.
+        """
         at_least(1, capacity=capacity)
         return [
             LayerCache(
-                KeyValueCache(capacity),
+                OwnCache(capacity),
                 None if source_length is None else KeyValueCache(source_length),
             )
             for _ in range(self.n_layers)

@@ -188,16 +188,19 @@ def train(
     at_least(1, accumulate=accumulate)
     save_every = every if save_every is None else save_every
     at_least(1, save_every=save_every)
+    # plain numbers: a file with numpy's would be refused when it is read
+    steps, warmup, seed = int(steps), int(warmup), int(seed)
+    lr, weight_decay, betas = float(lr), float(weight_decay), (float(betas[0]), float(betas[1]))
     settings = {
         "steps": steps,
-        "lr": float(lr),
+        "lr": lr,
         "warmup": warmup,
-        "weight_decay": float(weight_decay),
+        "weight_decay": weight_decay,
         "betas": list(betas),
         "clip": None if clip is None else float(clip),
         "seed": seed,
         "autocast": None if autocast is None else str(autocast),
-        "accumulate": accumulate,
+        "accumulate": int(accumulate),
     }
     kept = None if resume is None else on_disk.read(resume)
     if kept is not None:

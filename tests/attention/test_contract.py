@@ -192,6 +192,7 @@ PARTS = {
     blocks.block_sparse_attention,
     # What `sliding_window_attention`, the patterns and hashing are made of.
     global_tokens.attend_with_global_tokens,
+    global_tokens.attend_with_constant_tokens,
     pieces.attend_by_heads,
     pieces.fused,
     pieces.fused_backward,
@@ -717,8 +718,9 @@ def test_compiled_it_is_the_same_at_one_length_and_the_next(name):
     with torch.no_grad():
         broken = breaks(lambda: found.append(called(compiled, first)))
     torch.testing.assert_close(found[0], called(attend, first), atol=1e-5, rtol=1e-5)
-    same(gradients(compiled, second), gradients(attend, second))
-    assert broken == SUBJECTS[name].breaks
+    again = breaks(lambda: found.extend(gradients(compiled, second)))
+    same(found[1:], gradients(attend, second))
+    assert max(broken, again) == SUBJECTS[name].breaks
 
 
 @every

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from frugal.attention.patterns import PatternAttention
 from frugal.data import cabinets, hops, journeys
 from frugal.depth.universal import UniversalTransformer
 from frugal.figures.a_memory_of_keys import KeyReader
@@ -42,6 +43,8 @@ from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
+from frugal.figures.side_by_side import RunningExample, read_story
+from frugal.figures.side_by_side.running_example import by_all_pairs
 from frugal.figures.sixteen_heads_or_one import HeadSwitches
 from frugal.figures.sorting import SinkhornBalance
 from frugal.figures.the_modification_zoo import ZooRow, ZooTable
@@ -280,6 +283,12 @@ def letter_layers(seed: int = 0, **options: Any) -> LetterLayers:
     return LetterLayers(texts, **options)
 
 
+def side_by_side(**options: Any) -> RunningExample:
+    """A window beside all pairs."""
+    window = read_story(PatternAttention("window", window=2))
+    return RunningExample({"all pairs": by_all_pairs(), "window": window}, **options)
+
+
 FIGURES: dict[str, Callable[..., Interactive]] = {
     "a_memory_of_keys": KeyReader,
     "acting": acting,
@@ -308,6 +317,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "pictures_and_sound: sound": partial(TokenCalculator, modality="sound"),
     "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
     "pooling_tokens": FunnelShape,
+    "side_by_side": side_by_side,
     "sixteen_heads_or_one": sixteen_heads_or_one,
     "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
     "the_modification_zoo": the_modification_zoo,

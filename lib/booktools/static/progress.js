@@ -41,7 +41,7 @@
   function show() {
     const now = kept();
     for (const label of document.querySelectorAll("[data-lab]")) {
-      label.hidden = false;
+      label.removeAttribute("data-waiting");
       label.querySelector("input").checked = Boolean(now.labs[label.dataset.lab]);
     }
     if (page) {

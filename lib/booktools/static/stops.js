@@ -1,12 +1,13 @@
 // Groups of like things are one stop of the tab key each: the chapters at the side, the contents, the
 // folded pieces of code. Inside a group arrow keys go from one to the next; Home and End to the ends.
-window.frugalStops = (all, first = all[0]) => {
+window.frugalStops = (all, first) => {
   const group = [...all];
   if (group.length < 2) return;
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true });
   const stop = (chosen) => {
     for (const one of group) one.tabIndex = one === chosen ? 0 : -1;
   };
-  const shown = () => group.filter((one) => one.checkVisibility({ visibilityProperty: true }));
+  const shown = () => group.filter(seen);
   for (const one of group) {
     one.addEventListener("focus", () => stop(one));
     one.addEventListener("keydown", (event) => {
@@ -19,14 +20,14 @@ window.frugalStops = (all, first = all[0]) => {
       list[next].focus();
     });
   }
-  stop(first ?? group[0]);
+  stop(first ?? group.find(seen) ?? group[0]);
 };
 
 (() => {
   "use strict";
   const all = (selector) => [...document.querySelectorAll(selector)];
   const current = document.querySelector(".bd-docs-nav .current > a");
-  window.frugalStops(all(".bd-docs-nav a"), current ?? undefined);
+  window.frugalStops(all(".bd-docs-nav a"), current);
   window.frugalStops(all(".page-toc a"));
   window.frugalStops(all(".cell.tag_hide-input details.hide > summary"));
 

@@ -15,12 +15,13 @@ differ from query to query save nothing in this form; `spans` says what could be
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
@@ -37,6 +38,9 @@ class DynamicSpan(Attention):
     in `AdaptiveSpan`. ramp: ρ. start: the spans at first, in tokens, above 0 and below max_span; β
     = -4 when None, as in the paper. W_z starts at 0, so at first all tokens have the same span.
     """
+
+    groups: ClassVar = "itself"
+    shifts = True
 
     def __init__(
         self,
@@ -58,6 +62,10 @@ class DynamicSpan(Attention):
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
         self.offset = nn.Parameter(torch.full((n_heads,), offset))
         self._mean: Tensor | None = None  # of the latest forward pass
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values that a span may reach; older ones are forgotten."""
+        return KeyValueCache(capacity, reach=self.max_span - 1)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with its W_z and β."""
@@ -85,8 +93,8 @@ class DynamicSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
@@ -99,7 +107,7 @@ class DynamicSpan(Attention):
 
         The arguments are those of `softmax_attention`.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
         return softmax_attention(q, k, v, **options, scale=scale, dropout=dropout)
 

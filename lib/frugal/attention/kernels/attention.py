@@ -22,8 +22,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
+from frugal.attention.groups import in_turns, repeated
 from frugal.attention.kernels.features import (
+    Continues,
     FavorFeatures,
     Prepared,
     Prepares,
@@ -33,6 +36,7 @@ from frugal.attention.kernels.features import (
 )
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
+from frugal.attention.kernels.state import KernelState
 from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
 
 __all__ = [
@@ -128,6 +132,7 @@ class KernelAttention(Attention):
         "scale": "these features are not of scores, which a scale could multiply",
         "dropout": "linear attention never makes the weights of which some could go",
     }
+    groups: ClassVar = "itself"
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
@@ -136,8 +141,8 @@ class KernelAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
@@ -147,13 +152,79 @@ class KernelAttention(Attention):
 
         Raises ValueError as `linear_attention` does.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         q = self._rescaled(q, scale)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
-        prepared = self._prepare(q, k, padding, causal, **drawn)
-        return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        def found(q: Tensor, heads: slice | None = None) -> Tensor:
+            prepared = self._prepare(q, k, padding, causal, **drawn)
+            return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        if q.shape[1] == k.shape[1]:
+            return found(q)
+        return in_turns(found, q, q.shape[1] // k.shape[1])  # one pass, with the same vectors
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the features say nothing of where a key stands, as those of this book."""
+        return not isinstance(self.features, Prepares) or isinstance(self.features, Continues)
+
+    def new_cache(self, capacity: int) -> KernelState | KeyValueCache:
+        """The state that decoding goes on from, of constant size.
+
+        It is keys and values where a state would not do: for features of your own that prepare
+        queries and keys together and do not `Continues`, and for those that are drawn anew in
+        training, which would be other features than those summed.
+        """
+        drawn_anew = (
+            isinstance(self.features, Redrawn)
+            and self.features.training
+            and self.features.redraw_every is not None
+        )
+        together = isinstance(self.features, Prepares) and not isinstance(self.features, Continues)
+        return KeyValueCache(capacity) if drawn_anew or together else KernelState(capacity)
+
+    def step(
+        self,
+        q: Float[Tensor, "batch heads new head_dim"],
+        k: Float[Tensor, "batch heads new head_dim"],
+        v: Float[Tensor, "batch heads new value_dim"],
+        state: KernelState,
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = True,
+        scale: float | int | None = None,
+    ) -> Float[Tensor, "batch heads new value_dim"]:
+        """The same as `forward` for the new positions of a text whose others are in the state.
+
+        The state takes in the new ones: one token costs 4·m·d FLOPs a head, wherever it stands. A
+        prompt may come at once, or in parts. padding: of all positions so far. Raises ValueError
+        for a call that is not causal, for shapes that do not fit, for random vectors that have
+        changed since the state began, and in the backward pass: a state has no gradient.
+        """
+        check_heads(q, k, v)
+        q = self._rescaled(q, scale)
+        if not causal:
+            raise ValueError("causal is False; it must be True: a state holds the past alone.")
+        if padding is not None:
+            check_padding(padding, (k.shape[0], state.length + k.shape[2]))
+            padding = padding.expand(k.shape[0], -1)[:, -k.shape[2] :]
+        vectors = self.features.projection if isinstance(self.features, Redrawn) else None
+        state.begin(k, v, vectors)
+        with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
+            if isinstance(self.features, Continues):
+                found, past = self.features.prepare_next(q, k, past=state.past, padding=padding)
+            else:
+                wide_q, wide_k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
+                found, past = Prepared(self.features(wide_q), self.features(wide_k)), None
+            _check(found.phi_q, found.phi_k, True, padding, found.log_decay, found.floor)
+            if padding is not None:
+                hidden = ~padding[:, None, :, None]
+                found = found._replace(phi_k=found.phi_k.masked_fill(hidden, 0.0))
+            out = state.add(found, v, past)
+        return state.without_gradient(out, q, k, v)
 
     def weights(
         self,
@@ -168,6 +239,7 @@ class KernelAttention(Attention):
 
         Estimates by random features that may be negative are so here, too.
         """
+        k = repeated(k, q.shape[1])
         check_heads(q, k, k)
         q = self._rescaled(q, scale)
         prepared = self._prepare(q, k, padding, causal)

@@ -51,8 +51,13 @@ class Redrawn(nn.Module):
             return self.projection
         return self._of_every_pass() if self.redraw_every == 1 else self._of_many_passes()
 
-    @torch.compiler.disable
     def _of_every_pass(self) -> Tensor:
+        if torch.compiler.is_compiling():  # a replay is made by the graph, with its random numbers
+            with torch.no_grad():
+                drawn = self.draw()
+            self.passes += 1
+            self.projection = drawn
+            return drawn
         if in_backward_pass():  # from the same random numbers as the first time
             with torch.no_grad():
                 return self.draw()

@@ -159,6 +159,7 @@ class LshAttention(Attention):
         "bias": "only the pairs that share a bucket are computed, not all that a bias has",
         "dropout": "the rounds are joined by the sums of their weights, of which none may go",
     }
+    groups: ClassVar = "repeated"  # every query head sorts the values its own way
 
     def __init__(
         self,

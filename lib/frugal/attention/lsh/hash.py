@@ -71,9 +71,9 @@ def random_rotations(
     graph is exported.
     """
     if generator is not None:
-        refuse("a seed says all; it must be None.", seed=seed)
+        refuse("it must be None beside a generator.", seed=seed)
         if torch.compiler.is_exporting():
-            refuse("an exported graph holds no generator; it must be None.", generator=generator)
+            refuse("an exported graph holds none, it must be None.", generator=generator)
     halves = [factor // 2 for factor in bucket_factors(n_buckets)]
     shape = (n_hashes, n_heads, head_dim, sum(halves))
     if seed is not None:

@@ -3,9 +3,9 @@
 A mask alone saves nothing: the masked products are computed, then thrown away. Here they are never
 computed. On the CPU the pattern is cut into rectangles for torch's fused kernel (`pieces`): a block
 of queries and the keys within its reach, read through a view that copies nothing. On other devices
-`flex_attention` skips the blocks that the pattern leaves empty (`blocks`). `torch.compile` breaks
-its graph once for the rectangles; what `torch.export` writes down is the pattern as a mask, right
-for any device and length, and at the cost of all pairs.
+`flex_attention` skips the blocks that the pattern leaves empty (`blocks`). In a compiled graph all
+rectangles are one operation. What `torch.export` writes down is the pattern as a mask, right for
+any device and length, without this library, and at the cost of all pairs.
 
 Sources: beltagy2020longformer (window and global tokens), child2019sparse (strided and fixed).
 Chapter: fixed-patterns.
@@ -13,7 +13,6 @@ Chapter: fixed-patterns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 import torch
@@ -21,9 +20,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
+from frugal.attention.groups import grouped
 from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
-from frugal.attention.patterns.global_tokens import attend_with_global_tokens
+from frugal.attention.patterns.global_tokens import (
+    attend_with_constant_tokens,
+    attend_with_global_tokens,
+)
 from frugal.attention.patterns.masks import (
     Pattern,
     Rule,
@@ -31,8 +35,8 @@ from frugal.attention.patterns.masks import (
     pattern_rule,
     random_seed,
 )
-from frugal.attention.patterns.rectangles import band_pieces, fixed_pieces, strided_pieces
-from frugal.attention.pieces import Piece, attend_by_heads
+from frugal.attention.patterns.rectangles import cut_into
+from frugal.attention.pieces import Cut, attend_by_heads
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import check_heads, check_mask
 
@@ -45,6 +49,7 @@ __all__ = [
 ]
 
 
+@grouped("in turns")
 def sliding_window_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -78,14 +83,13 @@ def sliding_window_attention(
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return block_sparse_attention(q, k, v, rule, key=("window", window, causal), **options)
 
-    def cut(k: Tensor, v: Tensor) -> list[Piece]:
-        return band_pieces(k, v, q.shape[2], window=window, causal=causal)
-
+    cut = cut_into("window", window, causal)
     if global_tokens is None:
         return attend_by_heads(q, k, v, cut, seen=padding)
     return attend_with_global_tokens(q, k, v, cut, global_tokens, causal=causal, padding=padding)
 
 
+@grouped("in turns")
 def strided_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -108,12 +112,11 @@ def strided_attention(
     q = rescaled(q, scale)
     rule = pattern_rule("strided", k.shape[2], stride=stride)
 
-    def cut(k: Tensor, v: Tensor) -> list[Piece]:
-        return strided_pieces(k, v, stride=stride)
-
-    return _in_strides(q, k, v, cut, rule, stride=stride, key=("strided", stride), padding=padding)
+    cut = cut_into("strided", stride)
+    return _in_strides(q, k, v, cut, rule, stride=stride, padding=padding)
 
 
+@grouped("in turns")
 def fixed_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -137,11 +140,8 @@ def fixed_attention(
     q = rescaled(q, scale)
     rule = pattern_rule("fixed", k.shape[2], stride=stride, summary=summary)
 
-    def cut(k: Tensor, v: Tensor) -> list[Piece]:
-        return fixed_pieces(k, v, stride=stride, summary=summary)
-
-    key = ("fixed", stride, summary)
-    return _in_strides(q, k, v, cut, rule, stride=stride, key=key, padding=padding)
+    cut = cut_into("fixed", stride, summary)
+    return _in_strides(q, k, v, cut, rule, stride=stride, padding=padding)
 
 
 class PatternAttention(Attention):
@@ -160,6 +160,7 @@ class PatternAttention(Attention):
         "bias": "only the pairs of the pattern are computed, not all that a bias has",
         "dropout": "the pattern is computed in pieces that are joined by the sums of their weights",
     }
+    groups: ClassVar = "in turns"
 
     def __init__(self, name: Pattern | str, **options: Any) -> None:
         super().__init__()
@@ -168,6 +169,18 @@ class PatternAttention(Attention):
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
         self._key = (name, *sorted((option, repr(value)) for option, value in options.items()))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the pattern is one of distances, the same wherever a text begins."""
+        return set(self.name.split("+")) <= {"full", "window", "dilated", "strided"}
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values: those in the reach of a window, else all."""
+        if not set(self.name.split("+")) <= {"window", "dilated"}:
+            return KeyValueCache(capacity)
+        reach = self.options["window"] * self.options.get("dilation", 1)
+        return KeyValueCache(capacity, reach=reach)
 
     def mask(self, queries: int, keys: int, *, causal: bool, device: torch.device) -> Tensor:
         """(queries, keys), True = may attend, the last query at the last key's place."""
@@ -197,14 +210,8 @@ class PatternAttention(Attention):
             apart = not parts.isdisjoint(("global", "random"))
             return block_sparse_attention(q, k, v, rule, apart=apart, **given)
         if parts in ({"window"}, {"window", "global"}):
-            flags = None
-            if places := options.pop("global_tokens", ()):
-                flags = torch.zeros(k.shape[0], keys, dtype=torch.bool, device=k.device)
-                for place in places:
-                    flags[:, place : place + 1] = True  # nothing where the sequence is shorter
-            return sliding_window_attention(
-                q, k, v, causal=causal, global_tokens=flags, padding=padding, **options
-            )
+            given = {"window": options["window"], "causal": causal, "padding": padding}
+            return attend_with_constant_tokens(q, k, v, options.get("global_tokens", ()), **given)
         if self.name in ("strided", "fixed"):
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)
@@ -230,17 +237,16 @@ def _in_strides(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    cut: Callable[[Tensor, Tensor], list[Piece]],
+    cut: Cut,
     rule: Rule,
     *,
     stride: int,
-    key: Hashable,
     padding: Tensor | None,
 ) -> Tensor:
     """Causal attention in pieces that `cut` makes of a length that is a multiple of `stride`."""
     queries, keys = q.shape[2], k.shape[2]
     if not in_pieces(q):
-        return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
+        return block_sparse_attention(q, k, v, rule, key=cut, padding=padding)
     if queries < keys:  # one step of decoding: a few rows of the matrix
         mask = _matrix(rule, queries, keys, q.device)
         return softmax_attention(q, k, v, mask=mask, padding=padding)
