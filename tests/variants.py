@@ -44,7 +44,7 @@ COLUMNS = {
     "export": "torch.export gives the same, in both modes",
     "compile": "graph breaks of a compiled call",
     "parameters": "of its own, beside the four projections of the heads",
-    "cost": "how FLOPs grow with the length N, and what share of softmax's they are at 2,048 tokens",
+    "cost": "how FLOPs grow with the length N, and their share of softmax's at 2,048 tokens",
     "chapter": "where it is built and explained",
 }
 """The columns, and what each asks."""

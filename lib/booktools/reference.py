@@ -157,7 +157,7 @@ def _said_where(module: Module, shown: set[str]) -> str:
 
 
 def _contents(module: Module, marked: Marked) -> str:
-    """What the module offers, in short; of a package also the names that it takes from its parts."""
+    """What the module offers, in short; of a package also the names that its parts have."""
     here = {one.name: f"#{one.name}" for one in module.members}
     known = library_names(marked.root)
     faces = {

@@ -99,7 +99,7 @@ def hidden(dtype: torch.dtype) -> float:
 
 def hide_keys(
     q: Float[Tensor, "batch heads queries width"],
-    k: Float[Tensor, "batch heads keys width"],
+    k: Float[Tensor, "batch kv_heads keys width"],
     seen: Bool[Tensor, "batch keys"],
 ) -> tuple[Tensor, Tensor]:
     """q and k with one more channel, whose product hides the keys that are not `seen`.
