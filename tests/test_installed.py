@@ -43,10 +43,11 @@ sys.meta_path[:] = map(WithoutExtras, sys.meta_path)
 
 def run_without_extras(code: str, folder: Path) -> str:
     """What a program prints whose imports of optional packages fail, as in a base install."""
-    python = os.environ.get("FRUGAL_PYTHON")
-    path = {} if python else {"PYTHONPATH": str(ROOT / "lib")}
+    named = os.environ.get("FRUGAL_PYTHON")
+    python = str(Path(named).absolute()) if named else sys.executable
+    path = {} if named else {"PYTHONPATH": str(ROOT / "lib")}
     done = subprocess.run(
-        [python or sys.executable, "-W", "ignore", "-c", BLOCKED + code],
+        [python, "-W", "ignore", "-c", BLOCKED + code],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -72,8 +73,8 @@ calls = [
     lambda: charts.panels(None, frame, "by"),
     lambda: charts.Chart({}, alt="A chart.").to_png(),
     lambda: charts.Chart({}, alt="A chart.").widget(),
-    lambda: plots.points(frame, "y", "by", alt="Points."),
-    lambda: plots.bars(frame, "y", "by", alt="Bars."),
+    lambda: plots.points(frame, "length", "y", name="by", alt="Points."),
+    lambda: plots.bars(frame, "length", "y", by="by", alt="Bars."),
     lambda: frames.interact(print, value=[1, 2], alt="Numbers."),
     lambda: frames.Frames(controls=[], frames=[], still="a", alt="A").to_png(),
     lambda: pictures.picture(None, alt="A picture."),
@@ -97,6 +98,13 @@ calls = [
     "data": """
 from frugal.data import dates, digits
 calls = [lambda: dates.pairs(3, seed=0), digits.load]
+""",
+    "transformers": """
+from frugal.adapters.transformers import register, use
+calls = [
+    lambda: register("frugal-softmax", lambda index, shape: None),
+    lambda: use(None, "frugal-softmax"),
+]
 """,
 }
 
@@ -222,6 +230,6 @@ def test_the_page_of_the_package_index_needs_nothing_beside_it():
     assert "pip install frugal-attention" in text
     assert "pip install frugal-attention" in (ROOT / "README.md").read_text()
     cells = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
-    assert len(cells) == 3
+    assert len(cells) == 4
     for cell in cells:
         exec(compile(cell, "lib/README.md", "exec"), {})

@@ -27,6 +27,7 @@ from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.measure import count_flops
 from frugal.model import Decoder, TransformerConfig
 from tests.attention.test_contract import HEAD_DIM, N_HEADS, SUBJECTS, Subject
+from tests.layer_contract import WIDTH
 from tests.mixing.test_contract import MIXERS
 from tests.test_stacks import STACKS
 
@@ -43,10 +44,37 @@ COLUMNS = {
     "export": "torch.export gives the same, in both modes",
     "compile": "graph breaks of a compiled call",
     "parameters": "of its own, beside the four projections of the heads",
-    "cost": "how FLOPs grow with the length N, and what share of softmax's they are at 2,048 tokens",
+    "cost": "how FLOPs grow with the length N, and their share of softmax's at 2,048 tokens",
     "chapter": "where it is built and explained",
 }
 """The columns, and what each asks."""
+LEFT_OUT = {"window of a function", "lsh of a function", "linear"}
+"""Subjects that are the function behind another one's module."""
+CALLED = {
+    ("attention", "elu"): "linear, elu features",
+    ("attention", "favor"): "linear, FAVOR+ (Performer)",
+    ("attention", "fourier"): "linear, Fourier features",
+    ("attention", "gated"): "linear, gated (RFA)",
+    ("attention", "lsh"): "hashing (Reformer)",
+    ("attention", "sinkhorn"): "sorting (Sinkhorn)",
+    ("attention", "sort cut"): "sorting, cut",
+    ("attention", "span"): "adaptive span",
+    ("attention", "swin"): "shifted windows (Swin)",
+    ("mixer", "light"): "lightweight convolution",
+    ("mixer", "light, causal"): "lightweight convolution, causal",
+    ("mixer", "dynamic"): "dynamic convolution",
+    ("mixer", "dynamic, causal"): "dynamic convolution, causal",
+    ("mixer", "fourier"): "Fourier mixing (FNet)",
+    ("mixer", "dense"): "Synthesizer, dense",
+    ("mixer", "random"): "Synthesizer, random",
+    ("mixer", "random plus"): "Synthesizer, random, beside attention",
+    ("mixer", "factorized, causal"): "Synthesizer, factorized, causal",
+    ("mixer", "linformer"): "linformer, mixed first",
+    ("stack", "plain"): "one layer after the other",
+    ("stack", "elimination"): "token elimination (PoWER-BERT)",
+    ("stack", "universal"): "one layer many times (Universal)",
+}
+"""What readers know better than the names in the tests."""
 LENGTH, SHORTER = 13, 7
 FLOPS_AT = 2048
 
@@ -126,12 +154,16 @@ def cost(run: Callable[[int], int], softmax: Callable[[int], int]) -> str | None
     power = round(math.log2(whole / half), 1)
     grows = {1.0: "N", 2.0: "N²"}.get(power, f"N^{power}")
     share = whole / softmax(FLOPS_AT)
-    return f"{grows}; {share:.2g} of softmax" if share < 0.995 or share > 1.005 else f"{grows}; as softmax"
+    return (
+        f"{grows}; {share:.2g} of softmax"
+        if share < 0.995 or share > 1.005
+        else f"{grows}; as softmax"
+    )
 
 
 def flops_of(call: Callable[..., Tensor], *shapes: tuple[int, ...]) -> int:
     with torch.no_grad():
-        return int(count_flops(call, *(torch.randn(shape) for shape in shapes)))
+        return count_flops(call, *(torch.randn(shape) for shape in shapes))[0]
 
 
 LONGER = {
@@ -179,6 +211,24 @@ def graphs() -> dict[tuple[str, str], tuple[bool, int]]:
     return {(row.kind, row.name): (row.exports, row.breaks) for row in held()}
 
 
+def longer(make: Any) -> Callable[[], nn.Module]:
+    """A mixer that is made for 20 positions, made for more."""
+    if not isinstance(make, partial):
+        return make
+    return partial(
+        make.func, *(FLOPS_AT if one == 20 else one for one in make.args), **make.keywords
+    )
+
+
+def mixer_cost(layer: Any) -> str | None:
+    mixer, softmax = longer(layer.make)().eval(), MultiHeadAttention(WIDTH, 3)
+
+    def run(call: Callable[..., Tensor], length: int) -> int:
+        return flops_of(call, (1, length, WIDTH))
+
+    return cost(partial(run, mixer), partial(run, softmax))
+
+
 def attention_row(name: str, subject: Subject) -> dict[str, Any]:
     torch.manual_seed(0)
     attend = subject.make()
@@ -217,42 +267,44 @@ def survey() -> dict[str, Any]:
     held = graphs()
     found = []
     for name, subject in SUBJECTS.items():
-        if name.endswith("of a function"):
-            continue
-        row = {"kind": "attention", "name": name, **attention_row(name, subject)}
-        found.append(row)
+        if name not in LEFT_OUT:
+            found.append(
+                {"kind": "attention", "is": name, "name": name, **attention_row(name, subject)}
+            )
     for kind, layers in (("mixer", MIXERS), ("stack", STACKS)):
         for name, layer in layers.items():
-            found.append({"kind": kind, "name": name, **layer_row(kind, layer)})
+            if kind == "mixer" or "," not in name:  # a stack's other rows are of other layers
+                found.append({"kind": kind, "is": name, "name": name, **layer_row(kind, layer)})
     for row in found:
-        if (row["kind"], row["name"]) in held:
-            exports, breaks = held[row["kind"], row["name"]]
-            row |= {"export": exports, "compile": "one graph" if not breaks else f"{breaks} breaks"}
+        if (row["kind"], row["is"]) in held:
+            exports, breaks = held[row["kind"], row["is"]]
+            cut = "one graph" if not breaks else f"{breaks} break{'s'[: breaks - 1]}"
+            row |= {"export": exports, "compile": cut}
+        row["name"] = CALLED.get((row["kind"], row["is"]), row["is"])
     return {"columns": COLUMNS, "variants": found}
 
 
 def layer_row(kind: str, layer: Any) -> dict[str, Any]:
+    """A mixer refuses what only attention has. A stack passes on what its layers take."""
     module = layer.made().eval()
-    width = 12
-    x, real = rows(LENGTH, width), torch.ones(2, LENGTH, dtype=torch.bool)
+    x, real = rows(LENGTH, WIDTH), torch.ones(2, LENGTH, dtype=torch.bool)
     address = home(type(module))
-    row: dict[str, Any] = {
-        "import": address,
-        "chapter": chapter(address),
-        "padding": takes(layer.run, module, x, padding=real),
-        "mask": False,
-        "bias": False,
-        "cross": False,
-        "cache": False,
-    }
+    row: dict[str, Any] = {"import": address, "chapter": chapter(address)}
+    row["padding"] = takes(layer.run, module, x, padding=real)
     if kind == "mixer":
-        row |= {"causal": bool(getattr(module, "causal", False)), "parameters": parameters(module)}
-        return row
+        row |= {"causal": bool(module.causal), "parameters": parameters(module)}
+        row |= dict.fromkeys(("mask", "bias", "cross", "cache"), False)
+        return row | {"cost": mixer_cost(layer)}
     layers = getattr(module, "layers", ())
-    row["parameters"] = parameters(module) - sum(map(parameters, layers))
-    row["mask"] = takes(module, x, mask=torch.ones(LENGTH, LENGTH, dtype=torch.bool))
-    row["causal"] = takes(module, x, causal=True)
-    return row
+    config = TransformerConfig(11, d_model=WIDTH, n_heads=3, n_layers=len(layers) or 1)
+    caches = Decoder(config).new_caches(LENGTH)
+    return row | {
+        "parameters": parameters(module) - sum(map(parameters, layers)),
+        "causal": takes(module, x, causal=True),
+        "mask": takes(module, x, mask=torch.ones(LENGTH, LENGTH, dtype=torch.bool)),
+        "bias": takes(module, x, bias=torch.zeros(LENGTH, LENGTH)),
+        "cache": takes(module, x, causal=True, caches=caches),
+    }
 
 
 def written() -> dict[str, Any]:

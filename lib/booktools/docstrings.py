@@ -65,7 +65,7 @@ def _members(body: list[ast.stmt], *, of_a_class: bool = False) -> Iterator[Memb
                 yield _class(statement)
         elif not of_a_class and (name := _assigned(statement)) and (said := _said_after(after)):
             value = ast.unparse(statement)
-            yield Member(name, "value", value if len(value) <= 2 * _WIDE else f"{name} = …", said)
+            yield Member(name, "value", value if len(value) <= 2 * _WIDE else f"{name} = ...", said)
 
 
 def _public(name: str) -> bool:

@@ -25,8 +25,8 @@ from booktools.formulas import setup_formulas
 from booktools.launching import offer_launch
 from booktools.previews import show_previews
 from booktools.progress import offer_progress
-from booktools.search import write_sentences
 from booktools.reference import setup_reference
+from booktools.search import write_sentences
 from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources

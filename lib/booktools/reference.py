@@ -71,7 +71,8 @@ class Marked:
         self.link, self.root = link, Path(app.srcdir)
         self.places = places(self.root)
         self.chapters = {
-            name.rpartition("/")[2]: (name, title.astext()) for name, title in app.env.titles.items()
+            name.rpartition("/")[2]: (name, title.astext())
+            for name, title in app.env.titles.items()
         }
         domain = app.env.get_domain("cite")
         self.entries = domain.bibdata.data.entries
@@ -135,7 +136,7 @@ def show_reference(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     shown = {path.as_posix() for path in shown_files(app, root)}
     for name, module in library(root).items():
         parts = [
-            f"<h1>{html.escape(name)}</h1>",
+            f"<h1>{html.escape(name).replace('.', '.<wbr>')}</h1>",
             f"<p>{_said_where(module, shown)}</p>",
             marked.text(module.doc),
             _contents(module, marked),
@@ -156,7 +157,7 @@ def _said_where(module: Module, shown: set[str]) -> str:
 
 
 def _contents(module: Module, marked: Marked) -> str:
-    """What the module offers, in short; of a package also the names that it takes from its parts."""
+    """What the module offers, in short; of a package also the names that its parts have."""
     here = {one.name: f"#{one.name}" for one in module.members}
     known = library_names(marked.root)
     faces = {
@@ -291,9 +292,7 @@ def table(record: Path, marked: Marked) -> str:
             f'<tr class="frugal-kind-row"><th scope="rowgroup" colspan="{len(columns) + 1}">'
             f"{title}</th></tr>"
         )
-        rows += [
-            _row(row, columns, marked) for row in written["variants"] if row["kind"] == kind
-        ]
+        rows += [_row(row, columns, marked) for row in written["variants"] if row["kind"] == kind]
     return (
         '<div class="frugal-variants" role="region" tabindex="0" aria-label="Variants"><table>'
         f'<thead><tr><th scope="col">variant</th>{head}</tr></thead>'
@@ -304,7 +303,9 @@ def table(record: Path, marked: Marked) -> str:
 def _row(row: dict[str, Any], columns: dict[str, str], marked: Marked) -> str:
     name, home = html.escape(row["name"]), row["import"]
     place = marked.places.get(home.rpartition(".")[2])
-    link = f'<a href="{marked.link(place)}">{html.escape(home)}</a>' if place else html.escape(home)
+    link = html.escape(home).replace(".", ".<wbr>")
+    if place:
+        link = f'<a href="{marked.link(place)}">{link}</a>'
     cells = "".join(f"<td>{_cell(row.get(column), column, marked)}</td>" for column in columns)
     return f'<tr><th scope="row">{name}<br><small><code>{link}</code></small></th>{cells}</tr>'
 

@@ -94,9 +94,12 @@ def refuse(why: str, **options: Any) -> None:
             raise ValueError(f"{name} is given; {why}")
 
 
-def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """One sentence when q, k and v do not fit together; nothing when they do."""
-    check_head_shapes(q, k, v)
+def check_heads(q: Tensor, k: Tensor, v: Tensor, *, grouped: bool = False) -> None:
+    """One sentence when q, k and v do not fit together; nothing when they do.
+
+    grouped: k and v may have fewer heads than q, if their number divides that of q.
+    """
+    check_head_shapes(q, k, v, grouped=grouped)
     if not (q.dtype == k.dtype == v.dtype and q.is_floating_point()):
         check_dtypes(q=q, k=k, v=v)
 
@@ -114,7 +117,7 @@ def check_dtypes(**tensors: Tensor) -> None:
         raise ValueError(f"the dtypes are {found}; they must be one.")
 
 
-def check_head_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
+def check_head_shapes(q: Tensor, k: Tensor, v: Tensor, *, grouped: bool = False) -> None:
     """`check_heads` without the dtypes, for features that are summed in another one than v."""
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.ndim != 4:
@@ -132,6 +135,13 @@ def check_head_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
     if k.shape[2] != v.shape[2]:
         raise ValueError(
             f"k has length {k.shape[2]} and v has {v.shape[2]}; each key must have a value."
+        )
+    if grouped and q.shape[0] == k.shape[0] and k.shape[:2] == v.shape[:2]:
+        if k.shape[1] == q.shape[1] or (k.shape[1] and q.shape[1] % k.shape[1] == 0):
+            return
+        raise ValueError(
+            f"k has {k.shape[1]} heads and q has {q.shape[1]}; the heads of k must divide those "
+            "of q."
         )
     if q.shape[:2] != k.shape[:2] or k.shape[:2] != v.shape[:2]:
         raise ValueError(

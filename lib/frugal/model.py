@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from frugal import positions
 from frugal.attention.alibi import AlibiAttention
 from frugal.attention.cache import Cache, KeyValueCache, OwnCache
-from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
+from frugal.attention.softmax import Attend, MultiHeadAttention, kv_heads, softmax_attention
 from frugal.checks import (
     at_least,
     check_called,
@@ -52,6 +52,7 @@ class TransformerConfig:
     positions: "sinusoidal", "learned", "rope", "alibi" or "none".
     norm: "layer", "rms" or "none"; norm_first: x + f(norm(x)) instead of norm(x + f(x)).
     tied: the output projection is the (target) embedding table.
+    n_kv_heads: heads of keys and values, in self- and cross-attention; n_heads when None.
 
     The factories get the layer's index, 0 first, and this configuration: make_attend(index, config)
     -> an attention callable for the self-attention heads; make_mixer(index, config) -> a module x
@@ -86,6 +87,7 @@ class TransformerConfig:
     make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | str | None = None
     make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
     attention_dropout: float | int = 0.0
+    n_kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
@@ -94,6 +96,7 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
+        kv_heads(self.n_heads, self.n_kv_heads)
         one_of(positions.KINDS, positions=self.positions)
         one_of(NORMS, norm=self.norm)
         one_of(ACTIVATIONS, activation=self.activation)
@@ -142,6 +145,11 @@ class TransformerConfig:
     def hidden_width(self) -> int:
         return 4 * self.d_model if self.d_ff is None else self.d_ff
 
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
     def attention(self, index: int) -> MultiHeadAttention:
         """The self-attention of layer `index`, with its heads and positions."""
         attend = softmax_attention if self.make_attend is None else self.made("make_attend", index)
@@ -149,7 +157,7 @@ class TransformerConfig:
         if self.positions == "alibi":
             attend = AlibiAttention(self.n_heads, attend)
         elif self.positions == "rope":
-            rotate = positions.RotaryPositions(self.d_model // self.n_heads)
+            rotate = positions.RotaryPositions(self.head_dim)
         return MultiHeadAttention(
             self.d_model,
             self.n_heads,
@@ -157,6 +165,7 @@ class TransformerConfig:
             bias=self.bias,
             dropout=self.dropout,
             rotate=rotate,
+            n_kv_heads=self.n_kv_heads,
             attention_dropout=self.attention_dropout,
         )
 
@@ -276,6 +285,7 @@ class TransformerLayer(nn.Module):
                 config.n_heads,
                 bias=config.bias,
                 dropout=config.dropout,
+                n_kv_heads=config.n_kv_heads,
                 attention_dropout=config.attention_dropout,
             )
             self.cross = Residual(config, heads)

@@ -9,6 +9,7 @@ from frugal.attention import (
     contract,
     dynamic_span,
     entmax,
+    groups,
     kernels,
     linformer,
     lsh,
@@ -79,14 +80,27 @@ def masked() -> Tensor:
         return attention(rows())
 
 
+def shared() -> Tensor:
+    """One head of keys, which the heads of `heads` share."""
+    return heads()[:, :1]
+
+
 CASES = {
+    groups.attend_grouped: lambda: groups.attend_grouped(
+        patterns.PatternAttention("strided", stride=2), heads(), shared(), shared(), {}
+    ),
+    groups.in_turns: lambda: groups.in_turns(lambda q, _: q, heads(), 3),
+    groups.repeated: lambda: groups.repeated(shared(), 3),
+    groups.fold_groups: lambda: groups.fold_groups(heads(), 1),
+    groups.unfold_groups: lambda: groups.unfold_groups(groups.fold_groups(heads(), 1), 3),
+    softmax.products: lambda: softmax.products(heads(), shared()),
     softmax.softmax_attention: lambda: softmax.softmax_attention(
         heads(), heads(), heads(), padding=real(), causal=True
     ),
     softmax.attention_weights: lambda: softmax.attention_weights(heads(), heads(), causal=True),
     softmax.causal_mask: lambda: softmax.causal_mask(3, 5, device=heads().device),
     softmax.visible: lambda: softmax.visible(heads(), heads(), padding=real(), causal=True),
-    softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
+    softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2, n_kv_heads=1)(
         rows(), padding=real()
     ),
     contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
@@ -299,6 +313,10 @@ NO_CASE = {
     attention_heads.layers_of,
     attention_heads.least_important,
     attention_heads.prune_by_importance,
+    groups.grouped,
+    groups.groups_of,
+    groups.are_grouped,
+    softmax.kv_heads,
     contract.Attention,
     contract.check_attend,
     recording.Recorder,

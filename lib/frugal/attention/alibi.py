@@ -5,7 +5,7 @@ Source: press2022alibi. Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache, State
 from frugal.attention.contract import Attend, Attention, check_attend
+from frugal.attention.groups import attend_grouped, groups_of, repeated
 from frugal.attention.softmax import attention_weights, shifts, softmax_attention
 from frugal.checks import at_least, check_bias, check_heads, check_options
+from frugal.telling import told
 
 
 def alibi_slopes(n_heads: int, *, device=None) -> Float[Tensor, " n_heads"]:
@@ -41,12 +43,17 @@ class AlibiAttention(Attention):
     ValueError, when it is made, for an attention that takes no bias. Source: press2022alibi.
     """
 
+    groups: ClassVar = "itself"
+
     def __init__(self, n_heads: int, attend: Attend = softmax_attention) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
         check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
         self.slopes_of, self.kept = n_heads, list(range(n_heads))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "attend")
 
     @property
     def shifts(self) -> bool:
@@ -64,7 +71,7 @@ class AlibiAttention(Attention):
 
     def options(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """The options with the penalty as a bias, beside the bias that they may hold."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a slope.")
         options = check_options(self.attend, options)
@@ -77,8 +84,11 @@ class AlibiAttention(Attention):
         return options | {"bias": penalty if given is None else penalty + given}
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-        return self.attend(q, k, v, **self.options(q, k, options))
+        return attend_grouped(self.attend, q, k, v, self.options(q, k, options))
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
+        options = self.options(q, k, options)
         own = getattr(self.attend, "weights", attention_weights)
-        return own(q, k, **self.options(q, k, options))
+        if own is not attention_weights and groups_of(self.attend) != "itself":
+            k = repeated(k, q.shape[1])
+        return own(q, k, **options)

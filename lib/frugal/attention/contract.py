@@ -8,6 +8,9 @@ own place, the last query aligned with the last key. bias: added to the scores, 
 is. scale: the scores are scale·q kᵀ; 1 / √head_dim when None. dropout: the share of the weights
 that are dropped, the others scaled up; given in training alone. An attention takes each of these or
 refuses it in one sentence; it never passes over one.
+
+k and v may have fewer heads than q (`groups`). What is an `Attention` takes them; another callable
+does where `attend_grouped` calls it, as `MultiHeadAttention` does.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from frugal.attention.cache import KeyValueCache, State
+from frugal.attention.groups import Groups, are_grouped, attend_grouped
 from frugal.checks import (
     check_called,
     check_options,
@@ -34,12 +38,14 @@ class Attention(nn.Module):
     """A module that is an attention. Its `forward` names the options that it takes, and no others.
 
     refuses: for an option of the protocol that it cannot take, the reason; the sentence quotes it.
+    groups: how it is brought to fewer heads of keys than of queries, see `frugal.attention.groups`.
     shifts: a text that begins later gets the same, what stands in front of it being hidden by
     `padding`: where a token stands counts for nothing but its distance to others. Prompts of
     several lengths are then continued as one batch.
     """
 
     refuses: ClassVar[Mapping[str, str]] = {}
+    groups: ClassVar[Groups] = "repeated"
     shifts: bool = False
 
     def new_cache(self, capacity: int) -> KeyValueCache | State:
@@ -47,7 +53,10 @@ class Attention(nn.Module):
         return KeyValueCache(capacity)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-        return super().__call__(q, k, v, **check_options(self, options))
+        options = check_options(self, options)
+        if self.groups != "itself" and are_grouped(q, k):
+            return attend_grouped(self, q, k, v, options)
+        return super().__call__(q, k, v, **options)
 
 
 def check_attend(attend: Any, *, takes: str | None = None) -> None:

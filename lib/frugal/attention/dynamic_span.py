@@ -15,7 +15,7 @@ differ from query to query save nothing in this form; `spans` says what could be
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,6 +26,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
 from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.telling import told
 
 OFFSET = -4.0
 """b at first, as in the paper: a span of 1.8 % of S."""
@@ -39,6 +40,7 @@ class DynamicSpan(Attention):
     = -4 when None, as in the paper. W_z starts at 0, so at first all tokens have the same span.
     """
 
+    groups: ClassVar = "itself"
     shifts = True
 
     def __init__(
@@ -61,6 +63,9 @@ class DynamicSpan(Attention):
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
         self.offset = nn.Parameter(torch.full((n_heads,), offset))
         self._mean: Tensor | None = None  # of the latest forward pass
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
 
     def new_cache(self, capacity: int) -> KeyValueCache:
         """Keys and values that a span may reach; older ones are forgotten."""
@@ -92,8 +97,8 @@ class DynamicSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
@@ -106,7 +111,7 @@ class DynamicSpan(Attention):
 
         The arguments are those of `softmax_attention`.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
         return softmax_attention(q, k, v, **options, scale=scale, dropout=dropout)
 

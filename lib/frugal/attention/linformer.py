@@ -33,6 +33,7 @@ from frugal.checks import (
     hide_padding,
     one_of,
 )
+from frugal.telling import told
 
 Sharing = Literal["none", "heads", "kv", "layers"]
 SHARING: tuple[Sharing, ...] = get_args(Sharing)
@@ -53,6 +54,7 @@ class LinformerAttention(Attention):
         "mask": "Linformer mixes the keys before a mask could hide one; use padding",
         "bias": "Linformer mixes the keys, and a bias has a number for each before that",
     }
+    groups: ClassVar = "itself"
 
     def __init__(
         self,
@@ -89,11 +91,14 @@ class LinformerAttention(Attention):
             self.to_keys = self.to_keys if like is None else like.to_keys
             self.to_values = self.to_keys
 
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "length", "rank", "sharing")
+
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         scale: float | int | None = None,
@@ -104,12 +109,21 @@ class LinformerAttention(Attention):
         scale and dropout are of the scores and the weights of the r mixtures. Raises ValueError for
         any other option, for more than `length` keys, and for shapes that do not fit.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         self.check(q, k)
         k, v = (hidden(x, padding) for x in (k, v))
         keys = k.shape[2]
-        mixed = self.to_keys[..., :keys] @ k, self.to_values[..., :keys] @ v
+        to_keys, to_values = self.to_keys[..., :keys], self.to_values[..., :keys]
+        mixed = self.mixed(to_keys, k), self.mixed(to_values, v)
         return softmax_attention(q, *mixed, scale=scale, dropout=dropout)
+
+    def mixed(self, mixers: Tensor, x: Tensor) -> Tensor:
+        """E x: for one E the heads that x has, for one a head all heads of the queries."""
+        own = x.shape[1]
+        if len(mixers) == 1 or len(mixers) == own:
+            return mixers @ x  # (batch, heads of x, rank, width)
+        by_group = mixers.unflatten(0, (own, -1)).flatten(1, 2)  # (heads of x, group·rank, keys)
+        return (by_group @ x).unflatten(2, (-1, mixers.shape[1])).flatten(1, 2)
 
     def weights(
         self,
@@ -121,9 +135,9 @@ class LinformerAttention(Attention):
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each *position* through the values' mixture: A F, not a
         distribution; entries may be negative."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         self.check(q, k)
-        mixed = self.to_keys[..., : k.shape[2]] @ hidden(k, padding)
+        mixed = self.mixed(self.to_keys[..., : k.shape[2]], hidden(k, padding))
         weights = attention_weights(q, mixed, scale=scale) @ self.to_values[..., : k.shape[2]]
         return weights if padding is None else weights * padding[:, None, None, :]
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -99,7 +99,7 @@ def hidden(dtype: torch.dtype) -> float:
 
 def hide_keys(
     q: Float[Tensor, "batch heads queries width"],
-    k: Float[Tensor, "batch heads keys width"],
+    k: Float[Tensor, "batch kv_heads keys width"],
     seen: Bool[Tensor, "batch keys"],
 ) -> tuple[Tensor, Tensor]:
     """q and k with one more channel, whose product hides the keys that are not `seen`.
@@ -263,8 +263,7 @@ CUTS: dict[str, Callable[..., list[Piece]]] = {}
 """How keys and values are cut, by name: functions of k, v, the number of queries, and numbers."""
 
 
-@dataclass(frozen=True)
-class Cut:
+class Cut(NamedTuple):
     """A way to cut k and v, (sequences, keys, width), and its numbers."""
 
     name: str

@@ -20,8 +20,17 @@ from torch import Tensor, nn
 
 from frugal.attention.cache import Cache, KeyValueCache, OwnCache
 from frugal.attention.contract import Attend, check_attend
+from frugal.attention.groups import (
+    attend_grouped,
+    fold_groups,
+    grouped,
+    groups_of,
+    repeated,
+    unfold_groups,
+)
 from frugal.attention.recording import Recorded, recording
 from frugal.checks import (
+    at_least,
     check_bias,
     check_divides,
     check_dropout,
@@ -32,8 +41,12 @@ from frugal.checks import (
     check_padding,
     check_same_dtype,
     check_scale,
+    name_of,
+    options_of,
+    takes_only,
 )
 from frugal.positions import skipped_in_front
+from frugal.telling import told
 
 __all__ = [
     "Attend",
@@ -61,7 +74,7 @@ def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "querie
 
 def visible(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -81,10 +94,11 @@ def visible(
     return mask
 
 
+@grouped("itself")
 def softmax_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
-    v: Float[Tensor, "batch heads keys value_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
+    v: Float[Tensor, "batch kv_heads keys value_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -99,16 +113,19 @@ def softmax_attention(
     causal: query i sees keys up to its own place, the last query aligned with the last key.
     bias: added to the scores, broadcast the same way. scale: 1 / √head_dim when None. dropout: the
     share of the weights that become 0, whoever calls; the others are divided by 1 - dropout. A
-    query that may attend to nothing gets zeros. Raises ValueError for shapes or dtypes that do not
+    query that may attend to nothing gets zeros. k and v may have fewer heads than q; query head h
+    reads head h // (heads / kv_heads). Raises ValueError for shapes or dtypes that do not
     fit, for a scale that is not above 0 and for a dropout outside 0 ... 1.
 
     Source: vaswani2017attention, equation 1.
     """
-    check_heads(q, k, v)
+    check_heads(q, k, v, grouped=True)
     check_scale(scale)
     check_dropout(dropout=dropout)
     asked = {} if scale is None else {"scale": float(scale)}
     asked |= {"dropout_p": float(dropout)} if dropout else {}
+    if q.shape[1] != k.shape[1]:
+        asked["enable_gqa"] = True
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1, **asked)
@@ -144,7 +161,7 @@ def _four_axes(x: Tensor | None) -> Tensor | None:
 
 def attention_weights(
     q: Float[Tensor, "batch heads queries head_dim"],
-    k: Float[Tensor, "batch heads keys head_dim"],
+    k: Float[Tensor, "batch kv_heads keys head_dim"],
     *,
     mask: Bool[Tensor, "..."] | None = None,
     padding: Bool[Tensor, "batch keys"] | None = None,
@@ -156,10 +173,10 @@ def attention_weights(
 
     The arguments are those of `softmax_attention`. Memory: batch·heads·queries·keys numbers.
     """
-    check_heads(q, k, k)
+    check_heads(q, k, k, grouped=True)
     check_scale(scale)
-    products = q @ k.mT  # (batch, heads, queries, keys)
-    scores = products / math.sqrt(q.shape[-1]) if scale is None else products * scale
+    scores = products(q, k)  # (batch, heads, queries, keys)
+    scores = scores / math.sqrt(q.shape[-1]) if scale is None else scores * scale
     if bias is not None:
         check_bias(bias, tuple(scores.shape))
         scores = scores + bias.to(scores.dtype)
@@ -168,6 +185,25 @@ def attention_weights(
         return scores.softmax(-1)
     shown, _ = _never_empty(seen)
     return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
+
+
+def kv_heads(n_heads: int, n_kv_heads: int | None) -> int:
+    """Heads of keys and values: n_heads for None. ValueError where they do not divide n_heads."""
+    if n_kv_heads is None:
+        return n_heads
+    at_least(1, n_kv_heads=n_kv_heads)
+    if n_heads % n_kv_heads:
+        raise ValueError(f"n_kv_heads is {n_kv_heads}; it must divide {n_heads=}.")
+    return n_kv_heads
+
+
+def products(
+    q: Float[Tensor, "batch heads queries width"], k: Float[Tensor, "batch kv_heads keys width"]
+) -> Float[Tensor, "batch heads queries keys"]:
+    """q kᵀ, where k may have fewer heads than q; their keys are not copied."""
+    if q.shape[1] == k.shape[1]:
+        return q @ k.mT
+    return unfold_groups(fold_groups(q, k.shape[1]) @ k.mT, q.shape[1])
 
 
 def shifts(attend: Attend) -> bool:
@@ -185,7 +221,10 @@ class MultiHeadAttention(Recorded):
 
     d_model: width of the input and output. n_heads: must divide d_model. attend: what the heads do,
     any attention callable or module of this package; options given to `forward` reach it. rotate:
-    applied to queries and keys with their first position (rotary embeddings). bias: on the four
+    applied to queries and keys with their first position (rotary embeddings). n_kv_heads: heads of
+    keys and values, n_heads when None; fewer must divide n_heads, and each is read by
+    n_heads / n_kv_heads query heads (ainslie2023gqa; one alone, shazeer2019mqa). A cache then holds
+    n_kv_heads heads. An attention that cannot share keys gets copies (`groups`). bias: on the four
     projections. dropout: on the output. attention_dropout: on the weights, while training, of an
     attention that takes it, and refused for any other. kept_heads: the numbers of the heads, by
     which they are still known when others have been pruned (`frugal.attention.heads`).
@@ -206,23 +245,43 @@ class MultiHeadAttention(Recorded):
         dropout: float | int = 0.0,
         rotate: Rotate | None = None,
         attention_dropout: float | int = 0.0,
+        n_kv_heads: int | None = None,
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
         check_dropout(dropout=dropout, attention_dropout=attention_dropout)
         check_attend(attend, takes="dropout" if attention_dropout else None)
         self.n_heads, self.head_dim = n_heads, d_model // n_heads
+        self.n_kv_heads = kv_heads(n_heads, n_kv_heads)
+        kv_width = self.n_kv_heads * self.head_dim
         self.kept_heads = tuple(range(n_heads))
         self.attend, self.rotate = attend, rotate
         self.to_q = nn.Linear(d_model, d_model, bias=bias)
-        self.to_k = nn.Linear(d_model, d_model, bias=bias)
-        self.to_v = nn.Linear(d_model, d_model, bias=bias)
+        self.to_k = nn.Linear(d_model, kv_width, bias=bias)
+        self.to_v = nn.Linear(d_model, kv_width, bias=bias)
         self.to_out = nn.Linear(d_model, d_model, bias=bias)
         self.dropout, self.attention_dropout = nn.Dropout(dropout), attention_dropout
         for projection in (self.to_q, self.to_k, self.to_v, self.to_out):
             nn.init.xavier_uniform_(projection.weight)
             if bias:
                 nn.init.zeros_(projection.bias)
+
+    @classmethod
+    def from_torch(
+        cls, module: nn.MultiheadAttention, attend: Attend = softmax_attention
+    ) -> MultiHeadAttention:
+        """A layer with the weights of torch's, copied, whose heads do what `attend` does.
+
+        With `softmax_attention` it gives what torch's layer gives. Its input is (batch, length,
+        d_model), also where torch's layer has batch_first=False; `frugal.adapters.torch` keeps
+        torch's order and masks. Torch's dropout is `attention_dropout` here. Raises ValueError for
+        what this layer has no place for: kdim or vdim of their own, add_bias_kv, add_zero_attn, and
+        dropout for an attention that takes none.
+        """
+        return _copied(cls, module, attend)
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "head_dim", "attend")
 
     @property
     def shifts(self) -> bool:
@@ -286,8 +345,8 @@ class MultiHeadAttention(Recorded):
     def attended(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys head_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys head_dim"],
         options: dict[str, Any],
         cache: Cache | None = None,
     ) -> Float[Tensor, "batch queries width"]:
@@ -308,7 +367,7 @@ class MultiHeadAttention(Recorded):
         if self.training and self.attention_dropout and "dropout" not in options:
             dropped = {"dropout": self.attention_dropout}
         if cache is None or isinstance(cache, KeyValueCache):
-            out = self.attend(q, k, v, **options, **dropped)  # (batch, heads, queries, head_dim)
+            out = attend_grouped(self.attend, q, k, v, options | dropped)
         else:
             if self.recorders:
                 raise ValueError(
@@ -330,6 +389,8 @@ class MultiHeadAttention(Recorded):
         own = getattr(self.attend, "weights", None)
         if own is None:
             return attention_weights(q, k, **options)
+        if groups_of(self.attend) != "itself":
+            k = repeated(k, q.shape[1])
         with_cuda = q.device.type == "cuda" and torch.cuda.is_available()
         generator = getattr(self.attend, "generator", None)
         before = None if generator is None else generator.get_state()
@@ -338,3 +399,44 @@ class MultiHeadAttention(Recorded):
         if before is not None:
             generator.set_state(before)
         return found
+
+
+def _copied(
+    cls: type[MultiHeadAttention], module: nn.MultiheadAttention, attend: Attend
+) -> MultiHeadAttention:
+    """`MultiHeadAttention.from_torch`."""
+    if not isinstance(module, nn.MultiheadAttention):
+        raise ValueError(f"module is {type(module).__name__}; it must be nn.MultiheadAttention.")
+    width = module.embed_dim
+    if not (module.kdim == module.vdim == width):
+        raise ValueError(
+            f"module has kdim {module.kdim} and vdim {module.vdim}; both must be embed_dim, "
+            f"{width}."
+        )
+    if module.bias_k is not None or module.add_zero_attn:
+        raise ValueError(
+            "module has add_bias_kv or add_zero_attn; it must have neither, since they add a key "
+            "that belongs to no place."
+        )
+    check_attend(attend)
+    takes = options_of(attend)
+    if module.dropout and takes is not None and "dropout" not in takes:
+        why = getattr(attend, "refuses", {}).get("dropout") or takes_only(attend)
+        raise ValueError(
+            f"module.dropout is {module.dropout}; it must be 0 for {name_of(attend)}: {why}."
+        )
+    given = module.in_proj_bias is not None
+    with torch.device("meta"):  # no random numbers are drawn for weights that are copied
+        made = cls(width, module.num_heads, bias=given)
+    biases = module.in_proj_bias.chunk(3) if given else (None,) * 3
+    sources = [
+        *zip(module.in_proj_weight.chunk(3), biases, strict=True),
+        (module.out_proj.weight, module.out_proj.bias),
+    ]
+    layers = (made.to_q, made.to_k, made.to_v, made.to_out)
+    for layer, (weight, bias) in zip(layers, sources, strict=True):
+        layer.weight = nn.Parameter(weight.detach().clone(), weight.requires_grad)
+        if bias is not None:
+            layer.bias = nn.Parameter(bias.detach().clone(), bias.requires_grad)
+    made.attend, made.attention_dropout = attend, module.dropout
+    return made.train(module.training)

@@ -15,7 +15,7 @@ Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,7 @@ from frugal.checks import (
     check_scale,
 )
 from frugal.penalty import penalty
+from frugal.telling import told
 
 span_penalty = penalty  # what it was called while spans alone had one
 
@@ -57,6 +58,7 @@ class AdaptiveSpan(Attention):
     are next used in training after an update took them outside.
     """
 
+    groups: ClassVar = "itself"
     shifts = True
 
     def __init__(
@@ -76,6 +78,9 @@ class AdaptiveSpan(Attention):
             raise ValueError(f"start is {start}; it must be in 0 ... {max_span=}.")
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
 
     @property
     def spans(self) -> Float[Tensor, " n_heads"]:
@@ -116,8 +121,8 @@ class AdaptiveSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
@@ -132,7 +137,7 @@ class AdaptiveSpan(Attention):
         for every query and key themselves, all keys are read; otherwise a block of queries reads
         only what its longest span reaches.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         check_distances(self.n_heads, q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
         check_padding(padding, (q.shape[0], k.shape[2]))
@@ -211,12 +216,17 @@ class AdaptiveSpan(Attention):
         q, k = hide_keys(F.pad(q, (0, 0, 0, rest)), k, F.pad(real, (left, right)))
 
         width = BLOCK + left + right - rest
+        group = heads // k.shape[1]  # query heads that share the keys and values of one
         q = q.flatten(0, 1).unflatten(1, (blocks, BLOCK))  # (batch·heads, blocks, BLOCK, head_dim)
-        k = k.flatten(0, 1).unfold(1, width, BLOCK).mT  # (batch·heads, blocks, width, head_dim)
+        if group > 1:  # their queries stand together: (batch·kv_heads, blocks, group·BLOCK, ...)
+            q = q.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3)
+        k = k.flatten(0, 1).unfold(1, width, BLOCK).mT  # (batch·kv_heads, blocks, width, head_dim)
         v = v.flatten(0, 1).unfold(1, width, BLOCK).mT
         place = torch.arange(max(BLOCK, width), device=q.device)
         logs, seen = self._log_mask(place[:BLOCK, None] + left - place[None, :width], causal)
         scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
+        if group > 1:
+            scores = scores.unflatten(0, (-1, group)).flatten(1, 2)  # (kv_heads, group·BLOCK, ...)
         with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
             out = F.scaled_dot_product_attention(
                 q,
@@ -226,6 +236,8 @@ class AdaptiveSpan(Attention):
                 scale=head_dim**-0.5,
                 dropout_p=float(dropout),
             )
+        if group > 1:
+            out = out.unflatten(2, (group, BLOCK)).transpose(1, 2).flatten(0, 1)
         # (batch·heads, blocks, BLOCK, width + 1) to (batch, heads, length, width)
         out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1].to(given)
         if padding is None:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
+from frugal.attention.groups import in_turns, repeated
 from frugal.attention.kernels.features import (
     Continues,
     FavorFeatures,
@@ -37,6 +38,7 @@ from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
 from frugal.attention.kernels.state import KernelState
 from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
+from frugal.telling import told
 
 __all__ = [
     "FavorFeatures",
@@ -131,16 +133,20 @@ class KernelAttention(Attention):
         "scale": "these features are not of scores, which a scale could multiply",
         "dropout": "linear attention never makes the weights of which some could go",
     }
+    groups: ClassVar = "itself"
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
         self.features = features
 
+    def extra_repr(self) -> str:
+        return told(self, "features")
+
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
@@ -150,13 +156,19 @@ class KernelAttention(Attention):
 
         Raises ValueError as `linear_attention` does.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         q = self._rescaled(q, scale)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
-        prepared = self._prepare(q, k, padding, causal, **drawn)
-        return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        def found(q: Tensor, heads: slice | None = None) -> Tensor:
+            prepared = self._prepare(q, k, padding, causal, **drawn)
+            return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        if q.shape[1] == k.shape[1]:
+            return found(q)
+        return in_turns(found, q, q.shape[1] // k.shape[1])  # one pass, with the same vectors
 
     @property
     def shifts(self) -> bool:
@@ -231,6 +243,7 @@ class KernelAttention(Attention):
 
         Estimates by random features that may be negative are so here, too.
         """
+        k = repeated(k, q.shape[1])
         check_heads(q, k, k)
         q = self._rescaled(q, scale)
         prepared = self._prepare(q, k, padding, causal)

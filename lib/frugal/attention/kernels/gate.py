@@ -13,7 +13,7 @@ Chapter: kernels.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -147,6 +147,8 @@ class GatedFeatures(RandomVectors):
 
 class RandomFeatureAttention(KernelAttention):
     """Linear attention on `GatedFeatures`, whose arguments it takes: an attention callable."""
+
+    groups: ClassVar = "repeated"  # the gate and σ of a head make keys of their own
 
     def __init__(self, n_heads: int, head_dim: int, n_features: int = 64, **options: Any) -> None:
         super().__init__(GatedFeatures(n_heads, head_dim, n_features, **options))

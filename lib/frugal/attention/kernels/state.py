@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from frugal.attention.cache import check_room
+from frugal.attention.groups import are_grouped, repeated
 from frugal.attention.kernels.features import Prepared
 from frugal.attention.kernels.scan import normaliser, scan, sum_dtype, with_ones
 
@@ -45,7 +46,12 @@ class KernelState:
         v: Tensor,
         options: dict[str, Any],
     ) -> Tensor:
-        """See `frugal.attention.cache.State`; `attend` is a `KernelAttention`."""
+        """See `frugal.attention.cache.State`; `attend` is a `KernelAttention`.
+
+        Where query heads share keys and values, the new ones are repeated: each head has sums.
+        """
+        if are_grouped(q, k):
+            k, v = (repeated(x, q.shape[1]) for x in (k, v))
         return attend.step(q, k, v, self, **{"causal": False, **options})
 
     def begin(self, k: Tensor, v: Tensor, vectors: Tensor | None) -> None:

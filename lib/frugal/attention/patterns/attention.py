@@ -22,6 +22,7 @@ from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
+from frugal.attention.groups import grouped
 from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
 from frugal.attention.patterns.global_tokens import (
     attend_with_constant_tokens,
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 
+@grouped("in turns")
 def sliding_window_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -92,6 +94,7 @@ def sliding_window_attention(
     return attend_with_global_tokens(q, k, v, cut, global_tokens, causal=causal, padding=padding)
 
 
+@grouped("in turns")
 def strided_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -118,6 +121,7 @@ def strided_attention(
     return _in_strides(q, k, v, cut, rule, stride=stride, padding=padding)
 
 
+@grouped("in turns")
 def fixed_attention(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
@@ -161,6 +165,7 @@ class PatternAttention(Attention):
         "bias": "only the pairs of the pattern are computed, not all that a bias has",
         "dropout": "the pattern is computed in pieces that are joined by the sums of their weights",
     }
+    groups: ClassVar = "in turns"
 
     def __init__(self, name: Pattern | str, **options: Any) -> None:
         super().__init__()

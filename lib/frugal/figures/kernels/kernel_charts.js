@@ -113,8 +113,8 @@ export function kernelChart(picture, { scores, exact, kernels }) {
     shape("path", { class: "kernel-curve", d: `M${line(shown)}` }),
     shape("path", { class: "kernel-exact", d: `M${line(exact)}` }),
     ...dots(shown, "kernel-draw", 3.5),
-    text(x(from), BOTTOM + 18, from.toFixed(1).replace("-", "−")),
-    text(x(to), BOTTOM + 18, to.toFixed(1), { anchor: "end" }),
+    text(x(from), BOTTOM + 18, from.toFixed(2).replace("-", "−"), { anchor: "start" }),
+    text(x(to), BOTTOM + 18, to.toFixed(2), { anchor: "end" }),
     text((LEFT + RIGHT) / 2, BOTTOM + 18, "0", { anchor: "middle" }),
     text((LEFT + RIGHT) / 2, BOTTOM + 42, "score of the key, q·k / √d", { anchor: "middle" }),
   );

@@ -2,7 +2,7 @@
 import { element, readout, segmented, shape, slider, store } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 
-const [WIDTH, LEFT, TOP] = [380, 50, 54];
+const [WIDTH, LEFT, TOP] = [380, 54, 54];
 
 // What is shown, from the state: the matrix, the weights of the chosen word, and sentences.
 export function reading(model) {

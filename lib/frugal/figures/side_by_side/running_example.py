@@ -76,6 +76,7 @@ class _Watched(nn.Module):
         self.attend, self.kept = attend, kept
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+        options = {name: given for name, given in options.items() if given is not None}
         found = []
         eye = torch.eye(k.shape[2]).expand(*k.shape[:2], -1, -1)
         for values in (eye, v):
@@ -169,6 +170,11 @@ class RunningExample(Interactive):
             method=shown,
             query=query,
         )
+
+    def answer(self, name: str) -> tuple[str, float]:
+        """The place that the model names with this attention, and how sure it is."""
+        chance, place = max(zip(self.state["chances"][name], self.state["places"], strict=True))
+        return place, chance
 
     def picture(self) -> Figure:
         """All pairs beside the attention that is shown."""

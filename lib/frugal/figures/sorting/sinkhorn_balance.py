@@ -83,7 +83,7 @@ class SinkhornBalance(Interactive):
             matrix = self.matrix(balanced=balanced)
             sums, chosen = matrix.sum(0), len(set(matrix.argmax(1).tolist()))
             parts.append(
-                f"{words} a block is fetched {sums.min():.2f} to {sums.max():.2f} times, and "
+                f"{words} a block is fetched {_range(sums)} times, and "
                 f"{chosen} of {n} {'is' if chosen == 1 else 'are'} some row's first choice."
             )
         return (
@@ -117,6 +117,10 @@ class SinkhornBalance(Interactive):
             axes.set_title(title, fontsize=9)
             axes.grid(visible=False)
         return figure
+
+
+def _range(values: torch.Tensor) -> str:
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (values.min(), values.max())))
 
 
 def _state(
