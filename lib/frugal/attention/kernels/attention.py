@@ -218,7 +218,7 @@ class KernelAttention(Attention):
         vectors = self.features.projection if isinstance(self.features, Redrawn) else None
         state.begin(k, v, vectors)
         with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
-            if isinstance(self.features, Continues):
+            if hasattr(self.features, "prepare_next"):
                 found, past = self.features.prepare_next(q, k, past=state.past, padding=padding)
             else:
                 wide_q, wide_k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
