@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least, one_of
 from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
+from frugal.telling import told
 
 Per = Literal["batch", "sequence"]
 PER: tuple[Per, ...] = get_args(Per)
@@ -178,6 +179,9 @@ class SwitchFeedForward(nn.Module):
         self.routing: Routing | None = None
         self.kept: Tensor | None = None
         self._losses: tuple[Tensor, Tensor] | None = None
+
+    def extra_repr(self) -> str:
+        return told(self, "n_experts", "capacity_factor", "per")
 
     def capacity(self, tokens: int) -> int:
         """The room of each expert for a group of so many tokens."""

@@ -38,7 +38,7 @@ from frugal.attention.patterns.masks import (
 from frugal.attention.patterns.rectangles import cut_into
 from frugal.attention.pieces import Cut, attend_by_heads
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_heads, check_mask
+from frugal.checks import at_least, check_heads, check_mask
 
 __all__ = [
     "PatternAttention",
@@ -77,6 +77,11 @@ def sliding_window_attention(
     """
     _check(q, k, v, padding)
     q = rescaled(q, scale)
+    at_least(0, window=window)
+    if causal and q.shape[2] == 1 and global_tokens is None:  # a step of decoding: one rectangle
+        k, v = k[:, :, -window - 1 :], v[:, :, -window - 1 :]
+        padding = None if padding is None else padding[:, -window - 1 :]
+        return softmax_attention(q, k, v, padding=padding)
     rule = pattern_rule("window", k.shape[2], window=window, causal=causal)
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
     if not in_pieces(q):
@@ -204,7 +209,9 @@ class PatternAttention(Attention):
         q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
         parts = set(self.name.split("+"))
-        if not in_pieces(q):  # one rule, global tokens and all: its block mask can be kept
+        step = causal and q.shape[2] == 1 and parts == {"window"}  # of decoding
+        blocks = not in_pieces(q) and not step
+        if blocks:  # one rule, global tokens and all: its block mask can be kept
             rule = pattern_rule(self.name, keys, causal=causal, **options)
             given = {"key": (causal, self._key), "padding": padding}
             apart = not parts.isdisjoint(("global", "random"))
