@@ -87,7 +87,7 @@ SAME_LOOK_PASSES_ONCE = """
 
 
 def seen_by_axe(page: Page) -> list[str]:
-    """What axe calls serious or critical on the page as it stands, a sentence each."""
+    """What axe calls moderate, serious or critical on the page as it stands, a sentence each."""
     import axe_playwright_python
 
     script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
@@ -95,7 +95,7 @@ def seen_by_axe(page: Page) -> list[str]:
     page.evaluate(SAME_LOOK_PASSES_ONCE)
     return page.evaluate(
         """async () => {
-          const asked = ["serious", "critical"];
+          const asked = ["moderate", "serious", "critical"];
           const rest = axe._audit.rules.filter(({ impact }) => impact && !asked.includes(impact));
           const rules = Object.fromEntries(rest.map(({ id }) => [id, { enabled: false }]));
           const options = { resultTypes: ["violations"], preload: false, rules };

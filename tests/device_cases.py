@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from frugal import checks, embeddings, model, norms, positions
+from frugal import checks, embeddings, model, named, norms, positions
 from tests.devices import CONFIG, built, heads, ids, real, rows
 
 CASES = {
@@ -48,9 +48,17 @@ NO_CASE = {
     checks.at_least,
     checks.within,
     checks.one_of,
+    checks.close_to,
+    checks.did_you_mean,
+    checks.check_scale,
+    checks.check_same_dtype,
+    checks.check_dropout,
     checks.refuse,
     model.TransformerConfig,
+    named.named,
     embeddings.check_ids,
     model.LayerCache,
     positions.check_fits,
+    positions.skipped_in_front,
+    positions.places_of,
 }

@@ -9,11 +9,12 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "norms", "penalty", "positions"}
-    | {"arithmetic", "claims", "results"},
-    {"data", "embeddings", "evidence", "feedforward", "measure", "training"},
-    {"attention"},
-    {"mixing"},
+    {"telling", "version"},
+    {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims"},
+    {"results"},
+    {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
+    {"attention", "named", "training"},
+    {"adapters", "mixing"},
     {"model"},
     {"depth"},
     {"decoding", "tokens"},

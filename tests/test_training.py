@@ -2,14 +2,22 @@ import dataclasses
 import itertools
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import namedtuple
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+from frugal import checkpoints
+from frugal.attention.kernels import FavorFeatures, KernelAttention
+from frugal.attention.lsh import LshAttention
+from frugal.model import Encoder, TransformerConfig
 from frugal.training import History, TrainingDiverged, learning_rate_share, move, train
 
 
@@ -198,11 +206,258 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update():
         ({"loss": lambda m, b: m(b[0])}, r"loss returned \(32, 1\)"),
         ({"loss": lambda m, b: torch.tensor(1.0)}, r"loss returned \(\)"),
         ({"model": nn.ReLU()}, "model has no parameter"),
+        ({"accumulate": 0}, "accumulate is 0; it must be a whole number, 1 or more"),
+        ({"save_every": 0}, "save_every is 0"),
+        ({"resume": "no/such"}, "resume is 'no/such'; it must be a file that save= wrote"),
+        ({"resume": __file__}, "torch cannot read it"),
     ],
 )
 def test_bad_arguments_are_named(options, named):
     with pytest.raises(ValueError, match=named):
         run(**options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_checkpoints_are_a_list_of_updates():
+    with pytest.raises(ValueError, match=r"checkpoints is 2; it must be a list of updates\.$"):
+        run(checkpoints=2)
+
+
+# --- stopping and going on ---------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    pass
+
+
+def until(steps: int):
+    """A callback that ends the run after so many updates, as a power cut would."""
+
+    def callback(history):
+        if history.steps == steps:
+            raise Stopped
+
+    return callback
+
+
+def examples() -> TensorDataset:
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(7))
+    return TensorDataset(x, x.sum(1, keepdim=True))
+
+
+SUPPLIES = {
+    "a function": lambda: line,
+    "a list": lambda: [line(s, torch.Generator().manual_seed(s)) for s in range(5)],
+    "an iterator": lambda: itertools.cycle(
+        [line(s, torch.Generator().manual_seed(s)) for s in range(5)]
+    ),
+    "a loader": lambda: DataLoader(examples(), batch_size=6),
+    "a shuffled loader": lambda: DataLoader(examples(), batch_size=6, shuffle=True),
+    "a loader with a generator": lambda: DataLoader(
+        examples(), batch_size=6, shuffle=True, generator=torch.Generator().manual_seed(3)
+    ),
+}
+
+
+def equal_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+@pytest.mark.parametrize("at", [1, 8, 12])  # in a round, at the end of one, behind others
+@pytest.mark.parametrize("name", SUPPLIES)
+def test_a_run_goes_on_as_if_it_had_not_stopped(name, at, tmp_path):
+    options = {"steps": 20, "evaluate": lambda model: {"r": torch.rand(()).item()}, "every": 4}
+    options |= {"checkpoints": [0, 6, 20], "weight_decay": 0.1}
+    whole, stopped, fresh = (make_model(dropout=0.3) for _ in range(3))
+    expected = run(whole, SUPPLIES[name](), **options)
+    file = tmp_path / "folder" / "run.pt"
+    with pytest.raises(Stopped):
+        run(stopped, SUPPLIES[name](), save=file, save_every=1, callback=until(at), **options)
+    with torch.no_grad():
+        fresh[0].weight.zero_()  # what it begins with does not matter
+    found = run(fresh, SUPPLIES[name](), resume=file, **options)
+    assert found.losses == expected.losses
+    assert found.learning_rates == expected.learning_rates
+    assert found.evaluations == expected.evaluations
+    assert found.steps == 20
+    assert equal_weights(fresh, whole)
+    for step, weights in expected.checkpoints.items():
+        for key, value in weights.items():
+            assert torch.equal(found.checkpoints[step][key], value)
+
+
+class Drawing(nn.Module):
+    """What draws random numbers of its own: by features that are drawn anew, and by a hash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        config = TransformerConfig(5, 8, 2, 2, make_attend=self.attend)
+        self.encoder = Encoder(config)
+
+    @staticmethod
+    def attend(index, config):
+        if index:
+            return LshAttention(4, 2, generator=torch.Generator().manual_seed(5))
+        return KernelAttention(FavorFeatures(4, 8, redraw_every=2))
+
+    def forward(self, ids):
+        return self.encoder(ids)
+
+
+def test_what_modules_draw_goes_on_too(tmp_path):
+    def ids(step, generator):
+        return torch.randint(5, (2, 9), generator=generator)
+
+    def loss(model, batch):
+        return model(batch).square().mean()
+
+    made = []
+    for _ in range(3):
+        torch.manual_seed(1)
+        made.append(Drawing())
+    whole, stopped, fresh = made
+    expected = run(whole, ids, loss, steps=8)
+    file = tmp_path / "run.pt"
+    with pytest.raises(Stopped):
+        run(stopped, ids, loss, steps=8, save=file, save_every=5, callback=until(6))
+    found = run(fresh, ids, loss, steps=8, resume=file, save=file)
+    assert found.losses == expected.losses
+    assert equal_weights(fresh, whole)
+    again = run(made[1], ids, loss, steps=8, resume=file)  # it had ended: nothing is left to do
+    assert again.losses == expected.losses
+    assert equal_weights(made[1], whole)
+
+
+def test_a_spent_budget_can_be_raised(tmp_path, monkeypatch):
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr("frugal.training.time.perf_counter", lambda: float(next(clock)))
+    file, whole, model = tmp_path / "run.pt", make_model(), make_model()
+    expected = run(whole, steps=12)
+    assert run(model, steps=12, seconds=9.0, save=file).stopped == "seconds"
+    found = run(model, steps=12, resume=file)
+    assert found.stopped == "steps"
+    assert found.losses == expected.losses
+    assert found.seconds == 24.0  # of both
+    assert equal_weights(model, whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"steps": 31}, "steps is 31; it must be 30, with which the run in"),
+        ({"lr": 0.5}, r"lr is 0\.5; it must be 0\.003"),
+        ({"clip": None}, r"clip is None; it must be 1\.0"),
+        ({"accumulate": 2}, "accumulate is 2; it must be 1"),
+        ({"model": nn.Linear(3, 1)}, r"the model has 'weight'; it must be the model that"),
+        (
+            {"model": nn.Sequential(nn.Linear(3, 9), nn.Tanh(), nn.Tanh(), nn.Linear(9, 1))},
+            r"0\.weight is \(9, 3\) torch.float32; it must be \(16, 3\) torch.float32, as in",
+        ),
+    ],
+)
+def test_another_run_is_refused(options, named, tmp_path):
+    run(save=tmp_path / "run.pt")
+    with pytest.raises(ValueError, match=named):
+        run(**{"resume": tmp_path / "run.pt"} | options)
+
+
+def test_the_file_is_one_that_torch_reads(tmp_path):
+    model = make_model()
+    run(model, save=tmp_path / "run.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+    weights = torch.load(tmp_path / "run.pt")["model"]
+    fresh = make_model(seed=4)
+    fresh.load_state_dict(weights)
+    assert equal_weights(fresh, model)
+    torch.save({"other": 1}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=r"must be a file that save= wrote\.$"):
+        run(resume=tmp_path / "other.pt")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"steps": np.int64(6), "lr": np.float64(1e-2), "seed": np.int64(3)}
+    options |= {"weight_decay": np.float32(0.5), "clip": np.float64(1.0)}
+    run(save=tmp_path / "run.pt", save_every=4, **options)
+    expected = run(steps=6, lr=1e-2, seed=3, weight_decay=0.5)
+    found = run(resume=tmp_path / "run.pt", **options)
+    assert found.losses == expected.losses
+
+
+KILLED = """
+import os, signal, sys, torch
+from frugal import checkpoints
+from tests.test_training import line, make_model, run
+slow, wrote = torch.save, []
+def save(contents, file):
+    wrote.append(1)
+    if len(wrote) == 4:
+        file.write(b"half of it")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    slow(contents, file)
+torch.save = save
+run(make_model(dropout=0.3), steps=12, save=sys.argv[1], save_every=2)
+"""
+
+
+def test_killed_while_it_writes_the_old_file_is_whole(tmp_path):
+    file = tmp_path / "run.pt"
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], cwd=".", check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert checkpoints.read(file)["history"]["steps"] == 6
+    whole, model = make_model(dropout=0.3), make_model(dropout=0.3)
+    expected = run(whole, steps=12)
+    found = run(model, steps=12, resume=file, save=file)
+    assert found.losses == expected.losses
+    assert equal_weights(model, whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]  # what was left is used again
+
+
+def test_killed_at_any_time_the_run_goes_on(tmp_path):
+    file = tmp_path / "run.pt"
+    code = (
+        "import sys; from tests.test_training import make_model, run\n"
+        "run(make_model(dropout=0.3), steps=600, save=sys.argv[1], save_every=1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(file)])
+    try:
+        while not file.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    steps = checkpoints.read(file)["history"]["steps"]
+    assert 1 <= steps < 600
+    whole, model = make_model(dropout=0.3), make_model(dropout=0.3)
+    expected = run(whole, steps=600, callback=None)
+    found = run(model, steps=600, resume=file)
+    assert found.losses == expected.losses
+    assert equal_weights(model, whole)
+
+
+def test_accumulated_batches_are_one_large_batch():
+    batches = [line(s, torch.Generator().manual_seed(s)) for s in range(8)]
+    pairs = [tuple(map(torch.cat, zip(*batches[i : i + 2], strict=True))) for i in range(0, 8, 2)]
+    one, other = make_model(), make_model()
+    found = run(one, batches, steps=4, accumulate=2)
+    expected = run(other, pairs, steps=4)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+    for p, q in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4)
+
+
+def test_the_callback_is_told_every_update():
+    seen = []
+    run(
+        steps=3,
+        evaluate=lambda model: {"x": 1},
+        every=2,
+        callback=lambda h: seen.append((h.steps, len(h.losses), len(h.evaluations))),
+    )
+    assert seen == [(1, 1, 0), (2, 2, 1), (3, 3, 2)]
 
 
 def test_autocast_computes_in_bfloat16():
@@ -253,7 +508,7 @@ def test_the_progress_bar_can_be_switched_off_from_outside(disabled):
 
 def test_a_drawing_without_altair_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
-    with pytest.raises(ImportError, match=r"altair is not .* pip install 'frugal\[book\]'"):
+    with pytest.raises(ImportError, match=r"altair is not .* pip install 'frugal-attention\[figures\]'"):
         run(steps=2).plot()
 
 
@@ -265,6 +520,19 @@ def test_plot_shows_the_loss_and_each_metric():
     assert {r["metric"] for r in rows} == {"accuracy", "bits"}
     assert chart["resolve"]["scale"]["y"] == "independent"
     assert "resolve" not in run().plot().to_dict()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_it_goes_on_on_cuda(tmp_path):
+    options = {"steps": 12, "device": "cuda", "save": tmp_path / "run.pt", "save_every": 1}
+    whole, stopped, fresh = (make_model(dropout=0.3) for _ in range(3))
+    expected = run(whole, **options)
+    with pytest.raises(Stopped):
+        run(stopped, callback=until(7), **options)
+    found = run(fresh, resume=tmp_path / "run.pt", **options)
+    assert found.losses == expected.losses
+    assert equal_weights(fresh, whole)
 
 
 @pytest.mark.cuda

@@ -119,7 +119,7 @@ def page_of(path: PurePosixPath) -> str:
 def show_files(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """A page for each file that a card names; labs are copied to be downloaded."""
     root = Path(app.srcdir)
-    for path, chapters in sorted(_shown(app, root).items()):
+    for path, chapters in sorted(shown_files(app, root).items()):
         source = root / path
         if path.suffix == ".ipynb":
             target = Path(app.outdir) / "_sources" / path
@@ -137,7 +137,7 @@ def show_files(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield page_of(path), {"title": str(path), "body": body, "parents": []}, "page.html"
 
 
-def _shown(app: Sphinx, root: Path) -> dict[PurePosixPath, list[str]]:
+def shown_files(app: Sphinx, root: Path) -> dict[PurePosixPath, list[str]]:
     """Every file of every card, and the chapters whose cards name it."""
     shown: dict[PurePosixPath, list[str]] = {}
     for name in sorted(app.env.found_docs):

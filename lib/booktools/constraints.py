@@ -10,7 +10,7 @@ _HEADER = """\
 # Every version that was installed together and tested, exactly. pip reads it with -c.
 # Refill: make constraints
 """
-_NOT_PINNED = frozenset({"frugal", "pip", "setuptools", "wheel"})
+_NOT_PINNED = frozenset({"frugal", "frugal-attention", "pip", "setuptools", "wheel"})
 
 
 def write_constraints(path: Path) -> int:

@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 
 from booktools.address import add_card, show_files
 from booktools.assets import add_static_files, share
+from booktools.captions import add_captions
 from booktools.cards import setup_cards
 from booktools.copying import keep_imports, offer_copying
 from booktools.downloads import offer_notebook
@@ -24,6 +25,7 @@ from booktools.formulas import setup_formulas
 from booktools.launching import offer_launch
 from booktools.previews import show_previews
 from booktools.progress import offer_progress
+from booktools.reference import setup_reference
 from booktools.search import write_sentences
 from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
@@ -40,6 +42,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("booktools_solutions", with_solutions(), "env")
     setup_formulas(app)
     setup_cards(app)
+    setup_reference(app)
     setup_terms(app)
     app.connect("config-inited", prepare_kernels)
     app.connect("config-inited", use_templates)
@@ -51,6 +54,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
     app.connect("doctree-resolved", name_sources)
+    app.connect("doctree-resolved", add_captions)
     app.connect("doctree-resolved", keep_imports)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)

@@ -111,7 +111,7 @@ def _files(parts: list[str], names: Sequence[str], root: Path) -> Iterator[Path]
     init = place / "__init__.py"
     bound, table = _names_of(init.read_text(encoding="utf-8")) if init.is_file() else (set(), {})
     for name in names:
-        module = place / table.get(name, name)
+        module = place.joinpath(*table.get(name, name).split("."))
         if module.with_suffix(".py").is_file():
             yield module.with_suffix(".py")
         elif (module / "__init__.py").is_file():
@@ -126,7 +126,8 @@ def _files(parts: list[str], names: Sequence[str], root: Path) -> Iterator[Path]
 def _names_of(init: str) -> tuple[set[str], dict[str, str]]:
     """What the `__init__` of a package binds, and where it finds names that are asked for later.
 
-    The second is a dictionary from names to modules that stands in it: `{"chart": "charts"}`.
+    The second is a dictionary from names to modules that stands in it: `{"chart": "charts"}`,
+    `{"Decoder": "model", "LshAttention": "attention.lsh"}`.
     """
     bound: set[str] = set()
     table: dict[str, str] = {}

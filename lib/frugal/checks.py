@@ -6,7 +6,9 @@ argument's name, what it is and what it must be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from importlib import import_module
 from inspect import isclass, isfunction, ismethod, signature
@@ -17,8 +19,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-PROTOCOL = ("mask", "padding", "causal", "bias")
-"""The options of the attention protocol: given as None or False they ask for nothing."""
+DISTRIBUTION = "frugal-attention"
+"""What pip calls this library."""
+
+PROTOCOL: dict[str, bool | float | None] = {
+    "mask": None,
+    "padding": None,
+    "causal": False,
+    "bias": None,
+    "scale": None,
+    "dropout": 0.0,
+}
+"""The options of the attention protocol, and what asks for nothing."""
 
 
 def at_least(minimum: int, **values: Any) -> None:
@@ -36,21 +48,42 @@ def within(low: float | int, high: float | int, **values: Any) -> None:
 
 
 def one_of(known: Iterable[Any], **values: Any) -> None:
-    """Each of the values is one of those that are known."""
+    """Each of the values is one of those that are known. The sentence asks after a near one."""
     known = list(known)
     for name, value in values.items():
         if value not in known:
             listed = ", ".join(map(repr, known))
-            raise ValueError(f"{name} is {value!r}; it must be one of {listed}.")
+            raise ValueError(
+                f"{name} is {value!r}; it must be one of {listed}{did_you_mean(value, known)}."
+            )
 
 
-def installed(package: str, *, extra: str) -> ModuleType:
-    """The package that a drawing or a data set needs; ImportError says how to install it."""
+def close_to(name: Any, known: Iterable[Any], *, cutoff: float = 0.5) -> list[str]:
+    """The known names that are spelt like this one, nearest first, three at most."""
+    lower = {one.lower(): one for one in known if isinstance(one, str)}
+    if not isinstance(name, str):
+        return []
+    return [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=cutoff)]
+
+
+def did_you_mean(name: Any, known: Iterable[Any]) -> str:
+    """ " (did you mean 'rope'?)" for 'rop', to put before a full stop; "" where none is near."""
+    near = close_to(name, known, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def installed(module: str, *, extra: str) -> ModuleType:
+    """The module of another package that a drawing or a data set needs.
+
+    extra: of this distribution's extras the one that brings the package; where it is not
+    installed, ImportError says so in one sentence.
+    """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
         raise ImportError(
-            f"{package} is not installed; this needs it: pip install 'frugal[{extra}]'."
+            f"{package} is not installed; this needs it: pip install '{DISTRIBUTION}[{extra}]'."
         ) from error
 
 
@@ -61,9 +94,12 @@ def refuse(why: str, **options: Any) -> None:
             raise ValueError(f"{name} is given; {why}")
 
 
-def check_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """One sentence when q, k and v do not fit together; nothing when they do."""
-    check_head_shapes(q, k, v)
+def check_heads(q: Tensor, k: Tensor, v: Tensor, *, grouped: bool = False) -> None:
+    """One sentence when q, k and v do not fit together; nothing when they do.
+
+    grouped: k and v may have fewer heads than q, if their number divides that of q.
+    """
+    check_head_shapes(q, k, v, grouped=grouped)
     if not (q.dtype == k.dtype == v.dtype and q.is_floating_point()):
         check_dtypes(q=q, k=k, v=v)
 
@@ -81,7 +117,7 @@ def check_dtypes(**tensors: Tensor) -> None:
         raise ValueError(f"the dtypes are {found}; they must be one.")
 
 
-def check_head_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
+def check_head_shapes(q: Tensor, k: Tensor, v: Tensor, *, grouped: bool = False) -> None:
     """`check_heads` without the dtypes, for features that are summed in another one than v."""
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.ndim != 4:
@@ -99,6 +135,13 @@ def check_head_shapes(q: Tensor, k: Tensor, v: Tensor) -> None:
     if k.shape[2] != v.shape[2]:
         raise ValueError(
             f"k has length {k.shape[2]} and v has {v.shape[2]}; each key must have a value."
+        )
+    if grouped and q.shape[0] == k.shape[0] and k.shape[:2] == v.shape[:2]:
+        if k.shape[1] == q.shape[1] or (k.shape[1] and q.shape[1] % k.shape[1] == 0):
+            return
+        raise ValueError(
+            f"k has {k.shape[1]} heads and q has {q.shape[1]}; the heads of k must divide those "
+            "of q."
         )
     if q.shape[:2] != k.shape[:2] or k.shape[:2] != v.shape[:2]:
         raise ValueError(
@@ -134,6 +177,19 @@ def check_bias(bias: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"bias has shape {tuple(bias.shape)}; it must broadcast to {shape}.")
 
 
+def check_scale(scale: float | int | None) -> None:
+    """One sentence when `scale` is no positive number; None is what a method takes by itself."""
+    if scale is not None and (isinstance(scale, bool | Tensor) or not 0 < scale < math.inf):
+        raise ValueError(f"scale is {scale}; it must be a number above 0, or None.")
+
+
+def check_dropout(**shares: float) -> None:
+    """Each is a share of what is dropped: at least 0 and below 1."""
+    for name, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
+            raise ValueError(f"{name} is {share!r}; it must be at least 0 and below 1.")
+
+
 def _broadcasts(x: Tensor, shape: tuple[int, ...]) -> bool:
     try:
         return torch.broadcast_shapes(x.shape, shape) == torch.Size(shape)
@@ -155,6 +211,17 @@ def check_input(
         )
     if padding is not None:
         check_padding(padding, tuple(x.shape[:2]))
+
+
+def check_same_dtype(x: Tensor, layer: Any, *, name: str = "x") -> None:
+    """x has the dtype of the layer's weights, where it has such, unless autocast sees to it."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dtype == x.dtype:
+        return
+    if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(
+            f"{name} has dtype {x.dtype}; it must be {weight.dtype}, as the layer's weights are."
+        )
 
 
 def check_divides(n_heads: int, d_model: int) -> None:
@@ -212,16 +279,22 @@ def check_options(call: Callable[..., Any], options: dict[str, Any]) -> dict[str
     for name, value in options.items():
         if name in takes:
             kept[name] = value
-        elif name not in PROTOCOL or not (value is None or value is False):
+        elif name not in PROTOCOL or not _asks_for_nothing(name, value):
             raise ValueError(_refusal(call, name, value))
     return kept
+
+
+def _asks_for_nothing(name: str, value: Any) -> bool:
+    return value is None or value is False or (name == "dropout" and value == 0)
 
 
 def _refusal(call: Callable[..., Any], name: str, value: Any) -> str:
     """The sentence for an option that is given to `call` in vain."""
     found = f"{name} is {value}" if isinstance(value, bool) else f"{name} is given"
-    must = "be left out" if name not in PROTOCOL else f"be {False if name == 'causal' else None}"
-    return f"{found}; it must {must}: {getattr(call, 'refuses', {}).get(name) or takes_only(call)}."
+    must = f"be {PROTOCOL[name]}" if name in PROTOCOL else "be left out"
+    why = getattr(call, "refuses", {}).get(name) or takes_only(call)
+    asked = "" if name in PROTOCOL else did_you_mean(name, options_of(call) or ())
+    return f"{found}; it must {must}: {why}{asked}."
 
 
 def takes_only(call: Callable[..., Any]) -> str:

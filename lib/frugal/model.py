@@ -10,29 +10,36 @@ Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal import positions
 from frugal.attention.alibi import AlibiAttention
-from frugal.attention.cache import KeyValueCache
-from frugal.attention.softmax import Attend, MultiHeadAttention, softmax_attention
+from frugal.attention.cache import Cache, KeyValueCache, OwnCache
+from frugal.attention.softmax import Attend, MultiHeadAttention, kv_heads, softmax_attention
 from frugal.checks import (
     at_least,
     check_called,
     check_divides,
+    check_dropout,
     check_input,
     check_padding,
+    did_you_mean,
+    name_of,
+    one_of,
     refuse,
 )
 from frugal.embeddings import TokenEmbedding
-from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.mixing.mixer import check_mixer
-from frugal.norms import norm
+from frugal.named import PARTS, named
+from frugal.norms import NORMS, Norm, norm
+from frugal.positions import Positions
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,19 @@ class TransformerConfig:
     positions: "sinusoidal", "learned", "rope", "alibi" or "none".
     norm: "layer", "rms" or "none"; norm_first: x + f(norm(x)) instead of norm(x + f(x)).
     tied: the output projection is the (target) embedding table.
+    n_kv_heads: heads of keys and values, in self- and cross-attention; n_heads when None.
 
-    The factories get the layer's index, 0 first, and this configuration:
-    make_attend(index, config) -> an attention callable for the self-attention heads;
-    make_mixer(index, config) -> a module x -> x on (batch, length, d_model) instead of attention,
-    which states whether it is causal and takes padding as a `Mixer` does;
-    make_feed_forward(index, config) -> a module x -> x on the same shape;
-    make_stack(layers) -> a module called as stack(x, **options), `Stack` by default.
+    The factories get the layer's index, 0 first, and this configuration: make_attend(index, config)
+    -> an attention callable for the self-attention heads; make_mixer(index, config) -> a module x
+    -> x on (batch, length, d_model) instead of attention, which states whether it is causal and
+    takes padding as a `Mixer` does; make_feed_forward(index, config) -> a module x -> x on the same
+    shape; make_stack(layers) -> a module called as stack(x, **options), `Stack` by default. The
+    first three may also be names, such as "window:32", "fourier" or "gated:swish" (see
+    `frugal.named`). A configuration of names can be pickled, and `to_dict` gives what JSON can
+    hold.
+
+    attention_dropout: of the weights of softmax attention, and of any other that takes it.
+    Raises ValueError for what is out of range, unknown, or no factory.
     """
 
     vocab_size: int
@@ -62,17 +75,19 @@ class TransformerConfig:
     n_decoder_layers: int | None = None
     target_vocab_size: int | None = None
     max_length: int = 512
-    positions: str = "sinusoidal"
-    norm: str = "layer"
+    positions: Positions = "sinusoidal"
+    norm: Norm = "layer"
     norm_first: bool = True
-    activation: str = "relu"
-    dropout: float = 0.0
+    activation: Activation = "relu"
+    dropout: float | int = 0.0
     bias: bool = True
     tied: bool = True
-    make_attend: Callable[[int, TransformerConfig], Attend] | None = None
-    make_mixer: Callable[[int, TransformerConfig], nn.Module] | None = None
-    make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | None = None
+    make_attend: Callable[[int, TransformerConfig], Attend] | str | None = None
+    make_mixer: Callable[[int, TransformerConfig], nn.Module] | str | None = None
+    make_feed_forward: Callable[[int, TransformerConfig], nn.Module] | str | None = None
     make_stack: Callable[[Sequence[nn.Module]], nn.Module] | None = None
+    attention_dropout: float | int = 0.0
+    n_kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_heads", "n_layers", "max_length"):
@@ -81,28 +96,68 @@ class TransformerConfig:
             if getattr(self, name) is not None:
                 at_least(1, **{name: getattr(self, name)})
         check_divides(self.n_heads, self.d_model)
-        if self.positions not in positions.KINDS:
-            names = ", ".join(map(repr, positions.KINDS))
-            raise ValueError(f"positions is {self.positions!r}; it must be one of {names}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+        kv_heads(self.n_heads, self.n_kv_heads)
+        one_of(positions.KINDS, positions=self.positions)
+        one_of(NORMS, norm=self.norm)
+        one_of(ACTIVATIONS, activation=self.activation)
+        check_dropout(dropout=self.dropout, attention_dropout=self.attention_dropout)
         if self.make_attend is not None and self.make_mixer is not None:
             raise ValueError("make_attend and make_mixer are both given; a layer takes one.")
-        if self.make_attend is not None:
-            check_called("make_attend", self.make_attend, ("index", "config"))
+        for option in PARTS:
+            part = getattr(self, option)
+            if isinstance(part, str):
+                named(option, part)
+            elif option == "make_attend" and part is not None:
+                check_called("make_attend", part, ("index", "config"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as numbers and strings, which JSON and `torch.save` can hold.
+
+        Raises ValueError for a part that is a function: a name can be written down.
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in given.items():
+            if callable(value):
+                raise ValueError(
+                    f"{name} is {name_of(value)}; it must be a name, such as 'window:32', or None "
+                    "to be written down."
+                )
+        return given
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> TransformerConfig:
+        """What `to_dict` has written. Raises ValueError for an option that there is none of."""
+        known = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = did_you_mean(name, known)
+                raise ValueError(f"{name} is given; it must be an option of the model{near}.")
+        return cls(**given)
+
+    def made(self, option: str, index: int) -> Any:
+        """What the factory of `option` makes for layer `index`, or None where there is none."""
+        factory = getattr(self, option)
+        if isinstance(factory, str):
+            factory = named(option, factory)
+        return None if factory is None else factory(index, self)
 
     @property
     def hidden_width(self) -> int:
         return 4 * self.d_model if self.d_ff is None else self.d_ff
 
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.n_heads
+
     def attention(self, index: int) -> MultiHeadAttention:
         """The self-attention of layer `index`, with its heads and positions."""
-        attend = softmax_attention if self.make_attend is None else self.make_attend(index, self)
+        attend = softmax_attention if self.make_attend is None else self.made("make_attend", index)
         rotate = None
         if self.positions == "alibi":
             attend = AlibiAttention(self.n_heads, attend)
         elif self.positions == "rope":
-            rotate = positions.RotaryPositions(self.d_model // self.n_heads)
+            rotate = positions.RotaryPositions(self.head_dim)
         return MultiHeadAttention(
             self.d_model,
             self.n_heads,
@@ -110,12 +165,14 @@ class TransformerConfig:
             bias=self.bias,
             dropout=self.dropout,
             rotate=rotate,
+            n_kv_heads=self.n_kv_heads,
+            attention_dropout=self.attention_dropout,
         )
 
     def feed_forward(self, index: int) -> nn.Module:
         """The feed-forward network of layer `index`."""
         if self.make_feed_forward is not None:
-            return self.make_feed_forward(index, self)
+            return self.made("make_feed_forward", index)
         return DenseFeedForward(
             self.d_model,
             self.hidden_width,
@@ -200,9 +257,9 @@ class MixerResidual(Residual):
 
 @dataclass
 class LayerCache:
-    """What one decoder layer remembers between steps."""
+    """What one decoder layer remembers between steps: of its own positions, and of a memory."""
 
-    own: KeyValueCache
+    own: Cache
     context: KeyValueCache | None = None
 
 
@@ -217,17 +274,27 @@ class TransformerLayer(nn.Module):
         self.d_model = config.d_model
         own = config.attention(index) if config.make_mixer is None else None
         if own is None:
-            self.mix: Residual = MixerResidual(config, config.make_mixer(index, config))
+            self.mix: Residual = MixerResidual(config, config.made("make_mixer", index))
         else:
             self.mix = Residual(config, own)
         self.attends = own is not None
         self.cross = None
         if cross:
             heads = MultiHeadAttention(
-                config.d_model, config.n_heads, bias=config.bias, dropout=config.dropout
+                config.d_model,
+                config.n_heads,
+                bias=config.bias,
+                dropout=config.dropout,
+                n_kv_heads=config.n_kv_heads,
+                attention_dropout=config.attention_dropout,
             )
             self.cross = Residual(config, heads)
         self.feed_forward = Residual(config, config.feed_forward(index))
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a text that begins later gets the same (`Attention.shifts`)."""
+        return self.attends and self.mix.sublayer.shifts
 
     def forward(
         self,
@@ -264,6 +331,11 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
+    @property
+    def shifts(self) -> bool:
+        """Whether its layers say so of a text that begins later, and no other stack runs them."""
+        return type(self) is Stack and all(getattr(one, "shifts", False) for one in self.layers)
+
     def forward(
         self,
         x: Float[Tensor, "batch length d_model"],
@@ -283,7 +355,7 @@ class Encoder(nn.Module):
     forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model); fewer positions
     where the stack drops or pools some.
     encode(x, padding=None): the same from vectors (batch, length, d_model), such as patches.
-    padding: (batch, length) bool, True = real token.
+    padding: (batch, length) bool, True = real token. Positions count from a row's first real token.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -310,7 +382,8 @@ class Encoder(nn.Module):
         **options: Any,
     ) -> Float[Tensor, "batch kept d_model"]:
         check_input(x, padding, d_model=self.config.d_model)
-        x = self.dropout(self.positions(x))
+        skipped = None if padding is None else positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, skipped=skipped))
         return self.norm(self.stack(x, padding=padding, **options))
 
 
@@ -349,7 +422,9 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "batch length vocabulary"]:
         """With `caches` (from `new_caches`), ids are only the tokens after the cached ones.
 
-        Raises ValueError for a memory that no layer attends to, or of another width.
+        padding: True = real token, for the cached tokens too. Positions count from the first real
+        token of each row. Raises ValueError for a memory that no layer attends to, or of another
+        width.
         """
         if caches is not None and len(caches) != self.n_layers:
             raise ValueError(
@@ -358,18 +433,26 @@ class Decoder(nn.Module):
         if memory is not None:
             check_input(memory, None, d_model=self.config.d_model, name="memory")
         offset = caches[0].own.length if caches else 0
-        x = self.dropout(self.positions(self.embedding(ids), offset))
+        x, skipped = self.embedding(ids), None
+        if padding is not None:
+            check_padding(padding, (len(ids), offset + ids.shape[1]))
+            skipped = positions.skipped_in_front(padding)
+        x = self.dropout(self.positions(x, offset, skipped=skipped))
         if memory is not None or memory_padding is not None:
             options |= {"memory": memory, "memory_padding": memory_padding}
         x = self.norm(self.stack(x, padding=padding, caches=caches, causal=causal, **options))
         return self.embedding.logits(x) if self.output is None else self.output(x)
 
     def new_caches(self, capacity: int, source_length: int | None = None) -> list[LayerCache]:
-        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`."""
+        """Empty caches for `capacity` positions, one a layer; `source_length` for `cross`.
+
+        Each keeps what its layer's attention needs to go on: all keys and values, those in the
+        reach of a window, or the state of linear attention.
+        """
         at_least(1, capacity=capacity)
         return [
             LayerCache(
-                KeyValueCache(capacity),
+                OwnCache(capacity),
                 None if source_length is None else KeyValueCache(source_length),
             )
             for _ in range(self.n_layers)
@@ -398,3 +481,6 @@ class EncoderDecoder(nn.Module):
     ) -> Float[Tensor, "batch target vocabulary"]:
         memory = self.encoder(source, source_padding)
         return self.decoder(target, memory, padding=target_padding, memory_padding=source_padding)
+
+
+torch.serialization.add_safe_globals([TransformerConfig])  # `torch.load` reads one back

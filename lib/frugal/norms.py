@@ -8,8 +8,13 @@ Sources: RMSNorm zhang2019rmsnorm; pre-norm against post-norm is a choice of `fr
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import nn
+
+from frugal.checks import one_of
+
+Norm = Literal["layer", "rms", "none"]
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
@@ -18,8 +23,10 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def norm(kind: str, d_model: int) -> nn.Module:
-    """A norm over the last axis, `d_model` wide. kind: "layer", "rms" or "none"."""
-    if kind not in NORMS:
-        raise ValueError(f"norm is {kind!r}; it must be one of {', '.join(map(repr, NORMS))}.")
+def norm(kind: Norm, d_model: int) -> nn.Module:
+    """A norm over the last axis, `d_model` wide. kind: "layer", "rms" or "none".
+
+    Raises ValueError for another kind.
+    """
+    one_of(NORMS, norm=kind)
     return NORMS[kind](d_model)

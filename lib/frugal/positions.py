@@ -8,14 +8,37 @@ Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from frugal.telling import told
 
 START = 2**-0.5
 """Standard deviation at which learned positions start."""
 
-KINDS = ("sinusoidal", "learned", "rope", "alibi", "none")
+Positions = Literal["sinusoidal", "learned", "rope", "alibi", "none"]
+"""What `TransformerConfig(positions=...)` may be."""
+
+KINDS: tuple[Positions, ...] = get_args(Positions)
+
+
+def skipped_in_front(padding: Bool[Tensor, "batch keys"]) -> Int[Tensor, " batch"]:
+    """How many positions of each row come before its first real token, 0 where there is none."""
+    return padding.to(torch.uint8).argmax(1)
+
+
+def places_of(
+    length: int, offset: int, skipped: Int[Tensor, " batch"]
+) -> Int[Tensor, "batch length"]:
+    """The places of positions offset .. offset+length-1 where `skipped` in front do not count.
+
+    Those in front stand at place 0, as the first token does; nobody is to see them.
+    """
+    places = torch.arange(offset, offset + length, device=skipped.device)
+    return (places - skipped[:, None]).clamp(min=0)
 
 
 def check_fits(length: int, offset: int, max_length: int) -> None:
@@ -38,16 +61,34 @@ def sinusoidal_positions(
     if d_model % 2:
         raise ValueError(f"d_model is {d_model}; it must be even, for a sine with each cosine.")
     place = torch.arange(offset, offset + length, device=device, dtype=torch.float32)
-    pair = torch.arange(0, d_model, 2, device=device, dtype=torch.float32)
-    angle = place[:, None] * 10000.0 ** (-pair / d_model)  # (length, d_model / 2)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1).to(dtype)
+    return _waves(place, d_model).to(dtype)
+
+
+def _waves(place: Float[Tensor, "*places"], d_model: int) -> Float[Tensor, "*places d_model"]:
+    """Sines and cosines of each place, in turns."""
+    pair = torch.arange(0, d_model, 2, device=place.device, dtype=torch.float32)
+    angle = place[..., None] * 10000.0 ** (-pair / d_model)  # (..., d_model / 2)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
 
 
 class SinusoidalPositions(nn.Module):
-    """Add `sinusoidal_positions` to x (batch, length, d_model); no parameters, any length."""
+    """Add `sinusoidal_positions` to x (batch, length, d_model); no parameters, any length.
 
-    def forward(self, x: Float[Tensor, "batch length d_model"], offset: int = 0) -> Tensor:
+    offset: the place of x's first position. skipped: how many positions in front of a row's first
+    token do not count (`skipped_in_front`). So for all kinds of positions.
+    """
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        offset: int = 0,
+        *,
+        skipped: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch length d_model"]:
         _, length, d_model = x.shape
+        if skipped is not None:
+            places = places_of(length, offset, skipped)
+            return x + _waves(places.to(torch.float32), d_model).to(x.dtype)
         return x + sinusoidal_positions(
             length, d_model, offset=offset, device=x.device, dtype=x.dtype
         )
@@ -66,16 +107,31 @@ class LearnedPositions(nn.Module):
         self.table = nn.Parameter(torch.empty(max_length, d_model))
         nn.init.normal_(self.table, std=START)
 
-    def forward(self, x: Float[Tensor, "batch length d_model"], offset: int = 0) -> Tensor:
-        length = x.shape[1]
-        check_fits(length, offset, self.table.shape[0])
-        return x + self.table[offset : offset + length].to(x.dtype)
+    def extra_repr(self) -> str:
+        return told(self, table=tuple(self.table.shape))
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        offset: int = 0,
+        *,
+        skipped: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch length d_model"]:
+        length, most = x.shape[1], self.table.shape[0]
+        if skipped is None:
+            check_fits(length, offset, most)
+            return x + self.table[offset : offset + length].to(x.dtype)
+        if offset + length > most and len(x):  # it may still fit, since some do not count
+            check_fits(length, offset - int(skipped.min()), most)
+        return x + self.table[places_of(length, offset, skipped)].to(x.dtype)
 
 
 class NoPositions(nn.Module):
     """Leave x as it is."""
 
-    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
+    def forward(
+        self, x: Tensor, offset: int = 0, *, skipped: Int[Tensor, " batch"] | None = None
+    ) -> Tensor:
         return x
 
 
@@ -87,13 +143,26 @@ class RotaryPositions(nn.Module):
     Source: su2024roformer, equation 34.
     """
 
+    shifts = True  # it takes `skipped`
+
     def __init__(self, head_dim: int, *, base: float = 10000.0) -> None:
         super().__init__()
         if head_dim % 2:
             raise ValueError(f"head_dim is {head_dim}; it must be even, for they turn pairs.")
         self.base = base
 
-    def forward(self, x: Float[Tensor, "batch heads length head_dim"], offset: int = 0) -> Tensor:
+    def extra_repr(self) -> str:
+        return told(self, "base")
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch heads length head_dim"],
+        offset: int = 0,
+        *,
+        skipped: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch heads length head_dim"]:
+        if skipped is not None:
+            return self.turn(x, places_of(x.shape[2], offset, skipped))
         return self.turn(x, torch.arange(offset, offset + x.shape[2], device=x.device))
 
     def turn(

@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from frugal.checks import installed
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -318,8 +320,7 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
         raise ValueError(f"values has {n} seeds; an interval needs at least 2.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must be between 0 and 1.")
-    from scipy.stats import t
-
+    t = installed("scipy.stats", extra="evidence").t
     mean = values.mean(axis=0)
     reach = t.ppf((1 + confidence) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return Interval(mean, mean - reach, mean + reach)

@@ -1,4 +1,4 @@
-"""One training loop for the whole book: seeds, a schedule, a time budget, a history.
+"""One training loop for the whole book: seeds, a schedule, a time budget, a history, a file.
 
 AdamW with linear warm-up and a cosine decay to a tenth of the peak rate, gradients clipped by
 their global norm. The loop trains anything with parameters; what a batch is, and what its loss
@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from frugal.checks import installed
+from frugal import checkpoints as on_disk
+from frugal.checkpoints import File, Supply
+from frugal.checks import at_least, installed
 from frugal.modes import modes_put_back
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class History:
 
         Returns an Altair chart: the loss on the left axis, metrics, dashed, on the right one.
         """
-        alt = installed("altair", extra="book")
+        alt = installed("altair", extra="figures")
 
         frame = self.to_frame()
         frame["running mean"] = frame["loss"].rolling(smoothing, min_periods=1).mean()
@@ -137,6 +139,11 @@ def train(
     checkpoints: Sequence[int] = (),
     autocast: torch.dtype | None = None,
     progress: bool = True,
+    accumulate: int = 1,
+    callback: Callable[[History], None] | None = None,
+    save: File | None = None,
+    save_every: int | None = None,
+    resume: File | None = None,
 ) -> History:
     """Train `model` in place and return its `History`.
 
@@ -156,15 +163,48 @@ def train(
     evaluating more often changes no weight, and its time is not counted. checkpoints: numbers of
     updates after which to keep a copy of the weights; 0 is the start. autocast: `torch.bfloat16`
     to compute the loss in mixed precision. progress: show a progress bar (unless TQDM_DISABLE
-    is set, as it is while the site is built).
+    is set, as it is while the site is built). accumulate: batches that one update takes, one after
+    the other; their losses and gradients are averaged. callback: called with the history after
+    every update, evaluations included; what it raises ends the run.
+
+    save: a file in which the run is kept, written after every `save_every` updates (`every` when
+    None) and after the last. A process that is killed leaves the file of the time before.
+    resume: such a file; the run goes on where the file ends, with the weights, the optimizer, the
+    schedule, the batches and the random numbers of then. Losses and weights equal those of a run
+    that was never stopped, bit for bit on one CPU. Give the same model, batches and arguments;
+    `seconds`, `evaluate`, `every`, `callback` and what is kept may be others. Of an iterable, the
+    batches of the round that were used are drawn and passed over. Random numbers that do not come
+    from torch, numpy's say, are the caller's to restore. `torch.load(save)["model"]` is the
+    model's `state_dict`.
 
     The same seed, model and batches give the same history bit for bit on one CPU.
 
-    Raises ValueError: an argument is out of range, the batches ran out, or the loss is no scalar.
+    Raises ValueError: an argument is out of range, the batches ran out, the loss is no scalar, or
+    the file is none of a run with this model and these arguments.
     TrainingDiverged: the loss or its gradient is not finite. The weights are those before the
     update that failed, and the exception carries the history.
     """
     _check_arguments(steps, lr, warmup, clip, seconds, every, checkpoints, autocast)
+    at_least(1, accumulate=accumulate)
+    save_every = every if save_every is None else save_every
+    at_least(1, save_every=save_every)
+    # plain numbers: a file with numpy's would be refused when it is read
+    steps, warmup, seed = int(steps), int(warmup), int(seed)
+    lr, weight_decay, betas = float(lr), float(weight_decay), (float(betas[0]), float(betas[1]))
+    settings = {
+        "steps": steps,
+        "lr": lr,
+        "warmup": warmup,
+        "weight_decay": weight_decay,
+        "betas": list(betas),
+        "clip": None if clip is None else float(clip),
+        "seed": seed,
+        "autocast": None if autocast is None else str(autocast),
+        "accumulate": int(accumulate),
+    }
+    kept = None if resume is None else on_disk.read(resume)
+    if kept is not None:
+        on_disk.check_same(resume, kept["settings"], settings)
     if device is not None:
         model.to(device)
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -178,19 +218,27 @@ def train(
             model.train()
         optimizer = _adamw(weights, lr, betas, weight_decay)
         warmup = min(warmup, steps // 2)
-        supply = _supply(batches, torch.Generator().manual_seed(seed))
-        if 0 in checkpoints:
+        supply = Supply(batches, seed)
+        if kept is not None:
+            on_disk.load_weights(model, kept["model"], resume)
+            optimizer.load_state_dict(kept["optimizer"])
+            vars(history).update(kept["history"], stopped="steps")
+            supply.go_to(kept["batches"])
+            on_disk.set_random_state(kept["random"], model, device)
+        elif 0 in checkpoints:
             history.checkpoints[0] = _copy_of_weights(model)
         quiet = {} if progress else {"disable": True}  # else the TQDM_DISABLE of the site's build
-        bar = tqdm(total=steps, leave=False, desc="training", **quiet)
+        bar = tqdm(total=steps, initial=history.steps, leave=False, desc="training", **quiet)
         try:
-            for step in range(steps):
+            for step in range(history.steps, steps):
                 began = time.perf_counter()
                 rate = lr * learning_rate_share(step, steps=steps, warmup=warmup)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = move(next(supply), device)
-                value = _update(model, batch, loss, optimizer, weights, clip, autocast, history)
+                taken = (move(supply.next_one(), device) for _ in range(accumulate))
+                value = _update(
+                    model, taken, accumulate, loss, optimizer, weights, clip, autocast, history
+                )
                 history.steps = step + 1
                 history.losses.append(value)
                 history.learning_rates.append(rate)
@@ -208,7 +256,20 @@ def train(
                     bar.set_postfix(loss=value, refresh=False)
                 if history.steps in checkpoints:
                     history.checkpoints[history.steps] = _copy_of_weights(model)
+                if save is not None and (last or history.steps % save_every == 0):
+                    state = {
+                        "format": on_disk.FORMAT,
+                        "settings": settings,
+                        "model": model.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "history": {f.name: getattr(history, f.name) for f in _FIELDS},
+                        "batches": supply.place(),
+                        "random": on_disk.random_state(model, device),
+                    }
+                    on_disk.write(save, state)
                 bar.update()
+                if callback is not None:
+                    callback(history)
                 if last:
                     break
         finally:
@@ -274,6 +335,9 @@ def _check_arguments(
         raise ValueError(f"autocast is {autocast}; only torch.bfloat16 or None is supported.")
 
 
+_FIELDS = dataclasses.fields(History)
+
+
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside, and put the caller's random state back afterwards."""
@@ -296,28 +360,10 @@ def _adamw(
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=betas)
 
 
-def _supply(batches: Batches, generator: torch.Generator) -> Iterator[Batch]:
-    if callable(batches):
-        step = 0
-        while True:
-            yield batches(step, generator)
-            step += 1
-    given = 0
-    while True:
-        before = given
-        for batch in batches:
-            given += 1
-            yield batch
-        if given == before or isinstance(batches, Iterator):
-            raise ValueError(
-                f"batches ended after {given}; training needs one for every step: "
-                "give a list, a data loader, or a callable (step, generator) -> batch."
-            )
-
-
 def _update(
     model: nn.Module,
-    batch: Batch,
+    batches: Iterable[Batch],
+    accumulate: int,
     loss: Callable[[nn.Module, Batch], Tensor],
     optimizer: torch.optim.Optimizer,
     weights: list[nn.Parameter],
@@ -328,18 +374,19 @@ def _update(
     device = weights[0].device
     precision = torch.autocast(device.type, autocast) if autocast else nullcontext()
     optimizer.zero_grad(set_to_none=True)
-    with precision:
-        value = loss(model, batch)
-    if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
-        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"loss returned {got}; it must return one number with a gradient.")
-    number = value.item()
-    at = f"at update {history.steps + 1}"
-    if not math.isfinite(number):
-        raise TrainingDiverged(
-            f"the loss is {number} {at}: lower lr, or look for a division by zero", history
-        )
-    value.backward()
+    number, at = 0.0, f"at update {history.steps + 1}"
+    for batch in batches:
+        with precision:
+            value = loss(model, batch)
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"loss returned {got}; it must return one number with a gradient.")
+        number += value.item() / accumulate
+        if not math.isfinite(number):
+            raise TrainingDiverged(
+                f"the loss is {number} {at}: lower lr, or look for a division by zero", history
+            )
+        (value if accumulate == 1 else value / accumulate).backward()
     limit = math.inf if clip is None else clip
     norm = nn.utils.clip_grad_norm_(weights, limit).item()
     if not math.isfinite(norm):

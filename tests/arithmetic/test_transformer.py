@@ -27,6 +27,8 @@ from frugal.arithmetic.transformer import (
     parameters,
     roofline_seconds,
 )
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.softmax import MultiHeadAttention
 
 # sizes that all differ, so that no two of them can be exchanged unseen
 SHAPE = TransformerShape(
@@ -261,3 +263,38 @@ def test_unknown_mode_and_impossible_machine_are_refused():
         flops(SHAPE, "backward")
     with pytest.raises(ValueError, match="bandwidth is 0"):
         Machine(name="none", flops_fp32=1.0, flops_bf16=1.0, bandwidth=0.0, source="")
+
+
+# --- heads that share keys and values ----------------------------------------------------------
+
+
+def test_shared_heads_cost_what_a_layer_with_them_does():
+    shape = dataclasses.replace(SHAPE, n_heads=6, n_kv_heads=2, n_layers=1)
+    layer = MultiHeadAttention(shape.d_model, 6, n_kv_heads=2)
+    assert parameters(shape).attention == sum(p.numel() for p in layer.parameters())
+    x = torch.randn(shape.batch, shape.length, shape.d_model)
+    linear = counted(lambda: [to(x) for to in (layer.to_q, layer.to_k, layer.to_v, layer.to_out)])
+    assert flops(shape).projections == linear["total"]
+    cache = KeyValueCache(shape.length)
+    layer(x, cache=cache)
+    bytes_of = sum(y.numel() * y.element_size() for y in (cache.k, cache.v))
+    assert memory(shape, "decoding").cache == bytes_of
+
+
+def test_shared_heads_save_projections_and_traffic_and_no_comparisons():
+    full = dataclasses.replace(SHAPE, n_heads=6)
+    shared = dataclasses.replace(full, n_kv_heads=1)
+    assert dataclasses.replace(full, n_kv_heads=6).kv_width == full.kv_width
+    for mode in ("forward", "training", "decoding"):
+        assert flops(shared, mode).attention == flops(full, mode).attention
+        for one, other in zip(operations(shared, mode), operations(full, mode), strict=True):
+            if one.name in ("softmax", "feed-forward"):
+                assert one == other
+            else:
+                assert one.bytes < other.bytes
+                assert (one.flops < other.flops) == (one.name == "projections")
+    own = flops(shared)
+    sums = {one.name: one.flops * shared.n_layers for one in operations(shared)}
+    assert (own.projections, own.scores) == (sums["projections"], sums["scores"])
+    with pytest.raises(ValueError, match="n_kv_heads is 4; it needs to be 1 or more and divide"):
+        dataclasses.replace(full, n_kv_heads=4)

@@ -9,6 +9,7 @@ from frugal.attention import (
     contract,
     dynamic_span,
     entmax,
+    groups,
     kernels,
     linformer,
     lsh,
@@ -27,6 +28,7 @@ from frugal.attention.kernels import gate as kernel_gate
 from frugal.attention.kernels import naive as kernel_naive
 from frugal.attention.kernels import redrawing as kernel_redrawing
 from frugal.attention.kernels import scan as kernel_scan
+from frugal.attention.kernels import state as kernel_state
 from frugal.attention.lsh import hash as lsh_hash
 from frugal.attention.lsh import naive as lsh_naive
 from frugal.attention.lsh import rounds as lsh_rounds
@@ -44,6 +46,19 @@ def with_cache() -> Tensor:
     kept = cache.KeyValueCache(6)
     kept.append(heads(), heads())
     return kept.append(heads()[:, :, :1], heads()[:, :, :1])[0]
+
+
+def rolling() -> Tensor:
+    kept = cache.OwnCache(6).made_for(built(span.AdaptiveSpan, 2, 2), whole=False)
+    kept.append(heads(), heads())
+    return kept.append(heads()[:, :, :1], heads()[:, :, :1])[0]
+
+
+def from_a_state() -> Tensor:
+    attend = built(kernels.KernelAttention, built(kernels.FavorFeatures, 4, 8)).eval()
+    state = attend.new_cache(9)
+    attend.step(heads(), heads(), heads(), state, padding=real())
+    return attend.step(*(heads()[:, :, :1] for _ in range(3)), state)
 
 
 def recorded() -> Tensor:
@@ -65,17 +80,33 @@ def masked() -> Tensor:
         return attention(rows())
 
 
+def shared() -> Tensor:
+    """One head of keys, which the heads of `heads` share."""
+    return heads()[:, :1]
+
+
 CASES = {
+    groups.attend_grouped: lambda: groups.attend_grouped(
+        patterns.PatternAttention("strided", stride=2), heads(), shared(), shared(), {}
+    ),
+    groups.in_turns: lambda: groups.in_turns(lambda q, _: q, heads(), 3),
+    groups.repeated: lambda: groups.repeated(shared(), 3),
+    groups.fold_groups: lambda: groups.fold_groups(heads(), 1),
+    groups.unfold_groups: lambda: groups.unfold_groups(groups.fold_groups(heads(), 1), 3),
+    softmax.products: lambda: softmax.products(heads(), shared()),
     softmax.softmax_attention: lambda: softmax.softmax_attention(
         heads(), heads(), heads(), padding=real(), causal=True
     ),
     softmax.attention_weights: lambda: softmax.attention_weights(heads(), heads(), causal=True),
     softmax.causal_mask: lambda: softmax.causal_mask(3, 5, device=heads().device),
     softmax.visible: lambda: softmax.visible(heads(), heads(), padding=real(), causal=True),
-    softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2)(
+    softmax.MultiHeadAttention: lambda: built(softmax.MultiHeadAttention, 8, 2, n_kv_heads=1)(
         rows(), padding=real()
     ),
+    contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
     cache.KeyValueCache: with_cache,
+    cache.OwnCache: rolling,
+    kernel_state.KernelState: from_a_state,
     recording.recording: recorded,
     patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(
         heads(), heads(), heads(), window=1, global_tokens=real(), padding=real()
@@ -225,8 +256,16 @@ NO_CASE = {
     # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
     *pattern_masks.RULES.values(),
     pattern_masks.pattern_rule,
+    pattern_masks.random_seed,
+    pattern_masks.window_from_sliding_window,
+    pattern_masks.did_you_mean,
+    pattern_masks.refuse,
     pattern_masks.at_least,
     global_tokens.attend_with_global_tokens,
+    global_tokens.attend_with_constant_tokens,
+    block_sparse.in_pieces,
+    pattern_pieces.cut_into,
+    pattern_pieces.band_and_some_pieces,
     pattern_pieces.band_pieces,
     pattern_pieces.strided_pieces,
     pattern_pieces.fixed_pieces,
@@ -234,6 +273,7 @@ NO_CASE = {
     lsh_hash.default_buckets,
     lsh_rounds.Layout,
     pieces.Piece,
+    pieces.Cut,
     pieces.hidden,
     pieces.hide_keys,
     pieces.attend_by_heads,
@@ -258,6 +298,11 @@ NO_CASE = {
     kernel_features.check_floor,
     kernel_scan.Piece,
     kernel_scan.pieces_of,
+    kernel_scan.scan,
+    kernel_features.Continues,
+    cache.State,
+    cache.check_room,
+    softmax.shifts,
     kernel_scan.sum_dtype,
     kernel_scan.with_ones,
     kernel_scan.normaliser,
@@ -268,6 +313,10 @@ NO_CASE = {
     attention_heads.layers_of,
     attention_heads.least_important,
     attention_heads.prune_by_importance,
+    groups.grouped,
+    groups.groups_of,
+    groups.are_grouped,
+    softmax.kv_heads,
     contract.Attention,
     contract.check_attend,
     recording.Recorder,

@@ -22,6 +22,7 @@ from frugal.attention.recording import recording
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.measure import forward_backward, peak_bytes
 from frugal.model import Decoder, TransformerConfig
+from tests.graphs import exported
 
 
 def tensors(generator, batch=2, heads=3, length=40, head_dim=8, value_dim=8, **options):
@@ -111,6 +112,39 @@ def test_gradients_are_those_of_one_softmax_over_all_pairs_seen(
     ours = torch.autograd.grad((out * target).sum(), (qk, v))
     theirs = torch.autograd.grad((expected * target).sum(), (qk, v))
     torch.testing.assert_close(ours, theirs)
+
+
+def test_a_seed_is_a_new_generator_at_every_call(generator):
+    options = {"n_hashes": 2, "n_heads": 3, "head_dim": 8}
+    right = random_rotations((2, 6), generator=torch.Generator().manual_seed(5), **options)
+    for _ in range(2):
+        for one, other in zip(random_rotations((2, 6), seed=5, **options), right, strict=True):
+            assert torch.equal(one, other)
+    with pytest.raises(ValueError, match=r"^seed is given; .*generator.*\.$"):
+        random_rotations(2, seed=0, generator=generator, **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_generator_is_no_part_of_an_exported_graph(generator):
+    heads = [torch.randn(1, 2, 9, 4) for _ in "qkv"]
+    with pytest.raises(ValueError, match=r"^generator is given; an exported graph [^\n]*\.$"):
+        exported(LshAttention(4, 2, generator=generator), heads, strict=False)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("unchecked")
+def test_compiled_it_draws_what_it_draws_plainly_at_any_length():
+    """Without a seed, by torch's own generator."""
+    torch._dynamo.reset()
+    attend = LshAttention(4, 1)
+    compiled = torch.compile(attend, backend="aot_eager")
+    for length in (13, 70):
+        q = torch.randn(2, 2, length, 8)
+        outs = []
+        for call in (compiled, attend):
+            torch.manual_seed(3)
+            outs.append(call(q, q, q))
+        torch.testing.assert_close(*outs)
 
 
 def test_the_plain_form_for_other_devices_is_the_same(generator, monkeypatch):

@@ -425,6 +425,37 @@ def test_patterns_without_global_tokens_name_their_rule(generator, monkeypatch, 
     assert given[0].get("global_tokens") is None
 
 
+KEPT = {
+    "window": {"window": 2},
+    "strided": {"stride": 4},
+    "fixed": {"stride": 4, "summary": 1},
+    "dilated": {"window": 2, "dilation": 2},
+    "window+global": {"window": 2, "global_tokens": [0, 1, 9]},
+    "window+global+random": {"window": 2, "global_tokens": [3], "n_random": 1},
+}
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("name", KEPT)
+def test_three_calls_elsewhere_make_one_block_mask(generator, monkeypatch, name):
+    """Of the layers of a model, and of its steps; the first call is one of inference."""
+    asked, blocks_of = [], block_sparse._blocks
+    monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(
+        block_sparse, "_blocks", lambda *args: asked.append(args) or blocks_of(*args)
+    )
+    tensors = heads(generator, queries=30, keys=30)
+    for inference in (True, False, False):
+        with torch.inference_mode(inference):
+            out = PatternAttention(name, **KEPT[name])(*tensors, causal=True)
+    assert len(asked) == 1
+    (kept,) = block_sparse._kept.values()
+    assert not any(x.is_inference() for x in (kept.some, kept.mask.kv_indices))
+    mask = pattern_mask(name, 30, causal=True, **KEPT[name])
+    torch.testing.assert_close(out, softmax_attention(*tensors, mask=mask), **EXACT)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("padded", [False, True])
@@ -439,8 +470,26 @@ def test_an_exported_pattern_is_the_pattern(generator, padded):
             return block_sparse_attention(q, k, v, rule, **options)
 
     given = tuple(heads(generator, queries=70, keys=70))
-    exported = torch.export.export(Model(), given, strict=False).module()
-    torch.testing.assert_close(exported(*given), Model()(*given), **EXACT)
+    for strict in (False, True):
+        exported = torch.export.export(Model(), given, strict=strict).module()
+        torch.testing.assert_close(exported(*given), Model()(*given), **EXACT)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_pattern_fits_any_length(generator, strict):
+    attend = PatternAttention("window+global", window=3, global_tokens=(0, 5))
+    length = torch.export.Dim("length", min=8, max=2048)
+    shapes = {name: {2: length} for name in "qkv"}
+    given = tuple(heads(generator, queries=70, keys=70))
+    exported = torch.export.export(
+        attend, given, {"causal": True}, strict=strict, dynamic_shapes=shapes | {"causal": None}
+    ).module()
+    for n in (70, 33):
+        given = heads(generator, queries=n, keys=n)
+        torch.testing.assert_close(
+            exported(*given, causal=True), attend(*given, causal=True), **EXACT
+        )
 
 
 # --- bad input -------------------------------------------------------------------------------

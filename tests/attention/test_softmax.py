@@ -204,9 +204,9 @@ def test_no_kernel_is_handed_a_row_with_nothing_to_see(generator, monkeypatch, w
     handed = []
     kernel = softmax.F.scaled_dot_product_attention
 
-    def spy(q, k, v, *, attn_mask):
+    def spy(q, k, v, *, attn_mask, **options):
         handed.append(attn_mask if attn_mask.dtype == torch.bool else attn_mask > -torch.inf)
-        return kernel(q, k, v, attn_mask=attn_mask)
+        return kernel(q, k, v, attn_mask=attn_mask, **options)
 
     monkeypatch.setattr(softmax.F, "scaled_dot_product_attention", spy)
     q, k, v = (torch.randn(2, 2, 5, 4, generator=generator, requires_grad=True) for _ in "qkv")

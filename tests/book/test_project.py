@@ -61,10 +61,9 @@ def test_the_installed_versions_are_the_pinned_ones():
     assert found == wanted
 
 
-@pytest.mark.parametrize("package", ["frugal", "booktools", "labtools"])
-def test_an_installed_package_has_its_files(package):
-    folder = ROOT / "lib" / package
-    patterns = SETTINGS["tool"]["setuptools"]["package-data"][package]
+def test_an_installed_package_has_its_files():
+    folder = ROOT / "lib" / "frugal"
+    patterns = SETTINGS["tool"]["setuptools"]["package-data"]["frugal"]
     packed = {path for pattern in patterns for path in folder.glob(pattern)}
     files = {path for path in folder.rglob("*") if path.is_file()}
     assert {it for it in files - packed if it.suffix not in {".py", ".pyc", ".md"}} == set()
@@ -186,3 +185,25 @@ def test_the_project_speaks_of_itself_alone():
         if re.search(rb"/(work|root|home)/[a-z]", path.read_bytes()):
             found.append(name)
     assert not found
+
+
+def test_ci_installs_the_library_alone_on_every_python_that_it_names():
+    """And builds what would be published, with torch at both ends of what is allowed."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/library.yml").read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["package"]["steps"]]
+    assert any("python -m build" in step for step in steps)
+    assert any("twine check --strict" in step for step in steps)
+    matrix = workflow["jobs"]["library"]["strategy"]["matrix"]
+    named = {line.rpartition(" ")[2] for line in PROJECT["classifiers"] if ":: 3." in line}
+    assert set(matrix["python"]) == named
+    assert matrix["torch"] == [pins()["torch"]]
+    (least,) = (line.partition(">=")[2] for line in PROJECT["dependencies"] if "torch" in line)
+    oldest, newest = (one["torch"] for one in matrix["include"])
+    assert oldest.startswith(f"{least}.")
+    assert newest == ""
+
+
+def test_extras_for_the_library_are_part_of_the_books():
+    """Whoever builds the book has all that the library can use there."""
+    small = {name_of(line) for extra in ("figures", "data", "evidence") for line in EXTRAS[extra]}
+    assert small <= {name_of(line) for line in EXTRAS["book"]}

@@ -23,6 +23,7 @@ from frugal.depth.early_exit import (
 from frugal.depth.early_exit.consistency import agreement
 from frugal.depth.reversible import ReversibleStack
 from frugal.model import TransformerConfig
+from tests.graphs import exported
 
 CLASSES, LAYERS = 4, 6
 
@@ -89,6 +90,26 @@ def test_the_judge_decides_alike_in_a_batch_and_alone():
     assert torch.equal(ours.exits, theirs.exits)
     assert torch.equal(exits_by(judge, seen), theirs.exits)
     torch.testing.assert_close(ours.scores, theirs.scores, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.usefixtures("unchecked")
+@torch.no_grad()
+def test_exported_everybody_leaves_where_they_do(strict):
+    class Leaving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.rule = model(), Confidence(0.85)
+
+        def forward(self, ids, padding):
+            return self.net.leave(ids, padding, rule=self.rule)
+
+    leaving, (ids, padding) = Leaving(), texts()
+    for length in (7, 5):
+        given = [ids[:, :length], padding[:, :length]]
+        ours, theirs = exported(leaving, given, strict=strict)(*given), leaving(*given)
+        assert torch.equal(ours[1], theirs.exits)
+        torch.testing.assert_close(ours[0], theirs.scores, rtol=0, atol=1e-6)
 
 
 @torch.no_grad()

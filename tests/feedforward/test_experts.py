@@ -13,6 +13,7 @@ from frugal.feedforward.experts import Experts, MixtureOfExperts, SwitchFeedForw
 from frugal.feedforward.routing import BiasedRouter, update_biases
 from frugal.measure import peak_bytes
 from frugal.penalty import penalty
+from tests.graphs import exported
 
 WIDTH, HIDDEN, N = 8, 12, 4
 
@@ -43,6 +44,18 @@ def test_the_gradients_are_those_of_the_loop():
     slow = torch.autograd.grad((naive.switch(layer, x) * weight).sum(), given)
     for one, other in zip(fast, slow, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.usefixtures("unchecked")
+def test_exported_every_expert_is_asked_and_the_output_stays(strict):
+    torch.manual_seed(0)
+    layers = [switch(0.75).eval(), MixtureOfExperts(WIDTH, HIDDEN, N, k=2).double().eval()]
+    for layer in layers:
+        for length in (10, 7):
+            x = tokens(3, length, WIDTH)
+            out = exported(layer, [x], strict=strict)(x)
+            torch.testing.assert_close(out, layer(x), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
@@ -289,6 +302,7 @@ def test_an_empty_batch_and_more_experts_than_tokens():
         (lambda: update_biases(nn.Linear(2, 2)), "model is Linear; it must have a BiasedRouter"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_sentence(make, says):
     with pytest.raises(ValueError, match=says):
         make()

@@ -1,4 +1,3 @@
-import inspect
 import itertools
 import json
 import math
@@ -25,8 +24,9 @@ from frugal.measure import (
     measure,
     peak_bytes,
 )
-from frugal.measure.comparison import COLUMNS
+from frugal.measure.comparison import COLUMNS, CONDITIONS
 from frugal.measure.cost import CLOCKS
+from frugal.measure.drawing import crossovers
 
 QUICK = {"min_seconds": 0.001, "rounds": 2}
 
@@ -106,6 +106,67 @@ def test_a_linear_layer_forward_and_backward():
     assert count_flops(both, x)[0] == 3 * 2 * 10 * 8 * 32
 
 
+def test_keyword_arguments_reach_the_function():
+    def product(a, b, *, transpose):
+        return a @ (b.mT if transpose else b)
+
+    a, b = torch.randn(7, 11), torch.randn(13, 11)
+    assert measure(product, a, b, transpose=True, **QUICK).flops == 2 * 7 * 11 * 13
+    assert measure(product, a, b=b, transpose=True, **QUICK).peak_bytes == 7 * 13 * 4
+    assert count_flops(product, a, b.mT, transpose=False)[0] == 2 * 7 * 11 * 13
+    assert peak_bytes(product, a, b, transpose=True) == 7 * 13 * 4
+    with pytest.raises(TypeError, match="transpos"):
+        measure(product, a, b, transpos=True, **QUICK)
+    with pytest.raises(ValueError, match="tensors are on meta"):
+        measure(product, a.to("meta"), b=b.to("meta"), transpose=True, clock="cpu")
+    gradients = forward_backward(product)(a, b, transpose=True)
+    assert [g.shape for g in gradients] == [a.shape, b.shape]
+    frame = compare(
+        {"one": product},
+        [4, 8],
+        lambda n: {"a": torch.randn(n, 2), "b": torch.randn(n, 2), "transpose": True},
+        rounds=1,
+        min_seconds=1e-9,
+    )
+    assert frame["flops"].tolist() == [2 * 2 * 16, 2 * 2 * 64]
+
+
+def test_a_table_says_under_what_conditions_it_was_measured(tmp_path):
+    def halved(x):
+        return x / 2
+
+    options = {"rounds": 1, "min_seconds": 1e-9}
+    frame = compare({"a": halved}, [4], lambda n: torch.zeros(n).bfloat16(), **options, threads=2)
+    row = frame.iloc[0]
+    assert row["device"] == "cpu"
+    assert row["processor"]
+    assert (row["dtype"], row["threads"], row["clock"]) == ("bfloat16", 2, "cpu")
+    assert row["torch"] == torch.__version__
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    back = pd.read_csv(tmp_path / "frame.csv", keep_default_na=False, na_values=[""])
+    assert back[list(CONDITIONS)].iloc[0].tolist() == frame[list(CONDITIONS)].iloc[0].tolist()
+    layer = nn.Linear(4, 4).double()
+    frame = compare({"layer": layer}, [4], lambda n: torch.zeros(n, 4).double(), **options)
+    assert frame["dtype"].item() == "float64"
+    assert compare({"a": one}, [4], lambda n: n, **options)["dtype"].item() == ""
+    with torch.autocast("cpu", torch.bfloat16):
+        frame = compare({"a": halved}, [4], torch.zeros, clock="wall", **options)
+    assert frame["dtype"].item() == "float32, autocast bfloat16"
+    assert frame["clock"].item() == "wall"
+
+
+def test_what_the_lengths_are_can_be_named(frame):
+    named = compare({"a": one}, [1, 2], lambda n: n, rounds=1, min_seconds=1e-9, x_name="batch")
+    assert named["batch"].tolist() == [1, 2]
+    assert "length" not in named
+    renamed = frame.rename(columns={"length": "batch"})
+    words = describe(renamed)
+    assert "over batch from 64 to 512" in words
+    assert "Exponent of batch in time: 2.00 for SDPA" in words
+    chart = draw(renamed).to_dict()
+    assert chart["layer"][0]["encoding"]["x"]["title"] == "batch"
+
+
 def test_seconds_are_those_of_one_call():
     cost = measure(lambda: time.sleep(0.01), min_seconds=0.05, rounds=3)
     assert 0.01 <= cost.seconds < 0.05
@@ -161,7 +222,7 @@ def test_the_frame_holds_each_competitor_and_length():
         rounds=3,
         min_seconds=0.001,
     )
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == COLUMNS + CONDITIONS
     assert frame["name"].tolist() == ["square", "cube"] * 2
     assert frame["length"].tolist() == [8, 8, 16, 16]
     assert frame["flops"].tolist() == [1024, 2048, 8192, 16384]
@@ -297,25 +358,73 @@ def test_the_picture_is_drawn(frame, tmp_path):
     chart = draw(frame)
     spec = chart.to_dict()
     assert spec["description"] == describe(frame)
-    assert len(spec["vconcat"]) == 3
-    assert [p["name"] for p in spec["params"]] == ["competitor"]
-    assert spec["params"][0]["bind"]["options"] == ["all", "SDPA", "O'Hara's \"window\""]
-    for panel, title, factor in zip(
-        spec["vconcat"], ("ms", "MiB", "GFLOP"), (1e3, 2.0**-20, 1e-9), strict=True
+    bound = {p["name"]: p["bind"]["options"] for p in spec["params"]}
+    assert bound == {
+        "quantity": ["time", "memory", "FLOPs"],
+        "competitor": ["all", "SDPA", "O'Hara's \"window\""],
+    }
+    lines = spec["layer"][0]
+    assert {"line", "point"} <= {layer["mark"]["type"] for layer in spec["layer"]}
+    assert (
+        lines["encoding"]["x"]["scale"]["type"] == lines["encoding"]["y"]["scale"]["type"] == "log"
+    )
+    assert "competitor == datum.name" in json.dumps(lines["encoding"]["opacity"])
+    (rows,) = map(pd.DataFrame, spec["datasets"].values())
+    for column, quantity, factor in (
+        ("seconds", "time", 1e3),
+        ("peak_bytes", "memory", 2.0**-20),
+        ("flops", "FLOPs", 1e-9),
     ):
-        encoding = panel["layer"][0]["encoding"]
-        assert title in encoding["y"]["title"]
-        assert encoding["x"]["scale"]["type"] == encoding["y"]["scale"]["type"] == "log"
-        assert "competitor == datum.name" in json.dumps(encoding["opacity"])
-        data = panel.get("data") or panel["layer"][0]["data"]
-        rows = spec["datasets"][data["name"]]
-        column = next(c for c in ("seconds", "peak_bytes", "flops") if c in rows[0])
-        assert all(r["value"] == pytest.approx(r[column] * factor) for r in rows)
-        assert all(r["value"] > 0 for r in rows)
-    svg = vl_convert.vegalite_to_svg(spec)
-    assert "SDPA: length^2.00" in svg
-    assert 'window": length^1.00' in svg.replace("&quot;", '"')
-    assert "none counted" in svg
+        shown = rows[rows["quantity"] == quantity].set_index(["name", "length"])["value"]
+        measured = frame[frame[column] > 0].set_index(["name", "length"])[column]
+        assert shown.to_dict() == pytest.approx((factor * measured).to_dict())
+    for quantity, unit in (("time", "ms"), ("memory", "MiB"), ("FLOPs", "GFLOP")):
+        spec["params"][0]["value"] = quantity
+        svg = vl_convert.vegalite_to_svg(spec).replace("&quot;", '"')
+        assert unit in svg
+        assert "SDPA: exponent 2.00" in svg
+        assert ("none counted" in svg) == (quantity == "FLOPs")
+        assert ('window": exponent 1.00' in svg) == (quantity != "FLOPs")
+
+
+def race(**times):
+    """Seconds per length 64, 128, 256, 512; the first is the baseline."""
+    first = next(iter(times.values()))
+    rows = [
+        [name, n, t, 0.0, 1.0, 1.0, t / base, ""]
+        for name, seconds in times.items()
+        for n, t, base in zip((64, 128, 256, 512), seconds, first, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_who_overtakes_is_marked_where_the_lines_cross():
+    frame = race(
+        all=[1.0, 4.0, 16.0, 64.0],
+        linear=[4.0, 8.0, 16.0 / 2**0.5, 32.0],
+        ahead=[0.5, 0.5, 0.5, 0.5],
+        behind=[2.0, 8.0, 32.0, 128.0],
+        wavers=[0.5, 8.0, 8.0, 80.0],
+    )
+    found = crossovers(frame)
+    # ratios 2 at 128 and sqrt(1/2) at 256: level after 1 / 1.5 of the way on log axes
+    assert found == {"linear": pytest.approx(128 * 2 ** (2 / 3))}
+    words = describe(frame)
+    assert "linear is faster than all from about 200." in words
+    assert "ahead is faster" not in words
+    (mark,) = min(draw(frame).to_dict()["datasets"].values(), key=len)
+    assert mark["name"] == "linear"
+    # the baseline's own line there: 4 at 128, four times as much per doubling
+    assert mark["value"] == pytest.approx(4e3 * 4 ** (2 / 3))
+    frame["against"] = "a peer of its own"
+    assert crossovers(frame) == {}
+
+
+def test_one_quantity_has_no_switch(frame):
+    spec = draw(frame, panels=("peak_bytes",)).to_dict()
+    assert [p["name"] for p in spec["params"]] == ["competitor"]
+    assert spec["layer"][0]["encoding"]["y"]["title"] == "peak memory (MiB)"
+    assert "filter" not in json.dumps(spec)
 
 
 def test_fits_can_leave_short_lengths_out(frame):
@@ -337,7 +446,10 @@ def one(n):
         (lambda: measure(one, 1, rounds=0), "rounds is 0"),
         (lambda: measure(one, 1, min_seconds=0.0), "min_seconds 0.0"),
         (lambda: compare({}, [1], one), "competitors is empty"),
-        (lambda: inspect.unwrap(compare)([one], [1], one), "competitors is a list; it must be"),
+        (lambda: compare([one], [1], one), r"competitors is a list; it must be a mapping, \{name"),
+        (lambda: compare("one", [1], one), "competitors is a str; it must be a mapping"),
+        (lambda: compare({"a": one}, [1], one, x_name="seconds"), "x_name is 'seconds'"),
+        (lambda: compare({"a": one}, [1], one, clock="cpuu"), r"did you mean 'cpu'\?"),
         (lambda: compare({"a": one}, [], one), r"lengths is \[\]"),
         (lambda: compare({"a": one}, [0], one), r"lengths is \[0\]"),
         (lambda: compare({"a": one}, [1], one, baseline="b"), "baseline names 'b'"),
@@ -357,6 +469,7 @@ def one(n):
         ),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()

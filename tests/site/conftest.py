@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, Page
 from booktools.address import address as address_of
 from booktools.address import files_of, page_of
 from booktools.build import up_to_date
+from booktools.reference import pages as pages_of_modules
 from booktools.serve import serving
 from tests.browsing import Visit, visiting
 
@@ -41,10 +42,13 @@ CODE = sorted(
         if path.suffix != ".ipynb"
     }
 )
+# The library's modules, one page each, likewise: a long one stands for them.
+REFERENCE = [f"{name}.html" for name in pages_of_modules(ROOT)]
 PAGES = [
     *(f"{name}.html" for name in SOURCES),
     *("genindex.html", "search.html"),
     *{Path(page).with_suffix("").suffix: page for page in CODE}.values(),
+    "reference/frugal.attention.patterns.attention.html",
 ]
 WITH_FIGURES = [
     f"{name}.html"

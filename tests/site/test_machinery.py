@@ -14,8 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from booktools.assets import vega_script
-from frugal.measure import draw
-from frugal.show import chart, interact
+from frugal.show import chart, interact, lines
 from frugal.show.interactive import Interactive
 from frugal.show.modules import bundle
 
@@ -179,12 +178,9 @@ def test_charts_move_fit_and_follow_the_theme(show, visit, line) -> None:
 
 
 def test_panels_below_each_other_fit_the_page(show, visit) -> None:
-    lengths = [64, 128]
-    frame = pd.DataFrame(
-        {"name": "one", "length": lengths, "seconds": 1e-3, "peak_bytes": 2**20, "flops": 1e9}
-    )
-    drawn = draw(frame)
-    page = show(f"<script>{vega_script()}</script>", chart(drawn, alt=drawn.description))
+    frame = pd.DataFrame({"x": [1, 2] * 2, "y": [1.0, 2.0] * 2, "part": list("aabb"), "by": "one"})
+    drawn = lines(frame, "x", "y", by="by", panel="part", alt="Two charts.")
+    page = show(f"<script>{vega_script()}</script>", drawn)
     for width in (375, 1200, 375):
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_function(

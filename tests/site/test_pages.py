@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.site.conftest import CODE, PAGES, WITH_FIGURES
+from tests.site.conftest import CODE, PAGES, REFERENCE, WITH_FIGURES
 
 MOST_BYTES = 1_500_000
 # Loaded once for the whole site: the theme, fonts of formulas, Vega.
@@ -42,6 +42,7 @@ def test_the_pages_are_those_of_the_table_of_contents(html, soups) -> None:
     assert {one for one in found if not one.startswith(("_static/", "_sources/", "reports/"))} == {
         *PAGES,
         *CODE,
+        *REFERENCE,
         "404.html",
     }
     assert any(soup.select(".math") for soup in soups.values()), "no page has an equation"

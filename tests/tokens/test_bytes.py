@@ -136,7 +136,10 @@ def test_a_batch_is_padded_on_the_right(tokenizer):
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: BYTES.encode("a", invalid="replace"), "invalid is 'replace'; encoding"),
+        (
+            lambda: BYTES.encode("a", invalid="replace"),
+            "invalid is 'replace'; it must be one of",
+        ),
         (lambda: BYTES.decode([5], invalid="guess"), "invalid is 'guess'; it must be one of"),
         (lambda: BYTES.decode([259]), r"ids has 259; byte ids lie in 0 \.\.\. 258"),
         (lambda: BYTES.decode([-1]), "ids has -1"),

@@ -87,6 +87,7 @@ def test_gates(name):
     torch.testing.assert_close(network(x), wanted)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_gated_network_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="gate is 'tanh'; it must be one of 'linear'"):
         GatedFeedForward(8, 4, gate="tanh")

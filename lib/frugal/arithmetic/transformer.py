@@ -53,6 +53,8 @@ class TransformerShape:
     batch: int = 1
     bytes_per_number: int = 4
     """4 for float32, 2 for bfloat16."""
+    n_kv_heads: int | None = None
+    """Heads of keys and values, which several query heads share; n_heads when None."""
 
     def __post_init__(self) -> None:
         for name in ("length", "d_model", "n_heads", "n_layers", "d_ff", "batch"):
@@ -68,6 +70,19 @@ class TransformerShape:
                 f"d_model is {self.d_model} and n_heads is {self.n_heads}; "
                 "n_heads needs to divide d_model."
             )
+        if self.n_kv_heads is not None and not (
+            self.n_kv_heads >= 1 and self.n_heads % self.n_kv_heads == 0
+        ):
+            raise ValueError(
+                f"n_kv_heads is {self.n_kv_heads}; it needs to be 1 or more and divide "
+                f"n_heads, {self.n_heads}."
+            )
+
+    @property
+    def kv_width(self) -> int:
+        """Width of all heads of keys together, and of values: d when no heads share them."""
+        own = self.n_heads if self.n_kv_heads is None else self.n_kv_heads
+        return own * self.head_dim
 
     @property
     def head_dim(self) -> int:
@@ -206,14 +221,15 @@ def flops(shape: TransformerShape, mode: Mode = "forward") -> Flops:
 
     A layer spends, per sequence, 8Nd² on projections, 2N²d on scores, 2N²d on the weighted sum and
     4N·d·d_ff on the feed-forward block. A backward pass costs twice its forward pass. A decoding
-    step has one query, so one factor N goes.
+    step has one query, so one factor N goes. Where heads share keys and values of d_kv numbers in
+    all, projections cost 4Nd² + 4N·d·d_kv; the rest stays, since every query head still compares.
     """
     _check(mode)
     queries = 1 if mode == "decoding" else shape.length
     passes = 3 if mode == "training" else 1
     times = passes * shape.n_layers * shape.batch * queries
     return Flops(
-        projections=times * 8 * shape.d_model**2,
+        projections=times * 4 * shape.d_model * (shape.d_model + shape.kv_width),
         scores=times * 2 * shape.length * shape.d_model,
         weighted_sum=times * 2 * shape.length * shape.d_model,
         feed_forward=times * 4 * shape.d_model * shape.d_ff,
@@ -230,9 +246,9 @@ def crossover_length(d_model: int, d_ff: int) -> int:
 
 def parameters(shape: TransformerShape) -> Parameters:
     """Learned numbers of the stack: equal to `nn.TransformerEncoderLayer`'s, times the layers."""
-    d, d_ff = shape.d_model, shape.d_ff
+    d, d_ff, d_kv = shape.d_model, shape.d_ff, shape.kv_width
     return Parameters(
-        attention=shape.n_layers * 4 * (d * d + d),
+        attention=shape.n_layers * 2 * (d * d + d + d * d_kv + d_kv),
         feed_forward=shape.n_layers * (2 * d * d_ff + d_ff + d),
         norms=shape.n_layers * 2 * 2 * d,
     )
@@ -247,7 +263,7 @@ def memory(shape: TransformerShape, mode: Mode = "forward") -> Memory:
     rows = layers_kept * shape.batch * shape.n_heads * queries
     training = mode == "training"
     per_parameter = TRAINING_BYTES_PER_PARAMETER if training else shape.bytes_per_number
-    numbers = 2 * shape.n_layers * shape.batch * shape.length * shape.d_model
+    numbers = 2 * shape.n_layers * shape.batch * shape.length * shape.kv_width
     return Memory(
         parameters=parameters(shape).total * per_parameter,
         naive_scores=rows * shape.length * shape.bytes_per_number,
@@ -268,7 +284,7 @@ def operations(shape: TransformerShape, mode: Mode = "forward") -> tuple[Operati
     the naive form needs six.
     """
     _check(mode)
-    d, d_ff, batch = shape.d_model, shape.d_ff, shape.batch
+    d, d_ff, d_kv, batch = shape.d_model, shape.d_ff, shape.kv_width, shape.batch
     queries = batch * (1 if mode == "decoding" else shape.length)  # tokens that ask
     keys = batch * shape.length  # tokens that are asked
     pairs = queries * shape.length
@@ -283,17 +299,21 @@ def operations(shape: TransformerShape, mode: Mode = "forward") -> tuple[Operati
     return (
         # x in and q, k, v out; the heads' result in and the layer's out; four matrices
         operation(
-            "projections", passes * 8 * queries * d * d, passes * (6 * queries * d + 4 * d * d)
+            "projections",
+            passes * 4 * queries * d * (d + d_kv),
+            passes * (queries * (4 * d + 2 * d_kv) + 2 * d * (d + d_kv)),
         ),
-        operation("scores", passes * 2 * pairs * d, passes * ((queries + keys) * d + scores)),
+        operation("scores", passes * 2 * pairs * d, passes * (queries * d + keys * d_kv + scores)),
         # forward: scores in, weights out; backward: weights and a gradient in, a gradient out
         operation("softmax", softmax * scores, (5 if training else 2) * scores),
-        operation("weighted sum", passes * 2 * pairs * d, passes * ((queries + keys) * d + scores)),
+        operation(
+            "weighted sum", passes * 2 * pairs * d, passes * (queries * d + keys * d_kv + scores)
+        ),
         # forward: q, k, v in, result out; backward: those and a gradient in, three gradients out
         operation(
             "fused attention",
             (14 if training else 4) * pairs * d + softmax * scores,
-            (6 * queries + 6 * keys if training else 2 * queries + 2 * keys) * d,
+            (6 if training else 2) * (queries * d + keys * d_kv),
         ),
         operation(
             "feed-forward",

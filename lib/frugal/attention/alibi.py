@@ -5,15 +5,18 @@ Source: press2022alibi. Chapter: the-vanilla-transformer.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from frugal.attention.cache import KeyValueCache, State
 from frugal.attention.contract import Attend, Attention, check_attend
-from frugal.attention.softmax import attention_weights, softmax_attention
+from frugal.attention.groups import attend_grouped, groups_of, repeated
+from frugal.attention.softmax import attention_weights, shifts, softmax_attention
 from frugal.checks import at_least, check_bias, check_heads, check_options
+from frugal.telling import told
 
 
 def alibi_slopes(n_heads: int, *, device=None) -> Float[Tensor, " n_heads"]:
@@ -40,12 +43,26 @@ class AlibiAttention(Attention):
     ValueError, when it is made, for an attention that takes no bias. Source: press2022alibi.
     """
 
+    groups: ClassVar = "itself"
+
     def __init__(self, n_heads: int, attend: Attend = softmax_attention) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
         check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
         self.slopes_of, self.kept = n_heads, list(range(n_heads))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "attend")
+
+    @property
+    def shifts(self) -> bool:
+        """As the attention underneath: the penalty depends on distances alone."""
+        return shifts(self.attend)
+
+    def new_cache(self, capacity: int) -> KeyValueCache | State:
+        """What the attention underneath needs; the penalty needs nothing."""
+        return getattr(self.attend, "new_cache", KeyValueCache)(capacity)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with the slope that it had."""
@@ -54,7 +71,7 @@ class AlibiAttention(Attention):
 
     def options(self, q: Tensor, k: Tensor, options: dict[str, Any]) -> dict[str, Any]:
         """The options with the penalty as a bias, beside the bias that they may hold."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}, one a slope.")
         options = check_options(self.attend, options)
@@ -67,8 +84,11 @@ class AlibiAttention(Attention):
         return options | {"bias": penalty if given is None else penalty + given}
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
-        return self.attend(q, k, v, **self.options(q, k, options))
+        return attend_grouped(self.attend, q, k, v, self.options(q, k, options))
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
+        options = self.options(q, k, options)
         own = getattr(self.attend, "weights", attention_weights)
-        return own(q, k, **self.options(q, k, options))
+        if own is not attention_weights and groups_of(self.attend) != "itself":
+            k = repeated(k, q.shape[1])
+        return own(q, k, **options)

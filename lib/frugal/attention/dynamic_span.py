@@ -15,16 +15,18 @@ differ from query to query save nothing in this form; `spans` says what could be
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
 from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.telling import told
 
 OFFSET = -4.0
 """b at first, as in the paper: a span of 1.8 % of S."""
@@ -33,10 +35,13 @@ OFFSET = -4.0
 class DynamicSpan(Attention):
     """An attention callable with a span for each query and head.
 
-    n_heads, head_dim: of q. max_span: the most keys a query sees, itself included. ramp: ρ.
-    start: the spans at first, in tokens, above 0 and below max_span; β = -4 when None, as in the
-    paper. W_z starts at 0, so at first all tokens have the same span.
+    n_heads, head_dim: of q. max_span: the most keys a query sees to one side, itself included, as
+    in `AdaptiveSpan`. ramp: ρ. start: the spans at first, in tokens, above 0 and below max_span; β
+    = -4 when None, as in the paper. W_z starts at 0, so at first all tokens have the same span.
     """
+
+    groups: ClassVar = "itself"
+    shifts = True
 
     def __init__(
         self,
@@ -58,6 +63,13 @@ class DynamicSpan(Attention):
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
         self.offset = nn.Parameter(torch.full((n_heads,), offset))
         self._mean: Tensor | None = None  # of the latest forward pass
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values that a span may reach; older ones are forgotten."""
+        return KeyValueCache(capacity, reach=self.max_span - 1)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with its W_z and β."""
@@ -85,29 +97,31 @@ class DynamicSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend within each query's span: to earlier keys when causal, else to both sides.
 
         The arguments are those of `softmax_attention`.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         options = self._options(q, k, mask, padding, causal, bias)
-        return softmax_attention(q, k, v, **options)
+        return softmax_attention(q, k, v, **options, scale=scale, dropout=dropout)
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
         """The weights that `forward` uses: (batch, heads, queries, keys)."""
         mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
-        causal, mean = options.get("causal", False), self._mean
+        causal, mean, scale = options.get("causal", False), self._mean, options.get("scale")
         options = self._options(q, k, mask, padding, causal, bias)
         self._mean = mean  # to look changes nothing
-        return attention_weights(q, k, **options)
+        return attention_weights(q, k, **options, scale=scale)
 
     def _options(
         self,
@@ -125,7 +139,8 @@ class DynamicSpan(Attention):
         if bias is not None:
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         spans = self.spans(q)
-        self._mean = self._mean_of(spans, padding)
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._mean = self._mean_of(spans, padding)
         offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
         logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)

@@ -18,15 +18,18 @@ about ten passes over them; the zeros come after they are computed.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
-from frugal.attention.softmax import visible
-from frugal.checks import at_least, check_bias, check_heads
+from frugal.attention.groups import fold_groups, unfold_groups
+from frugal.attention.softmax import products, visible
+from frugal.checks import at_least, check_bias, check_dropout, check_heads, check_scale
+from frugal.telling import told
 
 BLOCK = 16
 """Scores of which only the largest takes part in the first guess of the threshold."""
@@ -217,6 +220,9 @@ class EntmaxAttention(Attention):
     learned: α = 1 + sigmoid(logit), one `logit` per head (correia2019adaptively, section 3.2).
     """
 
+    groups: ClassVar = "itself"
+    shifts = True
+
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
@@ -228,6 +234,9 @@ class EntmaxAttention(Attention):
         self.logit = None
         if learned:
             self.logit = nn.Parameter(torch.full((n_heads,), math.log((alpha - 1) / (2 - alpha))))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", alpha=self._alpha, learned=self.logit is not None)
 
     @property
     def alphas(self) -> Float[Tensor, " n_heads"]:
@@ -246,19 +255,22 @@ class EntmaxAttention(Attention):
     def weights(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
         *,
         mask: Tensor | None = None,
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """The weights; a query that may see nothing has none above 0."""
         if q.shape[1] != self.n_heads:
             raise ValueError(f"q has {q.shape[1]} heads; it must have {self.n_heads}.")
+        check_scale(scale)
         seen = visible(q, k, mask=mask, padding=padding, causal=causal)
         wide = torch.promote_types(q.dtype, torch.float32)  # float16 has an end that scores reach
-        scores = (q.to(wide) * q.shape[-1] ** -0.5) @ k.to(wide).mT
+        asked = q.to(wide) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        scores = products(asked, k.to(wide))
         if bias is not None:
             check_bias(bias, tuple(scores.shape))
             scores = scores + bias.to(scores.dtype)
@@ -270,15 +282,22 @@ class EntmaxAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Tensor | None = None,
         padding: Tensor | None = None,
         causal: bool = False,
         bias: Tensor | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend with the weights. The options are those of `softmax_attention`."""
-        check_heads(q, k, v)
-        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias}
-        return self.weights(q, k, **options).to(v.dtype) @ v
+        check_heads(q, k, v, grouped=True)
+        check_dropout(dropout=dropout)
+        options = {"mask": mask, "padding": padding, "causal": causal, "bias": bias, "scale": scale}
+        weights = self.weights(q, k, **options).to(v.dtype)
+        weights = F.dropout(weights, dropout) if dropout else weights
+        if q.shape[1] == v.shape[1]:
+            return weights @ v
+        return unfold_groups(fold_groups(weights, v.shape[1]) @ v, q.shape[1])

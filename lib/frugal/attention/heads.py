@@ -128,7 +128,8 @@ def prune_heads(model: nn.Module, heads: Mapping[str, Iterable[int]] | Iterable[
     heads of a layer may go: then the bias of its output stays. The weights are new parameters, so
     an optimizer has to be made again. Nothing is changed when something does not fit: ValueError
     for a layer or head that is not there (any more), and for an attention with numbers of its own
-    for each head that cannot let go of them.
+    for each head that cannot let go of them. Where heads share keys and values (`n_kv_heads`), all
+    that share them go together.
     """
     if not isinstance(heads, Mapping):
         heads = {"": heads}
@@ -164,25 +165,39 @@ def _places(layer: MultiHeadAttention, numbers: list[int], name: str) -> list[in
                 f"attend is {type(attend).__name__}; it must have keep_heads, since it learns "
                 "something for each head."
             )
-    return [place for place, head in enumerate(layer.kept_heads) if head not in numbers]
+    kept = [place for place, head in enumerate(layer.kept_heads) if head not in numbers]
+    group = layer.n_heads // max(layer.n_kv_heads, 1)
+    if group > 1 and any(kept.count(p) != kept.count(p - p % group) for p in range(layer.n_heads)):
+        raise ValueError(
+            f"heads has {numbers} {where}; {group} heads share keys and values there, and they "
+            "must go together."
+        )
+    return kept
 
 
 def _keep(layer: MultiHeadAttention, kept: list[int]) -> None:
     """Rows of q, k and v and columns of the output remain for the heads at these places."""
-    numbers = torch.arange(layer.n_heads * layer.head_dim).view(layer.n_heads, -1)
-    rows = numbers[kept].flatten().to(layer.to_q.weight.device)
-    for projection in (layer.to_q, layer.to_k, layer.to_v):
-        projection.weight = nn.Parameter(projection.weight.detach()[rows])
-        projection.out_features = len(rows)
+    group = layer.n_heads // max(layer.n_kv_heads, 1)
+    kept_kv = [place // group for place in kept if place % group == 0]
+    rows, kv_rows = (
+        (torch.tensor(places, dtype=torch.int64)[:, None] * layer.head_dim)
+        .add(torch.arange(layer.head_dim))
+        .flatten()
+        .to(layer.to_q.weight.device)
+        for places in (kept, kept_kv)
+    )
+    for projection, own in ((layer.to_q, rows), (layer.to_k, kv_rows), (layer.to_v, kv_rows)):
+        projection.weight = nn.Parameter(projection.weight.detach()[own])
+        projection.out_features = len(own)
         if projection.bias is not None:
-            projection.bias = nn.Parameter(projection.bias.detach()[rows])
+            projection.bias = nn.Parameter(projection.bias.detach()[own])
     layer.to_out.weight = nn.Parameter(layer.to_out.weight.detach()[:, rows])
     layer.to_out.in_features = len(rows)
     for attend in _attends(layer):
         if hasattr(attend, "keep_heads"):
             attend.keep_heads(kept)
     layer.kept_heads = tuple(layer.kept_heads[place] for place in kept)
-    layer.n_heads = len(kept)
+    layer.n_heads, layer.n_kv_heads = len(kept), len(kept_kv)
 
 
 def prune_by_importance(

@@ -14,7 +14,7 @@ and as many to attend; r·N parameters a matrix.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -29,10 +29,14 @@ from frugal.checks import (
     check_input,
     check_options,
     check_padding,
+    check_same_dtype,
     hide_padding,
+    one_of,
 )
+from frugal.telling import told
 
-SHARING = ("none", "heads", "kv", "layers")
+Sharing = Literal["none", "heads", "kv", "layers"]
+SHARING: tuple[Sharing, ...] = get_args(Sharing)
 
 
 class LinformerAttention(Attention):
@@ -50,6 +54,7 @@ class LinformerAttention(Attention):
         "mask": "Linformer mixes the keys before a mask could hide one; use padding",
         "bias": "Linformer mixes the keys, and a bias has a number for each before that",
     }
+    groups: ClassVar = "itself"
 
     def __init__(
         self,
@@ -57,16 +62,14 @@ class LinformerAttention(Attention):
         length: int,
         rank: int,
         *,
-        sharing: str = "heads",
+        sharing: Sharing = "heads",
         like: LinformerAttention | None = None,
     ) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
         if not 1 <= rank <= length:
             raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
-        if sharing not in SHARING:
-            names = ", ".join(map(repr, SHARING))
-            raise ValueError(f"sharing is {sharing!r}; it must be one of {names}.")
+        one_of(SHARING, sharing=sharing)
         if like is not None and sharing != "layers":
             raise ValueError(f"like is given with sharing={sharing!r}; only 'layers' takes it.")
         if like is not None and like.sharing != "layers":
@@ -88,34 +91,54 @@ class LinformerAttention(Attention):
             self.to_keys = self.to_keys if like is None else like.to_keys
             self.to_values = self.to_keys
 
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "length", "rank", "sharing")
+
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """padding: True = real key; the others are left out before they are mixed.
 
-        Raises ValueError for any other option, for more than `length` keys, and for shapes that do
-        not fit.
+        scale and dropout are of the scores and the weights of the r mixtures. Raises ValueError for
+        any other option, for more than `length` keys, and for shapes that do not fit.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         self.check(q, k)
         k, v = (hidden(x, padding) for x in (k, v))
         keys = k.shape[2]
-        return softmax_attention(q, self.to_keys[..., :keys] @ k, self.to_values[..., :keys] @ v)
+        to_keys, to_values = self.to_keys[..., :keys], self.to_values[..., :keys]
+        mixed = self.mixed(to_keys, k), self.mixed(to_values, v)
+        return softmax_attention(q, *mixed, scale=scale, dropout=dropout)
+
+    def mixed(self, mixers: Tensor, x: Tensor) -> Tensor:
+        """E x: for one E the heads that x has, for one a head all heads of the queries."""
+        own = x.shape[1]
+        if len(mixers) == 1 or len(mixers) == own:
+            return mixers @ x  # (batch, heads of x, rank, width)
+        by_group = mixers.unflatten(0, (own, -1)).flatten(1, 2)  # (heads of x, group·rank, keys)
+        return (by_group @ x).unflatten(2, (-1, mixers.shape[1])).flatten(1, 2)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each *position* through the values' mixture: A F, not a
         distribution; entries may be negative."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         self.check(q, k)
-        mixed = self.to_keys[..., : k.shape[2]] @ hidden(k, padding)
-        weights = attention_weights(q, mixed) @ self.to_values[..., : k.shape[2]]
+        mixed = self.mixed(self.to_keys[..., : k.shape[2]], hidden(k, padding))
+        weights = attention_weights(q, mixed, scale=scale) @ self.to_values[..., : k.shape[2]]
         return weights if padding is None else weights * padding[:, None, None, :]
 
     def check(self, q: Tensor, k: Tensor) -> None:
@@ -153,15 +176,17 @@ class LinformerSelfAttention(MultiHeadAttention):
         length: int,
         rank: int,
         *,
-        sharing: str = "heads",
+        sharing: Sharing = "heads",
         like: LinformerAttention | None = None,
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: float | int = 0.0,
+        attention_dropout: float | int = 0.0,
     ) -> None:
         if sharing == "none":
             raise ValueError("sharing is 'none'; mixing first needs one E for all heads.")
         attend = LinformerAttention(n_heads, length, rank, sharing=sharing, like=like)
-        super().__init__(d_model, n_heads, attend, bias=bias, dropout=dropout)
+        dropped = {"dropout": dropout, "attention_dropout": attention_dropout}
+        super().__init__(d_model, n_heads, attend, bias=bias, **dropped)
 
     def forward(
         self,
@@ -172,11 +197,15 @@ class LinformerSelfAttention(MultiHeadAttention):
     ) -> Float[Tensor, "batch length d_model"]:
         """Raises ValueError as `LinformerAttention` does."""
         check_input(x, padding, d_model=self.to_q.in_features)
+        check_same_dtype(x, self.to_q)
         attend, length = self.attend, x.shape[1]
-        check_options(attend, options)
+        options = check_options(attend, options)
         q = self.split(self.to_q(x))  # (batch, heads, length, head_dim)
         attend.check(q, q)
-        self.record(lambda: attend.weights(q, self.split(self.to_k(x)), padding=padding))
+        scale = options.get("scale")
+        self.record(
+            lambda: attend.weights(q, self.split(self.to_k(x)), padding=padding, scale=scale)
+        )
         real = x.new_ones(length, 1) if padding is None else padding[..., None].to(x.dtype)
         source = hide_padding(x, padding)
         one = attend.to_values is attend.to_keys
@@ -190,7 +219,9 @@ class LinformerSelfAttention(MultiHeadAttention):
             self.split(_of_mixtures(layer, *part))
             for layer, part in zip((self.to_k, self.to_v), parts, strict=True)
         )
-        out = softmax_attention(q, k, v)
+        if self.training and self.attention_dropout:
+            options = {"dropout": self.attention_dropout} | options
+        out = softmax_attention(q, k, v, **options)
         return self.dropout(self.to_out(out.transpose(1, 2).flatten(2)))
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -99,7 +99,7 @@ def hidden(dtype: torch.dtype) -> float:
 
 def hide_keys(
     q: Float[Tensor, "batch heads queries width"],
-    k: Float[Tensor, "batch heads keys width"],
+    k: Float[Tensor, "batch kv_heads keys width"],
     seen: Bool[Tensor, "batch keys"],
 ) -> tuple[Tensor, Tensor]:
     """q and k with one more channel, whose product hides the keys that are not `seen`.
@@ -113,19 +113,18 @@ def hide_keys(
     return F.pad(q, (0, 1), value=asks), torch.cat([k, channel], dim=-1)  # width + 1
 
 
-@torch.compiler.disable
 def attend_by_heads(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
     v: Float[Tensor, "batch heads keys value_dim"],
-    pieces: Callable[[Tensor, Tensor], Sequence[Piece]],
+    cut: Cut | Callable[[Tensor, Tensor], Sequence[Piece]],
     *,
     seen: Bool[Tensor, "batch keys"] | None = None,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
-    """`attend_in_pieces` for heads: `pieces` cuts k and v, as (sequences, keys, width), to pieces.
+    """`attend_in_pieces` for heads: `cut` makes pieces of k and v, as (sequences, keys, width).
 
-    seen: False hides a key from every query. A compiled graph ends here: there is one kernel to
-    call for each piece and nothing to fuse, and the pieces change with every length.
+    seen: False hides a key from every query. In a compiled graph, which takes a `Cut` alone, this
+    is one operation: there is nothing to fuse.
     """
     shape, scale, value_dim = q.shape[:2], q.shape[-1] ** -0.5, v.shape[-1]
     given = autocast_dtype(q)
@@ -134,7 +133,11 @@ def attend_by_heads(
         q, k = hide_keys(q, k, seen)
     # (batch·heads, length, width), copied here once and not again for every piece
     q, k, v = (_in_rows(x.flatten(0, 1)) for x in _one_width(q, k, v))
-    out = attend_in_pieces(q, pieces(k, v), scale=scale)  # (batch·heads, queries, width)
+    if torch.compiler.is_compiling():
+        out, _ = torch.ops.frugal.attend_in_pieces(q, k, v, cut.name, cut.numbers, scale)
+    else:
+        pieces = cut(k, v, q.shape[1]) if isinstance(cut, Cut) else cut(k, v)
+        out = attend_in_pieces(q, pieces, scale=scale)  # (batch·heads, queries, width)
     return out[..., :value_dim].unflatten(0, shape).to(given)
 
 
@@ -178,22 +181,7 @@ def attend_in_pieces(
 class _InPieces(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, pieces: Sequence[Piece], scale: float, *kv: Tensor) -> Tensor:
-        out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-        logs = torch.empty(
-            q.shape[:2],
-            dtype=torch.float64 if q.dtype == torch.float64 else torch.float32,
-            device=q.device,
-        )
-        for piece, k, v in zip(pieces, kv[::2], kv[1::2], strict=True):
-            bias = None if piece.mask is None else as_bias(~piece.mask, q.dtype)
-            part, part_logs = fused(
-                piece.rows(q), k, v, scale=scale, causal=piece.causal, bias=bias
-            )
-            _join(piece.rows(out), piece.rows(logs), part, part_logs, fresh=not piece.joins)
-        empty = logs < scale * hidden(q.dtype) / 2
-        ctx.empty = empty if empty.any() else None
-        if ctx.empty is not None:
-            out.masked_fill_(empty[..., None], 0.0)
+        out, logs, ctx.empty = _together(q, pieces, scale)
         ctx.save_for_backward(q, out, logs, *kv, *(p.mask for p in pieces if p.mask is not None))
         # The pieces without their tensors, which autograd keeps itself.
         ctx.pieces = [(piece.rows, piece.causal, piece.mask is not None) for piece in pieces]
@@ -205,21 +193,151 @@ class _InPieces(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, out, logs, *rest = ctx.saved_tensors
         kv, masks = rest[: 2 * len(ctx.pieces)], iter(rest[2 * len(ctx.pieces) :])
-        grad = grad.contiguous()
-        if ctx.empty is not None:
-            grad = grad.masked_fill(ctx.empty[..., None], 0.0)
-        grad_q = torch.zeros(q.shape, dtype=q.dtype, device=q.device)
-        grads = []
-        for (rows, causal, masked), k, v in zip(ctx.pieces, kv[::2], kv[1::2], strict=True):
-            part, grad_k, grad_v = fused_backward(
-                *(rows(grad), rows(q), k, v, rows(out), rows(logs)),
-                scale=ctx.scale,
-                causal=causal,
-                bias=as_bias(~next(masks), q.dtype) if masked else None,
-            )
-            rows(grad_q).add_(part)
-            grads += [grad_k, grad_v]
+        pieces = [
+            Piece(rows, k, v, next(masks) if masked else None, causal)
+            for (rows, causal, masked), k, v in zip(ctx.pieces, kv[::2], kv[1::2], strict=True)
+        ]
+        grad_q, *grads = _apart(grad, q, out, logs, ctx.empty, pieces, ctx.scale)
         return grad_q, None, None, *grads
+
+
+def _together(
+    q: Tensor, pieces: Sequence[Piece], scale: float
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The joint output, its normalisers' logarithms, and which rows are empty, None for none."""
+    out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    logs = torch.empty(q.shape[:2], dtype=_log_dtype(q), device=q.device)
+    for piece in pieces:
+        bias = None if piece.mask is None else as_bias(~piece.mask, q.dtype)
+        part, part_logs = fused(
+            piece.rows(q), piece.k, piece.v, scale=scale, causal=piece.causal, bias=bias
+        )
+        _join(piece.rows(out), piece.rows(logs), part, part_logs, fresh=not piece.joins)
+    empty = _empty(logs, q.dtype, scale)
+    if empty is not None:
+        out.masked_fill_(empty[..., None], 0.0)
+    return out, logs, empty
+
+
+def _apart(
+    grad: Tensor,
+    q: Tensor,
+    out: Tensor,
+    logs: Tensor,
+    empty: Tensor | None,
+    pieces: Sequence[Piece],
+    scale: float,
+) -> list[Tensor]:
+    """The gradients of q, and of each piece's k and v, from what `_together` gave."""
+    grad = grad.contiguous()
+    if empty is not None:
+        grad = grad.masked_fill(empty[..., None], 0.0)
+    grads = [torch.zeros(q.shape, dtype=q.dtype, device=q.device)]
+    for piece in pieces:
+        rows = piece.rows
+        part, grad_k, grad_v = fused_backward(
+            *(rows(grad), rows(q), piece.k, piece.v, rows(out), rows(logs)),
+            scale=scale,
+            causal=piece.causal,
+            bias=None if piece.mask is None else as_bias(~piece.mask, q.dtype),
+        )
+        rows(grads[0]).add_(part)
+        grads += [grad_k, grad_v]
+    return grads
+
+
+def _log_dtype(q: Tensor) -> torch.dtype:
+    return torch.float64 if q.dtype == torch.float64 else torch.float32
+
+
+def _empty(logs: Tensor, dtype: torch.dtype, scale: float) -> Tensor | None:
+    """Rows whose normaliser is made of hidden scores, or None where there is none such."""
+    empty = logs < scale * hidden(dtype) / 2
+    return empty if empty.any() else None
+
+
+# In a compiled graph all pieces are one operation, so that the graph has no break there and is good
+# for any length. A graph knows a name and whole numbers, and no functions: hence `Cut`.
+
+CUTS: dict[str, Callable[..., list[Piece]]] = {}
+"""How keys and values are cut, by name: functions of k, v, the number of queries, and numbers."""
+
+
+class Cut(NamedTuple):
+    """A way to cut k and v, (sequences, keys, width), and its numbers."""
+
+    name: str
+    numbers: tuple[int, ...]
+
+    def __call__(self, k: Tensor, v: Tensor, queries: int) -> list[Piece]:
+        return CUTS[self.name](k, v, queries, *self.numbers)
+
+
+def _forward_op(
+    q: Tensor, k: Tensor, v: Tensor, name: str, numbers: Sequence[int], scale: float
+) -> tuple[Tensor, Tensor]:
+    return _together(q, Cut(name, tuple(numbers))(k, v, q.shape[1]), scale)[:2]
+
+
+def _backward_op(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    logs: Tensor,
+    name: str,
+    numbers: Sequence[int],
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    cut, empty = Cut(name, tuple(numbers)), _empty(logs, q.dtype, scale)
+    grad_q, *grads = _apart(grad, q, out, logs, empty, cut(k, v, q.shape[1]), scale)
+    # Autograd, which would bring back to k and v what each piece gets, does not look in here.
+    places = torch.arange(k.shape[1])[None, :, None]
+    rows = [piece.k.flatten() for piece in cut(places, places, q.shape[1])]
+    grad_k, grad_v = torch.zeros_like(k), torch.zeros_like(v)
+    for row, of_k, of_v in zip(rows, grads[::2], grads[1::2], strict=True):
+        grad_k.index_add_(1, row, of_k.flatten(1, 2))
+        grad_v.index_add_(1, row, of_v.flatten(1, 2))
+    return grad_q, grad_k, grad_v
+
+
+_numbers = "str name, int[] numbers, float scale"
+_in_graph = torch.library.custom_op(
+    "frugal::attend_in_pieces",
+    _forward_op,
+    mutates_args=(),
+    schema=f"(Tensor q, Tensor k, Tensor v, {_numbers}) -> (Tensor, Tensor)",
+)
+_in_graph_backward = torch.library.custom_op(
+    "frugal::attend_in_pieces_backward",
+    _backward_op,
+    mutates_args=(),
+    schema="(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logs, "
+    f"{_numbers}) -> (Tensor, Tensor, Tensor)",
+)
+
+
+@_in_graph.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, *numbers: Any) -> tuple[Tensor, Tensor]:
+    return q.new_empty(q.shape), q.new_empty(q.shape[:2], dtype=_log_dtype(q))
+
+
+@_in_graph_backward.register_fake
+def _(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs[:3], *output)
+    ctx.rest = inputs[3:]
+
+
+def _pull_back(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    return *_in_graph_backward(grad, *ctx.saved_tensors, *ctx.rest), None, None, None
+
+
+_in_graph.register_autograd(_pull_back, setup_context=_keep)
 
 
 def as_bias(hides: Bool[Tensor, "..."], dtype: torch.dtype) -> Float[Tensor, "..."]:

@@ -18,7 +18,7 @@ and queries·N stored scores a head.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_bias, check_divides, check_heads, check_options
+from frugal.checks import check_bias, check_divides, check_heads, check_options, check_scale
+from frugal.telling import told
 
 
 class RelativeAttention(Attention):
@@ -39,6 +40,8 @@ class RelativeAttention(Attention):
     A bias comes on top of the scores of the distance.
     """
 
+    groups: ClassVar = "itself"
+
     def __init__(self, n_heads: int, d_model: int, *, first_apart: bool = False) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
@@ -50,6 +53,14 @@ class RelativeAttention(Attention):
         self.place_bias = nn.Parameter(torch.zeros(n_heads, head_dim))  # w
         self.to_distance = nn.Parameter(torch.empty(d_model, n_heads, head_dim))
         nn.init.normal_(self.to_distance, std=d_model**-0.5)
+
+    def extra_repr(self) -> str:
+        return told(self, "first_apart", n_heads=self.content_bias.shape[0])
+
+    @property
+    def shifts(self) -> bool:
+        """Whether only distances count: not where the first token stands apart."""
+        return not self.first_apart
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with what it had learned."""
@@ -105,7 +116,7 @@ class RelativeAttention(Attention):
         options: dict[str, Any],
     ) -> tuple[Tensor, dict[str, Any]]:
         """The query of the first product, and the options with the second one as a bias."""
-        check_heads(q, k, k)
+        check_heads(q, k, k, grouped=True)
         n_heads, head_dim = self.content_bias.shape
         if q.shape[1] != n_heads or q.shape[-1] != head_dim:
             raise ValueError(
@@ -123,7 +134,10 @@ class RelativeAttention(Attention):
                 f"query_places has {len(query_places)} places and key_places {len(key_places)}; "
                 f"they must have {q.shape[2]}, one a query, and {k.shape[2]}, one a key."
             )
+        check_scale(scale := options.get("scale"))
         bias = self.distance_scores(q, query_places, key_places, offset=offset)
+        if scale is not None:  # which is of both products
+            bias = bias * (scale * head_dim**0.5)
         if (given := options.get("bias")) is not None:
             check_bias(given, tuple(bias.shape))
             bias = bias + given
@@ -132,8 +146,8 @@ class RelativeAttention(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         query_places: Int[Tensor, " queries"] | None = None,
         key_places: Int[Tensor, " keys"] | None = None,

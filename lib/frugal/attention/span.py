@@ -15,18 +15,28 @@ Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Num
 from torch import Tensor, nn
 
-from frugal.attention.contract import Attention
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.contract import Attention, rescaled
 from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.checks import (
+    at_least,
+    check_bias,
+    check_dropout,
+    check_heads,
+    check_mask,
+    check_padding,
+    check_scale,
+)
 from frugal.penalty import penalty
+from frugal.telling import told
 
 span_penalty = penalty  # what it was called while spans alone had one
 
@@ -38,7 +48,8 @@ need, a shorter one makes matrices too small to be fast."""
 class AdaptiveSpan(Attention):
     """An attention callable with one learned span a head, for `MultiHeadAttention(attend=...)`.
 
-    n_heads: heads of q. max_span: the most keys a query sees, itself included. ramp: ρ.
+    n_heads: heads of q. max_span: the most keys a query sees to one side, itself included; so does
+    Mistral's `sliding_window` count, and a `window` of `patterns` is one less. ramp: ρ.
     start: the spans at first, in tokens; max_span / 2 when None. A span that starts at 0 cannot
     learn to reach a key beyond the ramp: the mask is 0 there, and so is its gradient. Start above
     the distances that may matter and let the penalty shorten what is not needed.
@@ -46,6 +57,9 @@ class AdaptiveSpan(Attention):
     The spans are stored as shares of max_span, as in the paper, and put back into 0 ... 1 when they
     are next used in training after an update took them outside.
     """
+
+    groups: ClassVar = "itself"
+    shifts = True
 
     def __init__(
         self,
@@ -65,11 +79,18 @@ class AdaptiveSpan(Attention):
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
 
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
+
     @property
     def spans(self) -> Float[Tensor, " n_heads"]:
         """z of each head, in tokens: 0 ... max_span."""
         share = self.share.to(torch.promote_types(self.share.dtype, torch.float32))
         return self.max_span * share.clamp(0, 1)
+
+    def new_cache(self, capacity: int) -> KeyValueCache:
+        """Keys and values that a span may reach; older ones are forgotten."""
+        return KeyValueCache(capacity, reach=self.max_span - 1)
 
     def keep_heads(self, kept: list[int]) -> None:
         """Only the heads at these places remain, each with its span."""
@@ -100,13 +121,15 @@ class AdaptiveSpan(Attention):
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         mask: Bool[Tensor, "..."] | None = None,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend within the spans: to earlier keys when causal, else to both sides.
 
@@ -114,7 +137,7 @@ class AdaptiveSpan(Attention):
         for every query and key themselves, all keys are read; otherwise a block of queries reads
         only what its longest span reaches.
         """
-        check_heads(q, k, v)
+        check_heads(q, k, v, grouped=True)
         check_distances(self.n_heads, q, k, causal)
         check_mask("mask", mask, (*q.shape[:3], k.shape[2]))
         check_padding(padding, (q.shape[0], k.shape[2]))
@@ -122,22 +145,26 @@ class AdaptiveSpan(Attention):
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         if self.training:
             self._project()
+        check_scale(scale)
+        check_dropout(dropout=dropout)
+        asked = {"scale": scale, "dropout": dropout}
         if mask is None and bias is None:
             reach, sides = self.reach(), 1 if causal else 2
             if q.shape[2] == k.shape[2] > BLOCK + sides * (reach - 1):
-                return self._banded(q, k, v, padding, causal, reach)
+                return self._banded(rescaled(q, scale), k, v, padding, causal, reach, dropout)
             if causal:  # when decoding with a cache, the oldest keys are out of reach
                 kept = min(k.shape[2], q.shape[2] + reach - 1)
                 k, v = k[:, :, -kept:], v[:, :, -kept:]
                 padding = None if padding is None else padding[:, -kept:]
-        return softmax_attention(q, k, v, **self._dense(q, k, mask, padding, causal, bias))
+        return softmax_attention(q, k, v, **self._dense(q, k, mask, padding, causal, bias), **asked)
 
     def weights(self, q: Tensor, k: Tensor, **options: Any) -> Tensor:
         """The weights that `forward` uses: (batch, heads, queries, keys)."""
         causal = options.get("causal", False)
         check_distances(self.n_heads, q, k, causal)
         mask, padding, bias = (options.get(name) for name in ("mask", "padding", "bias"))
-        return attention_weights(q, k, **self._dense(q, k, mask, padding, causal, bias))
+        dense = self._dense(q, k, mask, padding, causal, bias)
+        return attention_weights(q, k, **dense, scale=options.get("scale"))
 
     def _project(self) -> None:
         # Past autograd's eyes: the same module may be called twice before the backward pass, and
@@ -165,7 +192,14 @@ class AdaptiveSpan(Attention):
         return joined(logs, seen, mask, padding, bias)
 
     def _banded(
-        self, q: Tensor, k: Tensor, v: Tensor, padding: Tensor | None, causal: bool, reach: int
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        padding: Tensor | None,
+        causal: bool,
+        reach: int,
+        dropout: float | int = 0.0,
     ) -> Tensor:
         """Blocks of queries, each with the stretch of keys that the longest head reaches."""
         batch, heads, length, head_dim = q.shape
@@ -182,16 +216,28 @@ class AdaptiveSpan(Attention):
         q, k = hide_keys(F.pad(q, (0, 0, 0, rest)), k, F.pad(real, (left, right)))
 
         width = BLOCK + left + right - rest
+        group = heads // k.shape[1]  # query heads that share the keys and values of one
         q = q.flatten(0, 1).unflatten(1, (blocks, BLOCK))  # (batch·heads, blocks, BLOCK, head_dim)
-        k = k.flatten(0, 1).unfold(1, width, BLOCK).mT  # (batch·heads, blocks, width, head_dim)
+        if group > 1:  # their queries stand together: (batch·kv_heads, blocks, group·BLOCK, ...)
+            q = q.unflatten(0, (-1, group)).transpose(1, 2).flatten(2, 3)
+        k = k.flatten(0, 1).unfold(1, width, BLOCK).mT  # (batch·kv_heads, blocks, width, head_dim)
         v = v.flatten(0, 1).unfold(1, width, BLOCK).mT
         place = torch.arange(max(BLOCK, width), device=q.device)
         logs, seen = self._log_mask(place[:BLOCK, None] + left - place[None, :width], causal)
         scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
+        if group > 1:
+            scores = scores.unflatten(0, (-1, group)).flatten(1, 2)  # (kv_heads, group·BLOCK, ...)
         with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
             out = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=scores.repeat(batch, 1, 1)[:, None], scale=head_dim**-0.5
+                q,
+                k,
+                v,
+                attn_mask=scores.repeat(batch, 1, 1)[:, None],
+                scale=head_dim**-0.5,
+                dropout_p=float(dropout),
             )
+        if group > 1:
+            out = out.unflatten(2, (group, BLOCK)).transpose(1, 2).flatten(0, 1)
         # (batch·heads, blocks, BLOCK, width + 1) to (batch, heads, length, width)
         out = out.flatten(1, 2).unflatten(0, (batch, heads))[:, :, :length, :-1].to(given)
         if padding is None:

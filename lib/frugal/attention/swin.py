@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.checks import at_least, check_dtypes
 from frugal.feedforward.dense import DenseFeedForward
+from frugal.telling import told
 
 
 def split_windows(
@@ -98,7 +99,8 @@ def check_picture(x: Tensor, d_model: int) -> None:
 class ShiftedWindowAttention(nn.Module):
     """Multi-head attention inside shifted windows, with a learned bias for each relative place.
 
-    d_model, n_heads: as in `MultiHeadAttention`. window: side of a window. shift: how far the
+    d_model, n_heads: as in `MultiHeadAttention`. window: side of a window, so that a token sees
+    window² tokens, itself among them (windows here do not move with the token). shift: how far the
     windows move up and left, 0 ... window - 1; the paper alternates 0 and window // 2.
 
     Shapes: x and out (batch, height, width, d_model). A side that is no multiple of the window is
@@ -119,6 +121,9 @@ class ShiftedWindowAttention(nn.Module):
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
         self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, n_heads))
         nn.init.normal_(self.bias_table, std=0.02)
+
+    def extra_repr(self) -> str:
+        return told(self, "window", "shift")
 
     def relative_bias(self) -> Float[Tensor, "n_heads tokens tokens"]:
         """What is added to the scores of a window: (n_heads, window², window²)."""

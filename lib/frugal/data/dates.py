@@ -32,7 +32,7 @@ SOURCE = Source(
     licence="Unicode-3.0 (CLDR); Babel itself BSD-3-Clause",
     origin="Babel, from PyPI",
     split="by day: 80 / 10 / 10 %, the same for every language and style",
-    if_missing="pip install babel",
+    if_missing="pip install babel, or pip install 'frugal-attention[data]' for all of them",
     module="babel",
 )
 

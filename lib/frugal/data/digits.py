@@ -22,7 +22,7 @@ SOURCE = Source(
     licence="CC-BY-4.0 (Alpaydin and Kaynak, UCI repository)",
     origin="scikit-learn, from PyPI; it carries the test part of the original",
     split="every class shuffled once with a fixed seed, then 70 / 15 / 15 %",
-    if_missing="pip install scikit-learn",
+    if_missing="pip install scikit-learn, or pip install 'frugal-attention[data]' for all of them",
     module="sklearn.datasets",
 )
 

@@ -66,7 +66,8 @@ class ReversibleStack(nn.Module):
         for index, layer in enumerate(self.layers):
             own = None if caches is None else caches[index].own
             turns += [_mixing(layer, own, options), _feeding(layer)]
-        if caches is not None or not torch.is_grad_enabled():
+        plain = caches is not None or not torch.is_grad_enabled()
+        if plain or torch.compiler.is_exporting():  # a graph has a backward pass of its own
             first, second = x, x
             for turn in turns:
                 first, second = second, first + turn.branch(second)

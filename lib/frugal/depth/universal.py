@@ -30,6 +30,7 @@ from frugal.attention.softmax import softmax_attention
 from frugal.checks import at_least, check_input, hide_padding, name_of, refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions, sinusoidal_positions
+from frugal.telling import told
 
 
 class Pondering(NamedTuple):
@@ -89,6 +90,9 @@ class UniversalTransformer(nn.Module):
         self.pondering: Pondering | None = None
         self._ponder_cost: Tensor | None = None
 
+    def extra_repr(self) -> str:
+        return told(self, "n_steps", "threshold")
+
     @property
     def threshold(self) -> float:
         """The sum of halting probabilities at which a token stops."""
@@ -117,6 +121,8 @@ class UniversalTransformer(nn.Module):
         if self.halting is None:
             return self._applied(x, padding, causal, options)
         refuse("where tokens halt, attention takes padding and causal alone.", **options)
+        if torch.compiler.is_exporting():
+            return self._everywhere(x, padding, causal)
         found = self.run(x, padding, causal=causal)
         return found.output
 
@@ -129,6 +135,44 @@ class UniversalTransformer(nn.Module):
             for layer in self.layers:
                 x = layer(x, padding=padding, causal=causal, **options)
         return x
+
+    def _everywhere(self, x: Tensor, padding: Tensor | None, causal: bool) -> Tensor:
+        """The output of `run` for a graph to be exported, whose shapes the data cannot decide.
+
+        Every step is made on every token; what one that has halted would change is thrown away.
+        """
+        running = x.new_ones(x.shape[:2], dtype=torch.bool)
+        running = running if padding is None else padding.expand(x.shape[:2])
+        left = torch.zeros_like(running)  # those that halted in the step before
+        total = torch.zeros(x.shape[:2], dtype=_exact(x.dtype), device=x.device)
+        state, output = hide_padding(x, padding), torch.zeros_like(x)
+        kept: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
+        for step in range(self.n_steps):
+            found = state + self._signals(x.shape[1], step, x)
+            for index, layer in enumerate(self.layers):
+                mix, attention = layer.mix, layer.mix.sublayer
+                read = mix.before(found)
+                q, k, v = (
+                    attention.split(project(read))
+                    for project in (attention.to_q, attention.to_k, attention.to_v)
+                )
+                if attention.rotate is not None:
+                    q, k = attention.rotate(q), attention.rotate(k)
+                if (before := kept[index]) is not None:
+                    moves = (running | left)[:, None, :, None]
+                    k, v = (torch.where(moves, *pair) for pair in zip((k, v), before, strict=True))
+                kept[index] = k, v
+                out = softmax_attention(q, k, v, padding=padding, causal=causal)
+                out = attention.to_out(out.transpose(1, 2).flatten(2))
+                new = layer.feed_forward(mix.after(found, attention.dropout(out)))
+                found = torch.where(running[..., None], new, found)
+            state = torch.where(running[..., None], found, state)
+            h = self.halting(state)[..., 0].to(total.dtype).sigmoid()
+            halts = (total + h >= self.threshold) | (step == self.n_steps - 1)
+            p = torch.where(halts, 1 - total, h).masked_fill(~running, 0.0)
+            output = output + (p[..., None] * state).to(output.dtype)
+            total, left, running = total + h, running & halts, running & ~halts
+        return output
 
     @torch.compiler.disable
     def run(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugal.checks import at_least
+from frugal.checks import at_least, installed
 from frugal.results import Interval, mean_interval
 
 
@@ -31,8 +31,7 @@ def difference_interval(
         if len(values) < 2:
             raise ValueError(f"{name} has {len(values)} seeds; an interval needs at least 2.")
     check_confidence(confidence)
-    from scipy.stats import t
-
+    t = installed("scipy.stats", extra="evidence").t
     mean = ours.mean() - theirs.mean()
     parts = np.array([one.var(ddof=1) / len(one) for one in (ours, theirs)])
     if not parts.any():

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, installed, one_of
 from frugal.evidence.intervals import check_pairs, one_list
 
 MOST_EXACT = 16
@@ -57,8 +57,7 @@ def mcnemar(ours_right: ArrayLike, theirs_right: ArrayLike) -> float:
             raise ValueError(
                 f"{name} has other values than 0 and 1; it must hold one bool an item."
             )
-    from scipy.stats import binomtest
-
+    binomtest = installed("scipy.stats", extra="evidence").binomtest
     only_ours = int(((ours == 1) & (theirs == 0)).sum())
     only_theirs = int(((ours == 0) & (theirs == 1)).sum())
     apart = only_ours + only_theirs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from frugal.checks import at_least
+from frugal.checks import at_least, installed
 from frugal.evidence.intervals import check_confidence
 
 
@@ -27,13 +27,12 @@ def power(
     check_confidence(1 - level)
     if not spread > 0:
         raise ValueError(f"spread is {spread}; it must be positive.")
-    from scipy.stats import nct, t
-
+    stats = installed("scipy.stats", extra="evidence")
     free = seeds - 1 if paired else 2 * (seeds - 1)
     error = spread * math.sqrt((1 if paired else 2) / seeds)
-    limit = t.ppf(1 - level / 2, free)
+    limit = stats.t.ppf(1 - level / 2, free)
     shift = abs(difference) / error
-    found = float(nct.sf(limit, free, shift) + nct.cdf(-limit, free, shift))
+    found = float(stats.nct.sf(limit, free, shift) + stats.nct.cdf(-limit, free, shift))
     return 1.0 if math.isnan(found) else found  # SciPy gives up where it is all but certain
 
 
@@ -48,8 +47,7 @@ def detectable(
     """The difference that is found with this chance: `power` turned round; needs SciPy."""
     if not level < chance < 1:
         raise ValueError(f"chance is {chance}; it must be above the level {level} and below 1.")
-    from scipy.optimize import brentq
-
+    brentq = installed("scipy.optimize", extra="evidence").brentq
     at_least(2, seeds=seeds)
     lacking = partial(_lacking, spread, seeds, level, paired, chance)
     most = spread

@@ -6,11 +6,15 @@ Chapter: the-vanilla-transformer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least
+from frugal.checks import at_least, check_same_dtype, one_of
+from frugal.telling import told
+
+Activation = Literal["relu", "gelu", "swish", "elu", "selu", "sigmoid", "softplus"]
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,
@@ -36,14 +40,12 @@ class DenseFeedForward(nn.Module):
         d_model: int,
         d_ff: int,
         *,
-        activation: str = "relu",
+        activation: Activation = "relu",
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            names = ", ".join(map(repr, ACTIVATIONS))
-            raise ValueError(f"activation is {activation!r}; it must be one of {names}.")
+        one_of(ACTIVATIONS, activation=activation)
         at_least(1, d_model=d_model, d_ff=d_ff)
         self.inner = nn.Linear(d_model, d_ff, bias=bias)
         self.outer = nn.Linear(d_ff, d_model, bias=bias)
@@ -54,10 +56,14 @@ class DenseFeedForward(nn.Module):
             if bias:
                 nn.init.zeros_(layer.bias)
 
+    def extra_repr(self) -> str:
+        return told(self, "activation")
+
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        """Raises ValueError for an x of another width."""
+        """Raises ValueError for an x of another width or dtype."""
         if x.shape[-1:] != self.inner.weight.shape[1:]:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; it must be (..., {self.inner.in_features})."
             )
+        check_same_dtype(x, self.inner)
         return self.dropout(self.outer(self.activation(self.inner(x))))

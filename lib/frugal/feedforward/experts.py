@@ -14,7 +14,7 @@ router; memory linear in T.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +22,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least, one_of
-from frugal.feedforward.dense import ACTIVATIONS, DenseFeedForward
+from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
+from frugal.telling import told
 
-PER = ("batch", "sequence")
+Per = Literal["batch", "sequence"]
+PER: tuple[Per, ...] = get_args(Per)
 
 
 def _parameters(n: int, *shape: int) -> nn.ParameterList:
@@ -46,7 +48,7 @@ class Experts(nn.Module):
         d_ff: int,
         n_experts: int,
         *,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -68,6 +70,8 @@ class Experts(nn.Module):
         gates: Float[Tensor, "tokens k"],
         keep: Bool[Tensor, "tokens k"] | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
+        if torch.compiler.is_exporting():
+            return self._all(x, experts, gates, keep)
         tokens, k = experts.shape
         visits = experts.flatten()
         if keep is not None:  # those without room go to an expert that is not there, the last
@@ -81,6 +85,21 @@ class Experts(nn.Module):
             return torch.zeros_like(x, dtype=y.dtype).index_copy(0, stay, y)
         parts = y.new_zeros(tokens * k, x.shape[1]).index_copy(0, stay, y)
         return parts.view(tokens, k, -1).sum(1)
+
+    def _all(self, x: Tensor, experts: Tensor, gates: Tensor, keep: Tensor | None) -> Tensor:
+        """Every expert on every token, for a graph to be exported: data cannot decide its shapes.
+
+        What an expert says to tokens that did not choose it is thrown away.
+        """
+        n = len(self.inner)
+        each = self._each(x.repeat(n, 1), [x.shape[0]] * n).view(n, *x.shape)
+        found = torch.zeros_like(each[0])
+        for number in range(n):
+            here = experts == number if keep is None else (experts == number) & keep
+            gate = (gates * here).sum(1).to(each.dtype)  # (tokens,)
+            part = gate[:, None] * each[number]
+            found = found + part.masked_fill(~here.any(1, keepdim=True), 0.0)
+        return found
 
     def _each(self, x: Tensor, sizes: list[int]) -> Tensor:
         """Every expert on its own tokens, which lie one after another."""
@@ -125,10 +144,10 @@ class SwitchFeedForward(nn.Module):
     d_ff: hidden width of each expert, so that a token costs what it costs a dense layer of d_ff.
     capacity_factor: C; an expert has room for tokens / n_experts · C tokens, rounded down but at
     least 1, counted over the whole batch or for each sequence alone (per). Tokens beyond it get
-    zeros. None: room for all. jitter: see `SwitchRouter`. z_weight: of the squared log of the
-    router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch, length,
-    d_model). Counted over the batch, whether a token is dropped depends on the other sequences; in
-    a causal model count per sequence, where only earlier tokens matter.
+    zeros. None: room for all. jitter, generator: see `SwitchRouter`. z_weight: of the squared log
+    of the router's normaliser, beside the loss of balance, in `penalty`. Shapes: x and out (batch,
+    length, d_model). Counted over the batch, whether a token is dropped depends on the other
+    sequences; in a causal model count per sequence, where only earlier tokens matter.
     """
 
     def __init__(
@@ -138,12 +157,13 @@ class SwitchFeedForward(nn.Module):
         n_experts: int,
         capacity_factor: float | int | None = 1.25,
         *,
-        per: str = "batch",
-        activation: str = "relu",
+        per: Per = "batch",
+        activation: Activation = "relu",
         bias: bool = True,
         dropout: float = 0.0,
         jitter: float = 0.0,
         z_weight: float | int = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if capacity_factor is not None and not 0 < capacity_factor < math.inf:
@@ -151,7 +171,7 @@ class SwitchFeedForward(nn.Module):
                 f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
             )
         one_of(PER, per=per)
-        self.router = SwitchRouter(d_model, n_experts, jitter=jitter)
+        self.router = SwitchRouter(d_model, n_experts, jitter=jitter, generator=generator)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
         self.dropout = nn.Dropout(dropout)
         self.n_experts, self.capacity_factor, self.per = n_experts, capacity_factor, per
@@ -159,6 +179,9 @@ class SwitchFeedForward(nn.Module):
         self.routing: Routing | None = None
         self.kept: Tensor | None = None
         self._losses: tuple[Tensor, Tensor] | None = None
+
+    def extra_repr(self) -> str:
+        return told(self, "n_experts", "capacity_factor", "per")
 
     def capacity(self, tokens: int) -> int:
         """The room of each expert for a group of so many tokens."""
@@ -181,8 +204,9 @@ class SwitchFeedForward(nn.Module):
         routing = self.router(flat)
         real = x.new_ones(x.shape[:2], dtype=torch.bool) if padding is None else padding
         keep = self._room(routing.experts.view(x.shape[:2]), real)
-        self._losses = self._penalised(routing, real.flatten())
-        self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._losses = self._penalised(routing, real.flatten())
+            self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
         out = self.experts(flat, routing.experts, routing.gates, keep.view(-1, 1))
         return self.dropout(out.view_as(x))
 
@@ -252,7 +276,7 @@ class MixtureOfExperts(nn.Module):
         *,
         n_shared: int = 1,
         scale: float | int = 1.0,
-        activation: str = "relu",
+        activation: Activation = "relu",
         bias: bool = True,
     ) -> None:
         super().__init__()

@@ -6,12 +6,15 @@ Source: shazeer2020glu; the first of them, with a sigmoid, dauphin2017glu.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, check_same_dtype, one_of
 from frugal.feedforward.dense import ACTIVATIONS
+
+Gate = Literal["linear", "sigmoid", "relu", "gelu", "swish"]
 
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": nn.Identity(),
@@ -33,7 +36,7 @@ class GatedFeedForward(nn.Module):
         d_model: int,
         d_ff: int,
         *,
-        gate: str = "sigmoid",
+        gate: Gate = "sigmoid",
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
@@ -51,8 +54,9 @@ class GatedFeedForward(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
-        """Raises ValueError for an x of another width."""
+        """Raises ValueError for an x of another width or dtype."""
         if x.shape[-1:] != self.inner.weight.shape[1:]:
             width = self.inner.in_features
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (..., {width}).")
+        check_same_dtype(x, self.inner)
         return self.dropout(self.outer(self.gate(self.to_gate(x)) * self.inner(x)))

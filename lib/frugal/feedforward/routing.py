@@ -40,24 +40,40 @@ def _logits(x: Tensor, weight: Tensor) -> Tensor:
 class SwitchRouter(nn.Module):
     """One expert a token: p = softmax(W x), the largest p_i and its i (fedus2022switch, section 2).
 
-    jitter: in training, inputs are multiplied by random numbers in 1 - jitter ... 1 + jitter.
+    jitter: in training, inputs are multiplied by random numbers in 1 - jitter ... 1 + jitter, from
+    `generator` or from torch's own.
     forward(x): (tokens, d_model) -> `Routing` with k = 1.
     """
 
-    def __init__(self, d_model: int, n_experts: int, *, jitter: float = 0.0) -> None:
+    def __init__(
+        self,
+        d_model: int,
+        n_experts: int,
+        *,
+        jitter: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         at_least(1, d_model=d_model, n_experts=n_experts)
         within(0, 1, jitter=jitter)
         self.weight = nn.Parameter(torch.randn(n_experts, d_model) * d_model**-0.5)
-        self.jitter = jitter
+        self.jitter, self.generator = jitter, generator
 
     def forward(self, x: Float[Tensor, "tokens d_model"]) -> Routing:
         if self.training and self.jitter:
-            x = x * torch.empty_like(x).uniform_(1 - self.jitter, 1 + self.jitter)
+            x = x * self.noise(x)
         logits = _logits(x, self.weight)
         scores = logits.softmax(-1)
         gates, experts = scores.max(-1, keepdim=True)
         return Routing(experts, gates, scores, logits)
+
+    def noise(self, x: Tensor) -> Tensor:
+        """Numbers in 1 - jitter ... 1 + jitter, one for each of x."""
+        ends = (1 - self.jitter, 1 + self.jitter)
+        if self.generator is None:
+            return torch.empty_like(x).uniform_(*ends)
+        drawn = torch.empty(x.shape, dtype=x.dtype, device=self.generator.device)
+        return drawn.uniform_(*ends, generator=self.generator).to(x.device)
 
 
 class BiasedRouter(nn.Module):

@@ -5,6 +5,7 @@ Chapter: where-the-cost-is, and the section Speed of every other.
 
 from frugal.measure.comparison import compare, fit_exponent
 from frugal.measure.cost import Cost, forward_backward, measure
+from frugal.measure.dots import dots
 from frugal.measure.drawing import describe, draw
 from frugal.measure.flops import count_flops
 from frugal.measure.gpu import GpuSpeed
@@ -18,6 +19,7 @@ __all__ = [
     "compare",
     "count_flops",
     "describe",
+    "dots",
     "draw",
     "fit_exponent",
     "forward_backward",

@@ -10,17 +10,21 @@ import statistics
 import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
 import pandas as pd
 import torch
 
-from frugal.measure.cost import CLOCKS, check_timing
+from frugal.measure.cost import CLOCKS, Clock, check_timing
 from frugal.measure.flops import count_flops
-from frugal.measure.memory import device_of, peak_bytes
+from frugal.measure.memory import device_of, dtype_of, peak_bytes, processor_of
 
 COLUMNS = ("name", "length", "seconds", "spread", "peak_bytes", "flops", "ratio", "note")
+
+CONDITIONS = ("device", "processor", "dtype", "threads", "clock", "torch")
+"""The columns that say under what conditions a row was measured, behind `COLUMNS`."""
 
 
 class Exponent(NamedTuple):
@@ -37,10 +41,11 @@ def compare(
     *,
     baseline: str | None = None,
     limits: Mapping[str, int] | None = None,
-    clock: str | None = None,
+    clock: Clock | None = None,
     threads: int = 1,
     rounds: int = 5,
     min_seconds: float | int = 0.02,
+    x_name: str = "length",
 ) -> pd.DataFrame:
     """Cost of every competitor at every length.
 
@@ -48,17 +53,20 @@ def compare(
     of them; a ratio is the median of the rounds' ratios.
 
     competitors: `{name: fn}`; each is called with the same inputs. lengths: taken in ascending
-    order. make_inputs: `length -> inputs`, a tensor or a tuple of arguments. baseline: the name
+    order. make_inputs: `length -> inputs`, a tensor, a tuple of arguments, or a dictionary of
+    keyword arguments. baseline: the name
     that ratios are to; by default the first. limits: `{name: longest length}` for competitors
     that would take too long. clock: "wall" or "cpu"; by default the process's CPU time, or wall
     time for a GPU. threads: torch's threads meanwhile; their number is put back afterwards. rounds:
     turns at each length. min_seconds: repeat a quick call within its turn for about this long, by
-    the clock on the wall.
+    the clock on the wall. x_name: what the lengths are, and the name of their column: "batch", say.
 
     Gives one row a competitor and length: name, length, seconds (median), spread (interquartile
     range, in seconds), peak_bytes, flops, ratio (of seconds to the baseline's, below 1 is faster),
-    note. A competitor past its limit, or out of memory at this length or a shorter one, has NaN and
-    a note that says so.
+    note; then the conditions, so that tables of two machines can be told apart: device, processor,
+    dtype (of the first tensor that holds fractions), threads, clock, torch (its version). A
+    competitor past its limit, or out of memory at this length or a shorter one, has NaN and a note
+    that says so.
 
     Raises ValueError: an argument is out of range, or names a competitor that is not there.
     """
@@ -83,23 +91,41 @@ def compare(
     if threads < 1:
         raise ValueError(f"threads is {threads}; it must be 1 or more.")
 
+    if not isinstance(x_name, str) or x_name in {*COLUMNS, *CONDITIONS} - {"length"}:
+        raise ValueError(f"x_name is {x_name!r}; it must be a name that no other column has.")
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     notes: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     try:
         for length in lengths:
-            inputs = make_inputs(length)
+            inputs, options = make_inputs(length), {}
+            if isinstance(inputs, Mapping):
+                inputs, options = (), dict(inputs)
             inputs = inputs if isinstance(inputs, tuple) else (inputs,)
             for name in competitors:
                 if length > limits.get(name, math.inf):
                     notes.setdefault(name, f"past its limit of {limits[name]}")
-            racing = {name: fn for name, fn in competitors.items() if name not in notes}
+            calls = {name: _call(fn, options) for name, fn in competitors.items()}
+            racing = {name: call for name, call in calls.items() if name not in notes}
+            places = {name: device_of(fn, *inputs, **options) for name, fn in competitors.items()}
             measured = _race(racing, inputs, notes, clock, threads, rounds, min_seconds)
-            rows += _rows(list(competitors), length, measured, notes, baseline)
+            for row in _rows(list(competitors), length, measured, notes, baseline):
+                device, fn = places[row["name"]], competitors[row["name"]]
+                conditions = (
+                    str(device),
+                    processor_of(device),
+                    dtype_of(fn, *inputs, **options),
+                    threads,
+                    _clock(clock, device),
+                    torch.__version__,
+                )
+                rows.append(row | dict(zip(CONDITIONS, conditions, strict=True)))
     finally:
         torch.set_num_threads(before)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *CONDITIONS])
+    return frame.rename(columns={"length": x_name})
 
 
 def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloat]) -> Exponent:
@@ -123,11 +149,20 @@ def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloa
     return Exponent(float(slope), math.sqrt(left_over / free / (x @ x)) if free else math.nan)
 
 
+def _call(fn: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    return partial(fn, **options) if options else fn
+
+
+def _clock(clock: Clock | None, device: torch.device) -> Clock:
+    """Which clock times this device: the one asked for, or the one that disturbs least."""
+    return clock or ("cpu" if device.type == "cpu" else "wall")
+
+
 def _race(
     racing: Mapping[str, Callable[..., Any]],
     inputs: tuple[Any, ...],
     notes: dict[str, str],
-    clock: str | None,
+    clock: Clock | None,
     threads: int,
     rounds: int,
     min_seconds: float | int,
@@ -136,7 +171,7 @@ def _race(
     ready: dict[str, dict[str, Any]] = {}
     for name, fn in racing.items():
         device = device_of(fn, *inputs)
-        chosen = clock or ("cpu" if device.type == "cpu" else "wall")
+        chosen = _clock(clock, device)
         check_timing(chosen, threads, device)
         turn = _turn(fn, inputs, device, chosen)
         try:

@@ -8,14 +8,18 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils import benchmark
 
+from frugal.checks import one_of
 from frugal.measure.flops import count_flops
 from frugal.measure.memory import device_of, peak_bytes
+
+Clock = Literal["wall", "cpu"]
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 """Wall-clock time, or this process's time on the CPU: on a shared machine the second repeats."""
@@ -48,34 +52,37 @@ class Cost:
 def measure(
     fn: Callable[..., Any],
     *args: Any,
-    clock: str = "wall",
+    clock: Clock = "wall",
     threads: int = 1,
     min_seconds: float | int = 0.2,
     rounds: int = 5,
+    **options: Any,
 ) -> Cost:
-    """Measure `fn(*args)`, where its tensors are.
+    """Measure `fn(*args, **options)`, where its tensors are.
 
     It runs a few times to warm up, to count FLOPs and to see its memory; then
     `torch.utils.benchmark` times it for at least `min_seconds` and `rounds` rounds.
 
     clock: "wall", or "cpu" for this process's CPU time, which other programs on the machine hardly
     disturb; with one thread both agree on an idle machine. threads: torch's threads during the
-    call; their number is put back afterwards.
+    call; their number is put back afterwards. options: keyword arguments of `fn`; those that are
+    called like one of these here, give by `functools.partial`.
 
     Raises ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
     """
-    device = device_of(fn, *args)
+    device = device_of(fn, *args, **options)
     check_timing(clock, threads, device)
     if rounds < 1 or not min_seconds > 0:
         raise ValueError(f"rounds is {rounds} and min_seconds {min_seconds}; both must be positive")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        flops, blind = count_flops(fn, *args)
-        peak = peak_bytes(fn, *args, device=device)
+        call = partial(fn, **options) if options else fn
+        flops, blind = count_flops(call, *args)
+        peak = peak_bytes(call, *args, device=device)
         timer = benchmark.Timer(
             "fn(*args)",
-            globals={"fn": fn, "args": args},
+            globals={"fn": call, "args": args},
             num_threads=threads,
             # torch's own wall clock waits for the GPU
             **({"timer": CLOCKS[clock]} if clock == "cpu" else {}),
@@ -90,12 +97,12 @@ def measure(
 def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | None, ...]]:
     """A callable that runs `fn` and the backward pass from the sum of what it returns.
 
-    Gradients are computed for the floating-point tensors among the arguments and, if `fn` is a
-    module, for its parameters; None for one that has no part in the output. They are returned,
-    not accumulated, so every call does the same.
+    Gradients are computed for the floating-point tensors among the positional arguments and, if
+    `fn` is a module, for its parameters; None for one that has no part in the output. They are
+    returned, not accumulated, so every call does the same.
     """
 
-    def both(*args: Any) -> tuple[Tensor | None, ...]:
+    def both(*args: Any, **options: Any) -> tuple[Tensor | None, ...]:
         args = tuple(
             a.detach().requires_grad_() if isinstance(a, Tensor) and a.is_floating_point() else a
             for a in args
@@ -104,7 +111,7 @@ def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | 
         if isinstance(fn, nn.Module):
             leaves += [p for p in fn.parameters() if p.requires_grad]
         with torch.enable_grad():
-            out = fn(*args)
+            out = fn(*args, **options)
         return torch.autograd.grad(out, leaves, torch.ones_like(out), allow_unused=True)
 
     return both
@@ -112,8 +119,7 @@ def forward_backward(fn: Callable[..., Tensor]) -> Callable[..., tuple[Tensor | 
 
 def check_timing(clock: str, threads: int, device: torch.device) -> None:
     """Raise ValueError unless this clock can time this device with that many threads."""
-    if clock not in CLOCKS:
-        raise ValueError(f"clock is {clock!r}; it must be 'wall' or 'cpu'.")
+    one_of(get_args(Clock), clock=clock)
     if clock == "cpu" and device.type != "cpu":
         raise ValueError(f"clock is 'cpu'; the tensors are on {device}: it needs 'wall'.")
     if threads < 1:

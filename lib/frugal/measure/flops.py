@@ -133,21 +133,21 @@ class _Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def count_flops(fn: Callable[..., Any], *args: Any) -> tuple[int, tuple[str, ...]]:
+def count_flops(fn: Callable[..., Any], *args: Any, **options: Any) -> tuple[int, tuple[str, ...]]:
     """Floating-point operations of one call, and the operations that were not counted.
 
     A multiplication and an addition are two. Matrix products, convolutions and attention are
     counted. Attention counts every query against every key, masked or causal or not, as torch
     does: what a kernel skips is not taken off. Everything else is counted as nothing; the second
     value names those operations in sorted order ("_softmax", "add", "sort"), unless they only
-    move numbers.
+    move numbers. options: keyword arguments of `fn`.
     """
     counter = FlopCounterMode(display=False, custom_mapping=MAPPING)
     # The tracker's hooks forbid gradients of a module's own input; counts by module are not used.
     counter.mod_tracker = _OneModule()
     watch = _Watch()
     with watch, counter:
-        fn(*args)
+        fn(*args, **options)
     blind = {
         _name(operation)
         for operation in watch.seen

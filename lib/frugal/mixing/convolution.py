@@ -18,8 +18,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, check_divides, check_input, hide_padding
+from frugal.checks import (
+    at_least,
+    check_divides,
+    check_input,
+    check_same_dtype,
+    hide_padding,
+)
 from frugal.mixing.mixer import Mixer
+from frugal.telling import told
 
 BLOCK = 32
 """Positions that share a stretch of inputs in `dynamic_conv`. A block of b positions multiplies a
@@ -133,6 +140,9 @@ class _Convolution(Mixer):
                 nn.init.zeros_(layer.bias)
         self.make_kernels()
 
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "kernel_size", "causal", "gated", "dropconnect")
+
     def make_kernels(self) -> None:
         """The parameters that the kernels come from."""
         raise NotImplementedError
@@ -146,6 +156,7 @@ class _Convolution(Mixer):
     ) -> Float[Tensor, "batch length d_model"]:
         """What is convolved: the (gated) projection of x, zero where there is no real token."""
         check_input(x, padding, d_model=self.d_model)
+        check_same_dtype(x, self.to_inner)
         inner = self.to_inner(x)  # (batch, length, d_model or 2·d_model)
         return hide_padding(F.glu(inner, -1) if self.gated else inner, padding)
 

@@ -18,16 +18,19 @@ queries and keys, 4·N·d_model² + 2·N²·d_model FLOPs. Chapter: no-attention
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import causal_mask
-from frugal.checks import at_least, check_divides, check_input
+from frugal.checks import at_least, check_divides, check_input, check_same_dtype, one_of
 from frugal.mixing.mixer import Mixer
+from frugal.telling import told
 
-KINDS = ("dense", "random", "factorized")
+Kind = Literal["dense", "random", "factorized"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Synthesizer(Mixer):
@@ -51,7 +54,7 @@ class Synthesizer(Mixer):
         n_heads: int,
         length: int,
         *,
-        kind: str = "dense",
+        kind: Kind = "dense",
         plus: bool = False,
         alpha: bool = False,
         rank: int = 8,
@@ -60,8 +63,7 @@ class Synthesizer(Mixer):
     ) -> None:
         super().__init__()
         check_divides(n_heads, d_model)
-        if kind not in KINDS:
-            raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(map(repr, KINDS))}.")
+        one_of(KINDS, kind=kind)
         at_least(1, length=length, rank=rank)
         if alpha and not plus:
             raise ValueError("alpha is True and plus False; alpha weighs what plus adds.")
@@ -93,6 +95,9 @@ class Synthesizer(Mixer):
         if kind == "dense":
             for head in self.places:
                 nn.init.xavier_uniform_(head)
+
+    def extra_repr(self) -> str:
+        return told(self, "kind", "n_heads", "length", "causal", plus=self.to_q is not None)
 
     @property
     def share(self) -> Float[Tensor, ""]:
@@ -127,6 +132,7 @@ class Synthesizer(Mixer):
     ) -> Float[Tensor, "one_or_batch n_heads length length"]:
         """The weights that `forward` uses; each row sums to 1, or to 0 if it may see nothing."""
         check_input(x, padding, d_model=self.d_model)
+        check_same_dtype(x, self.to_v)
         scores = self.synthesized(x)
         if self.to_q is not None:
             products = self._split(self.to_q(x)) @ self._split(self.to_k(x)).mT

@@ -15,6 +15,7 @@ from typing import Any
 _HOME = {
     "Interactive": "interactive",
     "bars": "plots",
+    "cells": "grids",
     "building_site": "site",
     "chart": "charts",
     "interact": "frames",

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from frugal.checks import installed
 from frugal.show.interactive import Interactive
 from frugal.show.theme import vega_config, with_light_colors
 
@@ -37,8 +38,7 @@ class Chart(Interactive):
 
     def to_png(self) -> bytes:
         """The chart as it stands before anyone moves it."""
-        import vl_convert
-
+        vl_convert = installed("vl_convert", extra="figures")
         spec = copy.deepcopy(self.state["spec"])
         if spec.get("width") == "container":
             spec["width"] = _STILL_WIDTH
@@ -47,8 +47,7 @@ class Chart(Interactive):
 
     def _new_widget(self, closed: AnyWidget | None) -> AnyWidget:
         """Altair's own widget, with Vega in it; its `params` are traits."""
-        import altair
-
+        altair = installed("altair", extra="figures")
         altair.JupyterChart.enable_offline()
         config = {**with_light_colors(self.state["config"]), "background": "white"}
         return altair.JupyterChart(
@@ -102,7 +101,7 @@ def lines(
     tooltip. log: x by powers of two. domain: of y, else what the points need. form: of y, on the
     axis and in the tooltip.
     """
-    import altair as alt_
+    alt_ = installed("altair", extra="figures")
 
     series = frame[by].drop_duplicates().tolist()
     legend = None
@@ -166,7 +165,7 @@ def lines(
 
 def panels(drawn: Any, frame: pd.DataFrame, column: str) -> altair.VConcatChart:
     """The same chart for each value of a column, one below the other."""
-    import altair as alt_
+    alt_ = installed("altair", extra="figures")
 
     return alt_.vconcat(
         *(
@@ -179,8 +178,7 @@ def panels(drawn: Any, frame: pd.DataFrame, column: str) -> altair.VConcatChart:
 
 
 def _vegalite_version() -> str:
-    import altair
-
+    altair = installed("altair", extra="figures")
     return ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
@@ -190,8 +188,11 @@ def _renderer(spec: dict[str, Any], **options: Any) -> tuple[dict[str, Any], dic
 
 
 def _enable() -> None:
-    import altair
-
+    """Nothing where Altair is not installed: `chart` says so when it is called."""
+    try:
+        import altair
+    except ImportError:
+        return
     altair.renderers.register("frugal", _renderer)
     altair.renderers.enable("frugal")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from frugal.checks import installed
 from frugal.show.interactive import Interactive
 from frugal.show.pictures import themed_svg
 from frugal.show.site import building_site
@@ -36,8 +37,7 @@ class Frames(Interactive):
 
     def picture(self) -> Any:
         """The result that is shown first."""
-        from matplotlib.figure import Figure
-
+        Figure = installed("matplotlib.figure", extra="figures").Figure
         if isinstance(self._still, Figure):
             return self._still
         figure = Figure(figsize=(6, 2))
@@ -79,8 +79,7 @@ def interact(
         )
     controls = [_Control.of(name, values) for name, values in options.items()]
     if not building_site():
-        import ipywidgets
-
+        ipywidgets = installed("ipywidgets", extra="figures")
         return ipywidgets.interactive(function, **{c.name: c.live() for c in controls})
     return _precomputed(function, controls, alt)
 
@@ -112,8 +111,7 @@ class _Control:
         return {"label": self.label, "kind": self.kind, "values": values, "first": self.first}
 
     def live(self) -> Any:
-        import ipywidgets
-
+        ipywidgets = installed("ipywidgets", extra="figures")
         if self.kind == "checkbox":
             return ipywidgets.Checkbox(bool(self.first), description=self.label)
         widget = {"slider": ipywidgets.SelectionSlider, "select": ipywidgets.Dropdown}[self.kind]
@@ -146,10 +144,9 @@ def _precomputed(function: Callable[..., Any], controls: list[_Control], alt: st
 
 def _result(function: Callable[..., Any], arguments: dict[str, Any], alt: str) -> tuple[str, Any]:
     """What the function shows for the arguments: as HTML, and as a figure or text."""
-    from IPython.utils.capture import capture_output
-    from matplotlib import pyplot as plt
-    from matplotlib.figure import Figure
-
+    plt = installed("matplotlib.pyplot", extra="figures")
+    capture_output = installed("IPython.utils.capture", extra="figures").capture_output
+    Figure = installed("matplotlib.figure", extra="figures").Figure
     before = set(plt.get_fignums())
     if before:
         plt.figure()  # or pyplot would draw into a figure that is not the function's

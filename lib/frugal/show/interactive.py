@@ -66,6 +66,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from frugal.checks import installed
 from frugal.show.modules import bundle
 from frugal.show.site import (
     building_site,
@@ -182,8 +183,7 @@ class Interactive(ABC):
 
     def to_png(self) -> bytes:
         """`picture()` as a PNG."""
-        from matplotlib import pyplot as plt
-
+        plt = installed("matplotlib.pyplot", extra="figures")
         figure = self.picture()
         buffer = io.BytesIO()
         figure.savefig(
@@ -220,8 +220,7 @@ class Interactive(ABC):
 @cache
 def _names_of_widgets() -> frozenset[str]:
     """Methods and traits of every widget. A trait of such a name would take its place."""
-    import anywidget
-
+    anywidget = installed("anywidget", extra="figures")
     return frozenset(dir(anywidget.AnyWidget))
 
 
@@ -264,7 +263,7 @@ def _name(figure: type[Interactive]) -> str:
 
 def _widget_class(figure: type[Interactive]) -> type[AnyWidget]:
     """An anywidget class for the figure; its traits are made from the state's names."""
-    import anywidget
+    anywidget = installed("anywidget", extra="figures")
     import traitlets
 
     expression = bundle(_beside(figure, "module"))

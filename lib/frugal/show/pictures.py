@@ -8,6 +8,7 @@ from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from frugal.checks import installed
 from frugal.show.site import digest, figure_style, shared_style
 from frugal.show.theme import light_colors
 
@@ -28,8 +29,7 @@ def themed_svg(figure: Figure, *, alt: str) -> str:
     """
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError(f"alt is {alt!r}; it must be a sentence that says what the picture shows.")
-    import matplotlib as mpl
-
+    mpl = installed("matplotlib", extra="figures")
     buffer = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "frugal"}):
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -63,8 +63,7 @@ class Picture:
     """A still picture with alternative text; `picture` makes one."""
 
     def __init__(self, figure: Figure, *, alt: str) -> None:
-        from matplotlib import pyplot as plt
-
+        plt = installed("matplotlib.pyplot", extra="figures")
         self.alt = " ".join(str(alt).split())
         self.svg = themed_svg(figure, alt=alt)
         buffer = io.BytesIO()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from frugal.checks import installed
 from frugal.show.charts import Chart, chart, panels
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def points(
     of which one value is shown at a time; buttons choose it. turn: from this x on a name stands to
     the left of its point. form: of both numbers in the tooltip.
     """
-    import altair as alt_
-
+    alt_ = installed("altair", extra="figures")
     up = alt_.Y(field=y, type="quantitative", title=y, scale=alt_.Scale(zero=False))
     across = alt_.X(field=x, type="quantitative", title=x, scale=alt_.Scale(type="log"))
     if spread:
@@ -93,8 +93,7 @@ def bars(
     panel: a column whose values get a chart of their own, one below the other. every: which of the
     x have a label, each fourth for 4. form: of y in the tooltip.
     """
-    import altair as alt_
-
+    alt_ = installed("altair", extra="figures")
     places, kinds = (frame[column].drop_duplicates().tolist() for column in (x, by))
     legend = alt_.Legend(orient="top") if len(kinds) > 1 else None
     labels = alt_.Axis(values=places[::every], labelAngle=0)

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from frugal.checks import installed
+
 _PROPERTY = re.compile(r"^\s*(--frugal-[\w-]+):\s*(#[0-9a-f]{6});", re.MULTILINE)
 
 
@@ -36,7 +38,7 @@ def use_style() -> None:
     Figures are transparent and use the palette's colors, so that `frugal.show.picture` can let
     them follow the page between light and dark. The color map `frugal_heat` is the heat ramp.
     """
-    import matplotlib as mpl
+    mpl = installed("matplotlib", extra="figures")
     from cycler import cycler
 
     colors = light_colors()
@@ -92,7 +94,8 @@ def vega_config() -> dict[str, Any]:
         "mark": {"color": "--frugal-accent-1"},
         "text": {"color": ink},
         "rule": {"color": soft},
-        "title": {"color": ink, "subtitleColor": soft},
+        "style": {"frugal-dot": {"stroke": ink, "strokeWidth": 1}, "frugal-bar": {"color": ink}},
+        "title": {"color": ink, "subtitleColor": soft, "fontSize": 13, "fontWeight": "normal"},
         "axis": {
             **titles,
             "domainColor": soft,
@@ -100,9 +103,10 @@ def vega_config() -> dict[str, Any]:
             "gridColor": "--frugal-line",
             "labelFontSize": 12,
             "titleFontSize": 13,
+            "titleFontWeight": "normal",
         },
         "header": titles,
-        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13},
+        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
         "view": {"stroke": "--frugal-line"},
         "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat},
     }

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from frugal.checks import one_of
 from frugal.data import retrieval
 from frugal.data.retrieval import RetrievalBatch
 from frugal.data.seeds import Seed, generator_of
@@ -57,9 +58,7 @@ class Retriever(nn.Module):
 
     def __init__(self, architecture: Architecture, config: TransformerConfig) -> None:
         super().__init__()
-        if architecture not in get_args(Architecture):
-            names = ", ".join(map(repr, get_args(Architecture)))
-            raise ValueError(f"architecture is {architecture!r}; it must be one of {names}.")
+        one_of(get_args(Architecture), architecture=architecture)
         self.architecture = architecture
         if architecture == "encoder-decoder":
             self.model: nn.Module = EncoderDecoder(config)

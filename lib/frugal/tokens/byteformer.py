@@ -22,6 +22,7 @@ from frugal.checks import at_least, check_input, check_padding, hide_padding
 from frugal.embeddings import TokenEmbedding, check_ids
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
+from frugal.positions import Positions
 
 PAD = 256
 """The id after the last byte. Its vector is never read."""
@@ -94,10 +95,10 @@ class PairMerging(nn.Module):
 class ByteFormer(nn.Module):
     """Classify files by their bytes.
 
-    n_classes: what is told apart. window: a token sees that many to each side, or all of them when
-    None, at a cost that is no longer linear. merge_after: the layers, counted from 1, after which
-    neighbours are merged; every second one when None. kernel_size, stride: of `StridedEmbedding`.
-    positions: of `TransformerConfig`; learned ones reach max_tokens tokens.
+    n_classes: what is told apart. window: a token sees that many to each side and itself besides,
+    or all of them when None, at a cost that is no longer linear. merge_after: the layers, counted
+    from 1, after which neighbours are merged; every second one when None. kernel_size, stride: of
+    `StridedEmbedding`. positions: of `TransformerConfig`; learned ones reach max_tokens tokens.
 
     forward(ids, padding=None): ids (batch, length), 0 to 255 and `PAD`; padding (batch, length),
     True = a byte of the file -> scores (batch, n_classes), from the mean over the tokens left.
@@ -116,7 +117,7 @@ class ByteFormer(nn.Module):
         kernel_size: int = 8,
         stride: int | None = None,
         merge_after: Collection[int] | None = None,
-        positions: str = "sinusoidal",
+        positions: Positions = "sinusoidal",
         max_tokens: int = 512,
     ) -> None:
         super().__init__()

@@ -15,14 +15,19 @@ Source: xue2022byt5, section 3.1. Chapter: bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from frugal.checks import one_of
+
 PAD, EOS, UNKNOWN = range(3)
 OFFSET = 3
 """Byte b has the id b + OFFSET."""
+
+Invalid = Literal["replace", "ignore", "escape", "refuse"]
 
 HANDLERS = {
     "replace": "replace",
@@ -42,7 +47,9 @@ class ByteTokenizer:
     pad, eos, unknown = PAD, EOS, UNKNOWN
     vocab_size = 256 + OFFSET
 
-    def encode(self, text: str, *, eos: bool = True, invalid: str = "refuse") -> list[int]:
+    def encode(
+        self, text: str, *, eos: bool = True, invalid: Literal["refuse", "escape"] = "refuse"
+    ) -> list[int]:
         """The ids of `text`, with the end id after them unless `eos` is False.
 
         invalid: what to do with a lone surrogate, "refuse" or "escape" (the byte that
@@ -50,8 +57,7 @@ class ByteTokenizer:
         Raises ValueError for a lone surrogate that stands for no byte, and for empty text without
         the end id, which would leave a model nothing to read.
         """
-        if invalid not in ("refuse", "escape"):
-            raise ValueError(f"invalid is {invalid!r}; encoding needs 'refuse' or 'escape'.")
+        one_of(("refuse", "escape"), invalid=invalid)
         if not text and not eos:
             raise ValueError("text is empty; without the end id at least one character is needed.")
         try:
@@ -78,16 +84,14 @@ class ByteTokenizer:
                 data.append(i - OFFSET)
         return bytes(data)
 
-    def decode(self, ids: Iterable[int], *, invalid: str = "replace") -> str:
+    def decode(self, ids: Iterable[int], *, invalid: Invalid = "replace") -> str:
         """The text of `ids` up to the first end id.
 
         invalid: for bytes that are not UTF-8. "replace" writes U+FFFD for each longest stretch that
         begins a character and breaks off, "ignore" leaves them out, "escape" keeps each as a lone
         surrogate, "refuse" raises ValueError with the place of the first.
         """
-        if invalid not in HANDLERS:
-            names = ", ".join(map(repr, HANDLERS))
-            raise ValueError(f"invalid is {invalid!r}; it must be one of {names}.")
+        one_of(HANDLERS, invalid=invalid)
         data = self.to_bytes(ids)
         try:
             return data.decode("utf-8", HANDLERS[invalid])

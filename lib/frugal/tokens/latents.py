@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.checks import at_least, check_input, refuse
-from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.dense import Activation, DenseFeedForward
 from frugal.norms import norm
+from frugal.telling import told
 
 
 class CrossAttention(MultiHeadAttention):
@@ -77,7 +78,7 @@ class LatentLayer(nn.Module):
         d_context: int | None = None,
         d_heads: int | None = None,
         d_ff: int | None = None,
-        activation: str = "gelu",
+        activation: Activation = "gelu",
         dropout: float = 0.0,
         residual: bool = True,
     ) -> None:
@@ -95,6 +96,9 @@ class LatentLayer(nn.Module):
         self.feed_forward = DenseFeedForward(
             d_model, hidden, activation=activation, dropout=dropout
         )
+
+    def extra_repr(self) -> str:
+        return told(self, "d_model", "residual")
 
     def forward(
         self,
@@ -161,7 +165,7 @@ class PerceiverIO(nn.Module):
         n_heads: int = 4,
         n_cross_heads: int = 1,
         widening: int = 1,
-        activation: str = "gelu",
+        activation: Activation = "gelu",
         dropout: float = 0.0,
         query_residual: bool = True,
     ) -> None:
@@ -249,6 +253,9 @@ class LatentStack(nn.Module):
         self.encoder = LatentLayer(d_model, n_heads, d_context=d_model)
         self.layers = nn.ModuleList(layers)
         self.decoder = LatentLayer(d_model, n_heads, d_context=d_model)
+
+    def extra_repr(self) -> str:
+        return told(self, n_latents=self.latents.shape[0])
 
     def forward(
         self,

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from frugal.checks import DISTRIBUTION
+
 PACKAGE = "transformers"
 LANGUAGE_MODEL = re.compile(r"^class \w+ForCausalLM\b", re.MULTILINE)
 YEAR = re.compile(r"Copyright\D{0,10}(20\d\d)")
@@ -66,5 +68,7 @@ def source() -> str:
 def _installed() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise ImportError(f"{PACKAGE} is not installed; this needs it: pip install 'frugal[dev]'.")
+        raise ImportError(
+            f"{PACKAGE} is not installed; this needs it: pip install '{DISTRIBUTION}[{PACKAGE}]'."
+        )
     return Path(spec.origin).parent / "models"

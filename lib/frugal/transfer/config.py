@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from frugal.checks import at_least, one_of, within
+from frugal.checks import at_least, close_to, one_of, within
 from frugal.norms import NORMS
 
 Factory = Callable[..., nn.Module]
@@ -115,9 +114,7 @@ class Config:
 def near(name: str, known: Iterable[str]) -> str:
     """A half-sentence with the names that are spelt alike, or with all of them."""
     known = list(known)
-    lower = {one.lower(): one for one in known}
-    found = [lower[one] for one in get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
-    return f"it must be one of {', '.join(map(repr, found or sorted(known)))}"
+    return f"it must be one of {', '.join(map(repr, close_to(name, known) or sorted(known)))}"
 
 
 class Sides(NamedTuple):

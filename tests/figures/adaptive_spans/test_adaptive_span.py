@@ -93,6 +93,40 @@ def test_training_and_penalty_move_the_bars(show):
     assert heights == pytest.approx([190 * 30 / 64] * 4)
 
 
+def test_steps_lead_from_a_deaf_span_to_one_that_hears(show):
+    """The strongest key is unread, then on the ramp, then within the span."""
+    scores = [score + 4 * (d == 40) for d, score in enumerate(SCORES)]
+    figure = show(AdaptiveSpanFigure(scores, runs=RUNS, max_span=64, model_ramp=4))
+    strongest = 40
+    said = figure.locator(".frugal-readout").first
+    states = []
+    for number, words in enumerate(("does not hear of it", "can pull", "is within the span")):
+        figure.locator(".frugal-steps").first.get_by_role("button").nth(number).click()
+        assert f"strongest key, {strongest} tokens back" in said.inner_text()
+        assert words in said.inner_text()
+        states.append(drawn(figure, "span-weight")[strongest])
+    assert states[0] == 0 < states[1] < states[2]
+    model = figure.locator(".frugal-steps").nth(1)
+    model.get_by_role("button").nth(2).click()
+    assert drawn(figure, "span-bar") == [3, 0, 12, 0]
+    assert model.locator("[aria-current]").inner_text() == "3 trained, some"
+
+
+def test_a_strongest_key_that_is_near_has_no_steps(show):
+    figure = show(AdaptiveSpanFigure(SCORES))
+    assert figure.locator(".frugal-steps").count() == 0
+    assert "3 tokens back, is within the span" in figure.locator(".frugal-readout").inner_text()
+
+
+def test_the_figure_keeps_its_height(show):
+    figure = show(AdaptiveSpanFigure(SCORES, runs=RUNS, max_span=64, model_ramp=4))
+    heights = set()
+    for button in figure.locator(".frugal-steps button").all():
+        button.click()
+        heights.add(figure.bounding_box()["height"])
+    assert len(heights) == 1
+
+
 def test_without_runs_there_is_one_view(show):
     figure = show(AdaptiveSpanFigure(SCORES))
     assert figure.get_by_label("Training").count() == 0

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from frugal.attention.kernels.features import positive_features, trigonometric_features
+from frugal.attention.kernels.features import (
+    elu_features,
+    positive_features,
+    trigonometric_features,
+)
 from frugal.figures.kernels.kernel_explorer import KernelExplorer, fan
 
 MAPS = {"positive": positive_features, "trigonometric": trigonometric_features}
@@ -50,6 +54,12 @@ def test_estimates_equal_those_of_the_library(formulas, generator):
                 assert found[index] == pytest.approx((phi_k @ phi_q).tolist())
 
 
+def test_elu_equals_that_of_the_library(formulas, generator):
+    q, key = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    found = formulas("(q, key) => k.eluKernel(q, key)", q.tolist(), key.tolist())
+    assert found == pytest.approx((elu_features(q) @ elu_features(key)).item())
+
+
 def test_vectors_are_normal_reproducible_and_orthogonal(formulas):
     numbers = torch.tensor(formulas("(seed, n) => k.normals(seed, n)", 3, 20_001))
     assert len(numbers) == 20_001
@@ -77,102 +87,107 @@ def test_orthogonal_rows_are_those_of_a_qr_decomposition(formulas, generator):
     torch.testing.assert_close(torch.tensor(rows, dtype=torch.float64), expected)
 
 
-def drawn(figure, name):
-    """The weights that marks of a class stand for; those of the legend stand for none."""
-    return figure.locator(f".{name}[data-weight]").evaluate_all(
-        "(all) => all.map((it) => +it.dataset.weight)"
+def told(figure, name, what="weight"):
+    """The numbers that marks of a class stand for; those of the legend stand for none."""
+    return figure.locator(f".{name}[data-{what}]").evaluate_all(
+        f"(all) => all.map((it) => +it.dataset.{what})"
     )
 
 
-def spread(figure):
-    return figure.locator(".kernel-spread[data-spread]").evaluate_all(
-        "(all) => Math.max(...all.map((it) => +it.dataset.spread))"
-    )
+def said(figure):
+    return figure.locator(".frugal-readout").inner_text()
 
 
-def errors(figure, kind):
-    text = figure.locator(f".kernel-line.kernel-{kind}").get_attribute("data-errors")
-    return [float(number) for number in text.split()]
+@pytest.mark.parametrize("size", [-1, 2])
+def test_elu_and_its_reason_are_the_librarys(show, size):
+    explorer = KernelExplorer(size=size)
+    figure = show(explorer)
+    truth, weights = explorer.weights("elu")
+    exact, kernels = explorer.kernels("elu")
+    assert told(figure, "kernel-true") == pytest.approx(truth.tolist(), abs=1e-6)
+    assert told(figure, "kernel-own") == pytest.approx(weights[0].tolist(), abs=1e-6)
+    assert told(figure, "kernel-draw", "kernel") == pytest.approx(kernels[0].tolist(), rel=1e-5)
+    assert f"{exact.max() / exact.min():,.1f}".removesuffix(".0")[:3] in said(figure)
+    assert told(figure, "kernel-other") == []
 
 
-def test_features_and_temperature_move_the_spread(show):
+def test_smaller_scores_bring_every_kernel_near_softmax(show):
     figure = show(KernelExplorer())
-    truth = KernelExplorer().weights("positive", 4)[0]
-    assert drawn(figure, "kernel-true") == pytest.approx(truth.tolist(), abs=1e-6)
-    wide = spread(figure)
-    features = figure.get_by_label("Random vectors m")
-    features.press("End")
-    assert spread(figure) < wide / 2
-    assert "With 256 positive features" in figure.locator(".frugal-readout").inner_text()
-    assert "0 % of the estimates are negative" in figure.locator(".frugal-readout").inner_text()
-    narrow = spread(figure)
-    figure.get_by_label("Temperature").press("Home")
-    assert spread(figure) > 2 * narrow
-    assert drawn(figure, "kernel-true")[-1] > 2 * truth[-1]
+    size = figure.get_by_label("Largest score")
+
+    def gap():
+        both = (told(figure, name) for name in ("kernel-true", "kernel-own"))
+        return max(abs(a - b) for a, b in zip(*both, strict=True))
+
+    wide = gap()
+    assert wide > 0.2
+    size.press("Home")
+    assert gap() < wide / 4
 
 
-def test_error_falls_with_features_as_one_over_the_root(show):
-    # scores below 1/4: for large ones the tail is too heavy for 40 draws to tell the variance
-    figure = show(KernelExplorer(orthogonal=False, temperature=2))
-    for kind in MAPS:
-        found = errors(figure, kind)
-        assert 5 < found[0] / found[6] < 13  # 8 if it were exact, from 2 to 128 vectors
-    independent = errors(figure, "positive")
-    figure.get_by_label("Orthogonal").check()
-    assert errors(figure, "positive") != independent
-
-
-def negative_share(figure):
-    said = figure.locator(".frugal-readout").inner_text()
-    return int(said.split("draws ")[1].split(" %")[0])
-
-
-def test_trigonometric_features_go_negative(show):
-    figure = show(KernelExplorer(power=2))
-    assert min(drawn(figure, "kernel-draw") + drawn(figure, "kernel-other")) >= 0
-    assert figure.locator(".kernel-negative").count() == 0
-    figure.get_by_label("sine and cosine").check()
-    assert "trigonometric" in figure.locator(".frugal-readout").inner_text()
-    weights = drawn(figure, "kernel-draw") + drawn(figure, "kernel-other")
+def test_more_vectors_bring_more_draws_near(show):
+    figure = show(KernelExplorer(kind="positive", size=0, power=1))
+    weights = told(figure, "kernel-own") + told(figure, "kernel-other")
     assert len(weights) == 11 * 40
+    assert min(weights) >= 0
+    near = "of 40 draws come within 10 points"
+    few = int(said(figure).split(near)[0].split()[-1])
+    figure.get_by_label("Random vectors m").press("End")
+    assert "With 256 vectors" in said(figure)
+    assert int(said(figure).split(near)[0].split()[-1]) > few
+    assert "0 % of all weights are below zero" in said(figure)
+    assert "1.0 times at the farthest" in said(figure)
+
+
+def test_sines_and_cosines_err_at_the_farthest_key_and_go_negative(show):
+    figure = show(KernelExplorer(kind="trigonometric"))
+    weights = told(figure, "kernel-own") + told(figure, "kernel-other")
     below = sum(weight < 0 for weight in weights)
-    assert figure.locator(".kernel-negative").count() == below
-    assert negative_share(figure) == round(100 * below / len(weights)) > 3
-    # estimates of a small kernel: q·k / √d from -4 to 4 instead of -1 to 1
-    figure.get_by_label("Temperature").press("Home")
-    assert negative_share(figure) > 15
+    assert below > 40
+    share = said(figure).split(" % of all weights")[0].split()[-1]
+    assert round(float(share)) == round(100 * below / len(weights))
+    assert "1.0 times e^score at the nearest key" in said(figure)
+    assert "−" in said(figure).split("nearest key, and ")[1]
 
 
-def test_trigonometric_features_err_most_where_keys_face_away(show):
-    figure = show(KernelExplorer())
-    assert errors(figure, "positive")[3] > errors(figure, "trigonometric")[3]
-    figure.get_by_label("Only keys that face away").check()
-    truth = KernelExplorer(away=True).weights("positive", 4)[0]
-    assert drawn(figure, "kernel-true") == pytest.approx(truth.tolist(), abs=1e-6)
-    assert errors(figure, "positive")[3] < errors(figure, "trigonometric")[3]
+def test_a_new_draw_changes_the_weights_and_elu_has_none(show):
+    figure = show(KernelExplorer(kind="positive"))
+    before = told(figure, "kernel-own")
+    again = figure.get_by_role("button", name="Draw again")
+    again.click()
+    assert told(figure, "kernel-own") != before
+    assert sum(told(figure, "kernel-own")) == pytest.approx(1)
+    figure.get_by_label("elu + 1").check()
+    assert again.is_disabled()
+    assert figure.get_by_label("Random vectors m").is_disabled()
 
 
-def test_keys_that_all_face_the_query_leave_no_choice(show):
-    figure = show(KernelExplorer([1.0, 0.0], [[1.0, 0.5], [0.5, 1.0]]))
-    assert figure.get_by_label("Only keys that face away").count() == 0
-    assert len(drawn(figure, "kernel-mean")) == 2
+@pytest.mark.parametrize("width", [390, 1280])
+def test_steps_lead_and_the_height_stays(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    tries = [("flat", {}), ("drawn", {"kind": "positive"}), ("waves", {"kind": "trigonometric"})]
+    figure = show(KernelExplorer(tries=tries))
+    steps = figure.locator(".frugal-steps button")
+    heights = {figure.bounding_box()["height"]}
+    for index in (1, 2, 0):
+        steps.nth(index).click()
+        assert steps.nth(index).get_attribute("aria-current") == "step"
+        heights.add(figure.bounding_box()["height"])
+        figure.get_by_label("Largest score").press("Home")
+        heights.add(figure.bounding_box()["height"])
+    assert len(heights) == 1
 
 
-def test_a_new_draw_and_another_divisor_change_the_points(show):
-    figure = show(KernelExplorer(power=2))
-    before = drawn(figure, "kernel-draw")
-    figure.get_by_role("button", name="Draw again").click()
-    after = drawn(figure, "kernel-draw")
-    assert after != before
-    figure.get_by_label("their own sum").check()
-    assert sum(drawn(figure, "kernel-draw")) == pytest.approx(1)
-    assert sum(after) != pytest.approx(1)
-
-
-def test_the_still_picture_shows_both_kinds():
-    figure = KernelExplorer(power=3)
-    titles = [axes.get_title() for axes in figure.picture().axes]
-    assert titles[:2] == ["8 positive features", "8 trigonometric features"]
+def test_words_and_the_still_picture_tell_the_kernel_shown():
+    figure = KernelExplorer()
+    truth, weights = figure.weights("elu")
+    assert f"nearest key {truth[-1]:.0%}; elu + 1 gives it {weights[0, -1]:.0%}" in figure.alt
+    left, right = figure.picture().axes
+    heights = [bar.get_height() for bar in left.patches]
+    assert heights == pytest.approx([*weights[0].tolist(), *truth.tolist()])
+    exact, _ = figure.kernels("elu")
+    assert right.lines[0].get_ydata() == pytest.approx(exact.tolist())
+    assert "the median of 40 draws" in KernelExplorer(kind="positive").alt
 
 
 def test_the_fan_has_keys_of_one_length_at_even_angles():
@@ -189,7 +204,6 @@ def test_the_fan_has_keys_of_one_length_at_even_angles():
         ({"q": [1.0]}, "one of q and keys is None"),
         ({"q": [1.0, 2.0], "keys": [[1.0, 2.0]]}, "keys has 1 vectors"),
         ({"q": [1.0, 2.0], "keys": [[1.0, 2.0], [1.0]]}, "of 2 numbers like q"),
-        ({"q": [1.0], "keys": [[1.0], [-1.0]], "away": True}, "1 keys face away"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

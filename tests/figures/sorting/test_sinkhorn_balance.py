@@ -36,31 +36,40 @@ def test_formula_equals_that_of_the_library(formulas):
     assert half == pytest.approx([1.0] * size)
 
 
-def sums(figure, kind):
-    return [float(word) for word in figure.locator(f".balance-{kind}-sum").all_text_contents()]
+def sums(figure, kind, panel="both"):
+    found = figure.locator(f".balance-{panel} .balance-{kind}-sum").all_text_contents()
+    return [float(word) for word in found]
 
 
-def cells(figure):
-    values = figure.locator(".balance-cell").evaluate_all(
+def cells(figure, panel="both"):
+    values = figure.locator(f".balance-{panel} .balance-cell").evaluate_all(
         "(all) => all.map((it) => it.dataset.value)"
     )
     return torch.tensor([float(value) for value in values]).view(3, 3)
 
 
-def test_steps_divide_rows_then_columns(show):
-    figure = show(SinkhornBalance(SCORES))
+def said(figure):
+    return figure.locator(".frugal-readout").inner_text()
+
+
+def test_steps_divide_rows_then_columns_and_the_control_stops_at_rows(show):
+    figure = show(SinkhornBalance(SCORES, iterations=0))
+    assert torch.equal(cells(figure), cells(figure, "alone"))
+    assert "Nothing is divided yet" in said(figure)
     steps = figure.get_by_label("Iterations")
     steps.press("ArrowRight")
-    assert sums(figure, "row") == [1.0, 1.0, 1.0]
+    assert sums(figure, "row") == sums(figure, "row", "alone") == [1.0, 1.0, 1.0]
     assert max(sums(figure, "column")) > 1.4
     steps.press("ArrowRight")
     assert sums(figure, "column") == [1.0, 1.0, 1.0]
     assert max(sums(figure, "row")) > 1.05
-    expected = sinkhorn(torch.tensor(SCORES), n_iterations=1)
-    torch.testing.assert_close(cells(figure), expected)
-    assert "After 1 iterations" in figure.locator(".frugal-readout").inner_text()
+    torch.testing.assert_close(cells(figure), sinkhorn(torch.tensor(SCORES), n_iterations=1))
+    alone = sinkhorn(torch.tensor(SCORES), balanced=False)
+    torch.testing.assert_close(cells(figure, "alone"), alone)
+    assert "Rows and columns, 1 times each" in said(figure)
     steps.press("End")
     assert sums(figure, "row") == [1.0, 1.0, 1.0]
+    torch.testing.assert_close(cells(figure, "alone"), alone)
 
 
 def test_a_low_temperature_makes_it_a_permutation(show):
@@ -68,27 +77,59 @@ def test_a_low_temperature_makes_it_a_permutation(show):
     assert cells(figure).max() < 0.8
     figure.get_by_label("Temperature").press("Home")
     assert cells(figure).amax(1).min() > 0.9
-    said = figure.locator(".frugal-readout").inner_text()
-    assert "3 of 3 blocks" in said
+    assert "3 of 3 blocks are somebody's first choice" in said(figure).partition("columns")[2]
+
+
+def test_balance_takes_away_what_all_rows_want(show):
+    """A score added to a whole column: rows alone follow it, the balanced matrix does not."""
+    figure = show(SinkhornBalance(SCORES, iterations=12))
+    before, alone = cells(figure), cells(figure, "alone")
+    figure.get_by_label("All want block 1").press("End")
+    torch.testing.assert_close(cells(figure), before, atol=1e-3, rtol=0)
+    assert sums(figure, "column", "alone")[0] > alone.sum(0)[0] + 0.5
+    found = SinkhornBalance(SCORES, iterations=12, pull=3)
+    torch.testing.assert_close(cells(figure), found.matrix().float())
+    torch.testing.assert_close(cells(figure, "alone"), found.matrix(balanced=False).float())
+    assert "1 of 3 blocks is somebody's first choice" in said(figure).partition("columns")[0]
 
 
 def test_noise_moves_the_matrix_and_a_button_draws_it_again(show):
     figure = show(SinkhornBalance(SCORES, iterations=4))
     plain = cells(figure)
-    figure.get_by_label("added").check()
+    box = figure.get_by_label("Gumbel noise")
+    box.check()
     first = cells(figure)
     assert not torch.allclose(plain, first)
     figure.get_by_role("button", name="Draw noise again").click()
     assert not torch.allclose(cells(figure), first)
-    figure.get_by_label("none").check()
+    box.uncheck()
     assert torch.equal(cells(figure), plain)
 
 
-def test_the_still_picture_shows_the_matrix():
-    figure = SinkhornBalance(SCORES, iterations=2, temperature=0.5)
-    first, second = figure.picture().axes
-    torch.testing.assert_close(torch.tensor(first.images[0].get_array().data), figure.matrix())
-    assert second.images[0].get_array().sum(0).tolist() == pytest.approx([1.0] * 3)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_steps_lead_and_the_height_stays(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    tries = [("as it was", {}), ("all want one", {"pull": 3}), ("cold", {"temperature": 0.1})]
+    figure = show(SinkhornBalance(SCORES, tries=tries))
+    steps = figure.locator(".frugal-steps button")
+    heights = {figure.bounding_box()["height"]}
+    for index in (1, 2, 0):
+        steps.nth(index).click()
+        assert steps.nth(index).get_attribute("aria-current") == "step"
+        heights.add(figure.bounding_box()["height"])
+    for key in ("Home", "ArrowRight", "ArrowRight", "End"):
+        figure.get_by_label("Iterations").press(key)
+        heights.add(figure.bounding_box()["height"])
+    assert len(heights) == 1
+
+
+def test_words_and_still_picture_tell_both_matrices():
+    figure = SinkhornBalance(SCORES, iterations=2, temperature=0.5, pull=1)
+    for axes, balanced in zip(figure.picture().axes, (False, True), strict=True):
+        matrix = figure.matrix(balanced=balanced)
+        torch.testing.assert_close(torch.tensor(axes.images[0].get_array().data), matrix)
+        low, high = (f"{end:.2f}" for end in (matrix.sum(0).min(), matrix.sum(0).max()))
+        assert f"fetched {low if low == high else f'{low} to {high}'} times" in figure.alt
 
 
 @pytest.mark.parametrize(

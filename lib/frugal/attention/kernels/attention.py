@@ -22,8 +22,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.contract import Attention
+from frugal.attention.cache import KeyValueCache
+from frugal.attention.contract import Attention, rescaled
+from frugal.attention.groups import in_turns, repeated
 from frugal.attention.kernels.features import (
+    Continues,
     FavorFeatures,
     Prepared,
     Prepares,
@@ -33,7 +36,9 @@ from frugal.attention.kernels.features import (
 )
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
-from frugal.checks import check_head_shapes, check_heads, check_padding
+from frugal.attention.kernels.state import KernelState
+from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
+from frugal.telling import told
 
 __all__ = [
     "FavorFeatures",
@@ -64,11 +69,13 @@ def linear_attention(
     to 0; where all of them are 0 the output is 0.
 
     Sums are taken in float32 (float64 for float64 input), whatever the input. Raises ValueError for
-    shapes that do not fit and, on the CPU and uncompiled, for negative features.
+    shapes that do not fit, for what is not floating point and, on the CPU and uncompiled, for
+    negative features.
 
     Memory beside the output: a state of features x (value_dim + 1) for every 512 tokens.
     """
     check_head_shapes(phi_q, phi_k, v)
+    check_dtypes(v=v)
     _check(phi_q, phi_k, causal, padding, log_decay, floor)
     if padding is not None:
         phi_k = phi_k.masked_fill(~padding[:, None, :, None], 0.0)
@@ -123,39 +130,129 @@ class KernelAttention(Attention):
         "mask": "linear attention never makes the matrix that a mask would cut; use causal or "
         "padding",
         "bias": "linear attention never makes the scores that a bias would be added to",
+        "scale": "these features are not of scores, which a scale could multiply",
+        "dropout": "linear attention never makes the weights of which some could go",
     }
+    groups: ClassVar = "itself"
 
     def __init__(self, features: Callable[[Tensor], Tensor] = elu_features) -> None:
         super().__init__()
         self.features = features
 
+    def extra_repr(self) -> str:
+        return told(self, "features")
+
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        v: Float[Tensor, "batch heads keys value_dim"],
+        k: Float[Tensor, "batch kv_heads keys head_dim"],
+        v: Float[Tensor, "batch kv_heads keys value_dim"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
         causal: bool = False,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
-        """Raises ValueError as `linear_attention` does."""
-        check_heads(q, k, v)
+        """scale: of the softmax that the features estimate; other features take none.
+
+        Raises ValueError as `linear_attention` does.
+        """
+        check_heads(q, k, v, grouped=True)
+        q = self._rescaled(q, scale)
         drawn = {}
         if isinstance(self.features, Redrawn):
             drawn = {"vectors": self.features.vectors()}
-        prepared = self._prepare(q, k, padding, causal, **drawn)
-        return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        def found(q: Tensor, heads: slice | None = None) -> Tensor:
+            prepared = self._prepare(q, k, padding, causal, **drawn)
+            return linear_attention(v=v, causal=causal, padding=padding, **prepared._asdict())
+
+        if q.shape[1] == k.shape[1]:
+            return found(q)
+        return in_turns(found, q, q.shape[1] // k.shape[1])  # one pass, with the same vectors
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the features say nothing of where a key stands, as those of this book."""
+        return not isinstance(self.features, Prepares) or isinstance(self.features, Continues)
+
+    def new_cache(self, capacity: int) -> KernelState | KeyValueCache:
+        """The state that decoding goes on from, of constant size.
+
+        It is keys and values where a state would not do: for features of your own that prepare
+        queries and keys together and do not `Continues`, and for those that are drawn anew in
+        training, which would be other features than those summed.
+        """
+        drawn_anew = (
+            isinstance(self.features, Redrawn)
+            and self.features.training
+            and self.features.redraw_every is not None
+        )
+        together = isinstance(self.features, Prepares) and not isinstance(self.features, Continues)
+        return KeyValueCache(capacity) if drawn_anew or together else KernelState(capacity)
+
+    def step(
+        self,
+        q: Float[Tensor, "batch heads new head_dim"],
+        k: Float[Tensor, "batch heads new head_dim"],
+        v: Float[Tensor, "batch heads new value_dim"],
+        state: KernelState,
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+        causal: bool = True,
+        scale: float | int | None = None,
+    ) -> Float[Tensor, "batch heads new value_dim"]:
+        """The same as `forward` for the new positions of a text whose others are in the state.
+
+        The state takes in the new ones: one token costs 4·m·d FLOPs a head, wherever it stands. A
+        prompt may come at once, or in parts. padding: of all positions so far. Raises ValueError
+        for a call that is not causal, for shapes that do not fit, for random vectors that have
+        changed since the state began, and in the backward pass: a state has no gradient.
+        """
+        check_heads(q, k, v)
+        q = self._rescaled(q, scale)
+        if not causal:
+            raise ValueError("causal is False; it must be True: a state holds the past alone.")
+        if padding is not None:
+            check_padding(padding, (k.shape[0], state.length + k.shape[2]))
+            padding = padding.expand(k.shape[0], -1)[:, -k.shape[2] :]
+        vectors = self.features.projection if isinstance(self.features, Redrawn) else None
+        state.begin(k, v, vectors)
+        with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
+            if hasattr(self.features, "prepare_next"):
+                found, past = self.features.prepare_next(q, k, past=state.past, padding=padding)
+            else:
+                wide_q, wide_k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
+                found, past = Prepared(self.features(wide_q), self.features(wide_k)), None
+            _check(found.phi_q, found.phi_k, True, padding, found.log_decay, found.floor)
+            if padding is not None:
+                hidden = ~padding[:, None, :, None]
+                found = found._replace(phi_k=found.phi_k.masked_fill(hidden, 0.0))
+            out = state.add(found, v, past)
+        return state.without_gradient(out, q, k, v)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key, by the features at hand: this is no training pass.
 
         Estimates by random features that may be negative are so here, too.
         """
+        k = repeated(k, q.shape[1])
         check_heads(q, k, k)
+        q = self._rescaled(q, scale)
         prepared = self._prepare(q, k, padding, causal)
         return kernel_weights(causal=causal, padding=padding, **prepared._asdict())
+
+    def _rescaled(self, q: Tensor, scale: float | int | None) -> Tensor:
+        if scale is not None and not getattr(self.features, "of_softmax", False):
+            raise ValueError(f"scale is given; it must be None: {self.refuses['scale']}.")
+        return rescaled(q, scale)
 
     def _prepare(
         self, q: Tensor, k: Tensor, padding: Tensor | None, causal: bool, **drawn: Tensor
@@ -187,6 +284,8 @@ def _check(
     log_decay: Tensor | None,
     floor: float | int | None,
 ) -> None:
+    check_dtypes(phi_q=phi_q)  # one by one: each may have a dtype of its own
+    check_dtypes(phi_k=phi_k)
     if padding is not None:
         check_padding(padding, (phi_k.shape[0], phi_k.shape[2]))
     if causal and phi_q.shape[2] > phi_k.shape[2]:

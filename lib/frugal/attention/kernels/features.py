@@ -50,11 +50,27 @@ class Prepares(Protocol):
     ) -> Prepared: ...
 
 
+@runtime_checkable
+class Continues(Prepares, Protocol):
+    """Features of a text that is read in parts, for decoding from a state."""
+
+    def prepare_next(
+        self, q: Tensor, k: Tensor, *, past: Tensor | None, padding: Tensor | None = None
+    ) -> tuple[Prepared, Tensor]:
+        """`prepare(causal=True)` for the next positions, and what the positions after them need.
+
+        past: what the positions before gave, None at the start. padding: of these keys alone.
+        """
+        ...
+
+
 def elu_features(x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch head_dim"]:
     """elu(x) + 1: positive, no randomness, and no attempt at softmax (katharopoulos2020linear).
 
     Below 0 that is exp(x), and computed so: (exp(x) - 1) + 1 would be 0 from x = -17 on.
     """
+    if not torch.is_grad_enabled():  # to make a node of the graph takes longer than a short step
+        return _EluPlusOne.forward(x)
     return _EluPlusOne.apply(x)
 
 
@@ -128,8 +144,12 @@ class RandomVectors(Redrawn):
 
     head_dim: width of queries and keys. n_features: m, the rows. orthogonal: see
     `gaussian_projection`. redraw_every: draw new vectors at every so many training passes (see
-    `Redrawn`), None to keep them.
+    `Redrawn`), None to keep them. generator: of the first draw, on the CPU; torch's own draws later
+    ones, so that a replay of the pass finds the same. of_softmax: whether products of the features
+    estimate exp(q·k / √head_dim).
     """
+
+    of_softmax = False
 
     def __init__(
         self,
@@ -175,6 +195,8 @@ class FavorFeatures(RandomVectors):
     at head_dim 16 on.
     """
 
+    of_softmax = True
+
     def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
         self.check_width(x)
         return positive_features(x, self.projection)
@@ -198,10 +220,39 @@ class FavorFeatures(RandomVectors):
         """
         self.check_width(q)
         vectors = self.projection if vectors is None else vectors
+        if causal:
+            return self._so_far(q, k, padding, vectors, None)[0]
+        return Prepared(
+            self._of_queries(q, vectors), _on_one_scale(self._logs(k, vectors, padding))
+        )
+
+    def prepare_next(
+        self,
+        q: Float[Tensor, "batch heads length head_dim"],
+        k: Float[Tensor, "batch heads length head_dim"],
+        *,
+        past: Float[Tensor, "batch heads"] | None,
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Prepared, Tensor]:
+        """See `Continues`. past: the logarithm of the largest feature so far."""
+        self.check_width(q)
+        return self._so_far(q, k, padding, self.projection, past)
+
+    def _so_far(
+        self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor, past: Tensor | None
+    ) -> tuple[Prepared, Tensor]:
+        logs = self._logs(k, vectors, padding)
+        phi_k, log_decay, past = _on_largest_scale(logs, logs.detach().amax(-1), past)
+        return Prepared(self._of_queries(q, vectors), phi_k, log_decay), past
+
+    @staticmethod
+    def _of_queries(q: Tensor, vectors: Tensor) -> Tensor:
         logs = angles(_scaled(q), vectors)  # ‖q‖²/2 is a factor of the query alone
-        phi_q = (logs - logs.detach().amax(-1, keepdim=True)).exp()
-        phi_k, log_decay = _on_one_scale(_log_positive(k, vectors), causal, padding)
-        return Prepared(phi_q, phi_k, log_decay)
+        return (logs - logs.detach().amax(-1, keepdim=True)).exp()
+
+    @staticmethod
+    def _logs(k: Tensor, vectors: Tensor, padding: Tensor | None) -> Tensor:
+        return _hidden(_log_positive(k, vectors), padding)
 
 
 class RandomFourierFeatures(RandomVectors):
@@ -211,6 +262,8 @@ class RandomFourierFeatures(RandomVectors):
     features. Their products may be negative, and so may the normaliser: one below `floor` is
     replaced by it.
     """
+
+    of_softmax = True
 
     def __init__(
         self, head_dim: int, n_features: int = 64, *, floor: float | int = 1e-3, **options: Any
@@ -236,11 +289,41 @@ class RandomFourierFeatures(RandomVectors):
         """Features between -1 and 1; the rest is as in `FavorFeatures.prepare`."""
         self.check_width(q)
         vectors = self.projection if vectors is None else vectors
-        phi_q = waves(angles(_scaled(q), vectors))
+        if causal:
+            return self._so_far(q, k, padding, vectors, None)[0]
         k = _scaled(k)
-        logs = k.square().sum(-1, keepdim=True) / 2
-        size, log_decay = _on_one_scale(logs, causal, padding, cancels=False)
+        size = _on_one_scale(self._logs(k, padding), cancels=False)
+        return self._prepared(q, k, vectors, size, None)
+
+    def prepare_next(
+        self,
+        q: Float[Tensor, "batch heads length head_dim"],
+        k: Float[Tensor, "batch heads length head_dim"],
+        *,
+        past: Float[Tensor, "batch heads"] | None,
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Prepared, Tensor]:
+        """See `Continues`. past: the logarithm of the largest size of a key so far."""
+        self.check_width(q)
+        return self._so_far(q, k, padding, self.projection, past)
+
+    def _so_far(
+        self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor, past: Tensor | None
+    ) -> tuple[Prepared, Tensor]:
+        k = _scaled(k)
+        logs = self._logs(k, padding)
+        size, log_decay, past = _on_largest_scale(logs, logs.amax(-1), past)
+        return self._prepared(q, k, vectors, size, log_decay), past
+
+    def _prepared(
+        self, q: Tensor, k: Tensor, vectors: Tensor, size: Tensor, log_decay: Tensor | None
+    ) -> Prepared:
+        phi_q = waves(angles(_scaled(q), vectors))
         return Prepared(phi_q, waves(angles(k, vectors)) * size, log_decay, self.floor)
+
+    @staticmethod
+    def _logs(k: Tensor, padding: Tensor | None) -> Tensor:
+        return _hidden(k.square().sum(-1, keepdim=True) / 2, padding)
 
 
 def check_floor(floor: float | int) -> float:
@@ -272,24 +355,33 @@ def waves(angles: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch twice_m"]:
     return torch.cat([angles.sin(), angles.cos()], -1) / math.sqrt(angles.shape[-1])
 
 
-def _on_one_scale(
-    logs: Tensor, causal: bool, padding: Tensor | None, *, cancels: bool = True
-) -> tuple[Tensor, Tensor | None]:
-    """exp(logs) over its largest value, so far or of all; padded keys are 0.
+def _hidden(logs: Tensor, padding: Tensor | None) -> Tensor:
+    """Logarithms of (batch, heads, keys, n), of 0 for padded keys."""
+    return logs if padding is None else logs.masked_fill(~padding[:, None, :, None], -torch.inf)
 
-    The scale has no gradient where it `cancels`; beside a floor it does not.
+
+def _on_one_scale(logs: Tensor, *, cancels: bool = True) -> Tensor:
+    """exp(logs) over its largest value; the scale has no gradient where it `cancels`, which it does
+    not beside a floor."""
+    scale = (logs.detach() if cancels else logs).amax(-1).amax(-1, keepdim=True)
+    return (logs - _finite(scale)[..., None]).exp()
+
+
+def _on_largest_scale(
+    logs: Tensor, largest: Tensor, past: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(logs) over its largest value so far, the logarithm of the change, and the last scale.
+
+    largest: of each key, (batch, heads, keys). past: the scale before the first, (batch, heads).
     """
-    if padding is not None:
-        logs = logs.masked_fill(~padding[:, None, :, None], -torch.inf)
-    largest = (logs.detach() if cancels else logs).amax(-1)  # (batch, heads, keys)
-    if not causal:
-        scale = largest.amax(-1, keepdim=True)
-        return (logs - _finite(scale)[..., None]).exp(), None
     scale = largest.cummax(-1).values
     before = F.pad(scale[..., :-1], (1, 0), value=-torch.inf)
+    if past is not None:
+        scale = torch.maximum(scale, past[..., None])
+        before = torch.maximum(before, past[..., None])
     # nothing was summed yet where `before` is minus infinity
     log_decay = torch.where(before.isinf(), 0.0, before - _finite(scale))
-    return (logs - _finite(scale)[..., None]).exp(), log_decay
+    return (logs - _finite(scale)[..., None]).exp(), log_decay, scale[..., -1]
 
 
 def _finite(scale: Tensor) -> Tensor:

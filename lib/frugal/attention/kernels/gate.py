@@ -13,7 +13,7 @@ Chapter: kernels.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -80,15 +80,36 @@ class GatedFeatures(RandomVectors):
         Dividing by the sum of the gates' weights cancels in the output; it gives the floor the
         same meaning at every place.
         """
-        self.check_width(q)
+        self._check(q)
         if causal and q.shape[2] > k.shape[2]:
             raise ValueError(
                 f"q has length {q.shape[2]} and k has {k.shape[2]}; a causal query needs a key at "
                 "its own place."
             )
-        if q.shape[1] != len(self.sharpness):
-            raise ValueError(f"q has {q.shape[1]} heads; this is for {len(self.sharpness)}.")
         vectors = self.projection if vectors is None else vectors
+        return self._prepared(q, k, causal, padding, vectors, None)[0]
+
+    def prepare_next(
+        self,
+        q: Float[Tensor, "batch heads length head_dim"],
+        k: Float[Tensor, "batch heads length head_dim"],
+        *,
+        past: Float[Tensor, "batch _"] | None,
+        padding: Bool[Tensor, "batch length"] | None = None,
+    ) -> tuple[Prepared, Tensor]:
+        """See `Continues`. past: log g_1 g_2 ... g_t, or the number of keys without a gate."""
+        self._check(q)
+        return self._prepared(q, k, True, padding, self.projection, past)
+
+    def _prepared(
+        self,
+        q: Tensor,
+        k: Tensor,
+        causal: bool,
+        padding: Tensor | None,
+        vectors: Tensor,
+        past: Tensor | None,
+    ) -> tuple[Prepared, Tensor]:
         q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))
         phi_q, phi_k = self._features(q, vectors), self._features(k, vectors)
         if causal and self.gate_weight is not None:
@@ -100,15 +121,23 @@ class GatedFeatures(RandomVectors):
             hidden = ~padding[:, None]
             share = share.masked_fill(hidden, 0.0)
             log_gate = None if log_gate is None else log_gate.masked_fill(hidden, 0.0)
-        if log_gate is not None:
-            weight = -torch.expm1(log_gate.cumsum(-1))  # the shares' sum: 1 - g_1 g_2 ... g_t
-        else:
-            weight = share.cumsum(-1) if causal else share.sum(-1, keepdim=True)
+        summed = share if log_gate is None else log_gate
+        total = summed.cumsum(-1) if causal else summed.sum(-1, keepdim=True)
+        if past is not None:
+            total = total + past[..., None]
+        # the shares' sum: 1 - g_1 g_2 ... g_t
+        weight = total if log_gate is None else -torch.expm1(total)
         # Where nothing is seen it is 0, and must not divide. The gradient divides by its square:
         # tiny^-0.9 is at most 2e34 in float32, so that what it multiplies may be 10,000 and more.
         least = torch.finfo(k.dtype).tiny ** 0.45
         weight = weight[..., -q.shape[2] :, None].clamp(min=least)
-        return Prepared(phi_q / weight, phi_k * share[..., None], log_gate, self.floor)
+        prepared = Prepared(phi_q / weight, phi_k * share[..., None], log_gate, self.floor)
+        return prepared, total[..., -1]
+
+    def _check(self, q: Tensor) -> None:
+        self.check_width(q)
+        if q.shape[1] != len(self.sharpness):
+            raise ValueError(f"q has {q.shape[1]} heads; this is for {len(self.sharpness)}.")
 
     def _features(self, x: Tensor, vectors: Tensor) -> Tensor:
         """(sin, cos) of σω·x / ‖x‖, over √D."""
@@ -118,6 +147,8 @@ class GatedFeatures(RandomVectors):
 
 class RandomFeatureAttention(KernelAttention):
     """Linear attention on `GatedFeatures`, whose arguments it takes: an attention callable."""
+
+    groups: ClassVar = "repeated"  # the gate and σ of a head make keys of their own
 
     def __init__(self, n_heads: int, head_dim: int, n_features: int = 64, **options: Any) -> None:
         super().__init__(GatedFeatures(n_heads, head_dim, n_features, **options))

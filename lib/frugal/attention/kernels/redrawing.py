@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from frugal.telling import told
+
 REMEMBERED = 256
 """Passes that may wait for their backward pass; a replay of an earlier one takes today's vectors.
 Most of them share their vectors, so this is memory for a few."""
@@ -34,6 +36,9 @@ class Redrawn(nn.Module):
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
         self._drawn_for: dict[int, Tensor] = {}  # by the number of the pass
 
+    def extra_repr(self) -> str:
+        return told(self, "redraw_every", projection=tuple(self.projection.shape))
+
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """New vectors of the same shape, dtype and place."""
         raise NotImplementedError
@@ -51,8 +56,13 @@ class Redrawn(nn.Module):
             return self.projection
         return self._of_every_pass() if self.redraw_every == 1 else self._of_many_passes()
 
-    @torch.compiler.disable
     def _of_every_pass(self) -> Tensor:
+        if torch.compiler.is_compiling():  # a replay is made by the graph, with its random numbers
+            with torch.no_grad():
+                drawn = self.draw()
+            self.passes += 1
+            self.projection = drawn
+            return drawn
         if in_backward_pass():  # from the same random numbers as the first time
             with torch.no_grad():
                 return self.draw()

@@ -154,6 +154,37 @@ class _Fading:
         return (before.flip(1) if back else before).flatten(0, 1), state
 
 
+def scan(
+    phi_q: Float[Tensor, "batch heads length features"],
+    phi_k: Float[Tensor, "batch heads length features"],
+    v: Float[Tensor, "batch heads length value_dim"],
+    log_decay: Float[Tensor, "batch heads length"] | None,
+    floor: float | None,
+    state: Float[Tensor, "rows features value_dim_and_one"] | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sums, without gradients: out, its normaliser, the states before each segment, and the
+    state after the last token. state: what was summed before the first token, nothing if None."""
+    rows, pieces = phi_q.shape[0] * phi_q.shape[1], pieces_of(phi_q.shape[2], v.device)
+    sums = {"dtype": sum_dtype(v), "device": v.device}
+    if state is None:
+        state = torch.zeros(rows, phi_q.shape[-1], v.shape[-1] + 1, **sums)
+    starts = torch.empty(len(pieces), *state.shape, **sums)
+    totals = torch.empty(*v.shape[:3], 1, **sums)
+    out = torch.empty(v.shape, dtype=v.dtype, device=v.device)
+    with torch.autocast(v.device.type, enabled=False):
+        for index, piece in enumerate(pieces):
+            starts[index] = state  # (rows, m, d + 1)
+            # q, k (rows·chunks, b, m); ones (rows·chunks, b, d + 1), its last column sums to Φ
+            q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
+            fading = _Fading(log_decay, piece, rows)
+            before, state = fading.carry(state, torch.bmm(fading.leave(k).mT, ones))
+            # inside the chunk, plus what came before it: (rows·chunks, b, d + 1)
+            raw = torch.bmm(fading.pairs(q, k), ones).baddbmm_(fading.enter(q), before)
+            piece.put(totals, raw[..., -1:])
+            piece.put(out, raw[..., :-1] / normaliser(raw[..., -1:], floor))
+    return out, totals, starts, state
+
+
 class CausalScan(torch.autograd.Function):
     """out of the sums above: `CausalScan.apply(phi_q, phi_k, v, log_decay, floor)`.
 
@@ -171,23 +202,7 @@ class CausalScan(torch.autograd.Function):
         log_decay: Float[Tensor, "batch heads length"] | None,
         floor: float | None,
     ) -> Float[Tensor, "batch heads length value_dim"]:
-        rows, pieces = phi_q.shape[0] * phi_q.shape[1], pieces_of(phi_q.shape[2], v.device)
-        sums = {"dtype": sum_dtype(v), "device": v.device}
-        state = torch.zeros(rows, phi_q.shape[-1], v.shape[-1] + 1, **sums)
-        starts = torch.empty(len(pieces), *state.shape, **sums)
-        totals = torch.empty(*v.shape[:3], 1, **sums)
-        out = torch.empty(v.shape, dtype=v.dtype, device=v.device)
-        with torch.autocast(v.device.type, enabled=False):
-            for index, piece in enumerate(pieces):
-                starts[index] = state  # (rows, m, d + 1)
-                # q, k (rows·chunks, b, m); ones (rows·chunks, b, d + 1), its last column sums to Φ
-                q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
-                fading = _Fading(log_decay, piece, rows)
-                before, state = fading.carry(state, torch.bmm(fading.leave(k).mT, ones))
-                # inside the chunk, plus what came before it: (rows·chunks, b, d + 1)
-                raw = torch.bmm(fading.pairs(q, k), ones).baddbmm_(fading.enter(q), before)
-                piece.put(totals, raw[..., -1:])
-                piece.put(out, raw[..., :-1] / normaliser(raw[..., -1:], floor))
+        out, totals, starts, _ = scan(phi_q, phi_k, v, log_decay, floor)
         ctx.save_for_backward(phi_q, phi_k, v, log_decay, out, totals, starts)
         ctx.floor = floor
         return out
@@ -250,7 +265,7 @@ def normaliser(total: Tensor, floor: float | int | None) -> Tensor:
 def _of_raw(grad: Tensor, out: Tensor, total: Tensor, floor: float | None) -> Tensor:
     """The gradient of the numerators and, as the last column, of the normaliser."""
     raw = grad.new_empty(*grad.shape[:-1], grad.shape[-1] + 1)
-    torch.div(grad, normaliser(total, floor), out=raw[..., :-1])
+    raw[..., :-1] = grad / normaliser(total, floor)
     last = -(raw[..., :-1] * out).sum(-1, keepdim=True)
     # below the floor the normaliser is a constant
     raw[..., -1:] = last if floor is None else last.masked_fill(total < floor, 0.0)

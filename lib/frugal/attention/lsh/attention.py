@@ -29,7 +29,8 @@ from frugal.attention.lsh.hash import (
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.attention.pieces import autocast_dtype, one_dtype
 from frugal.attention.softmax import softmax_attention
-from frugal.checks import at_least, check_heads, check_padding
+from frugal.checks import at_least, check_heads, check_padding, check_scale, refuse
+from frugal.telling import told
 
 
 def lsh_attention(
@@ -41,6 +42,7 @@ def lsh_attention(
     causal: bool = False,
     padding: Bool[Tensor, "batch length"] | None = None,
     generator: torch.Generator | None = None,
+    seed: int | None = None,
     n_buckets: Buckets | None = None,
     scale: float | int = 1.0,
     within_buckets: bool = False,
@@ -60,8 +62,9 @@ def lsh_attention(
     the output of a prefix is not the prefix of the output.
     padding: True = real token; others go to the end of the order, are seen by none, and get zeros.
     generator: what the hash is drawn from; with the same one the same call gives the same result.
-    A checkpoint that computes the pass again sets back torch's own generators only: inside of one
-    give none.
+    A checkpoint that computes the pass again sets back torch's own generators only, and an exported
+    graph holds none: inside of these give none. seed: in place of a generator, a number from which
+    the hash is drawn at every call.
 
     Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs a head forward for the attention,
     2·N·n_hashes·head_dim·n_buckets/2 for the hash, and a sort of N numbers a round. Memory O(N).
@@ -74,7 +77,7 @@ def lsh_attention(
         return softmax_attention(qk, qk, v)
     value_dim = v.shape[-1]
     chunk = min(bucket_size, length)
-    buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
+    buckets = _buckets(qk, chunk, n_hashes, generator, seed, n_buckets)
     one_is_enough = chunk == length and not within_buckets  # its chunk holds all pairs
     rounds = buckets[:, :, :1] if one_is_enough else buckets
     missing = -length % chunk
@@ -109,6 +112,7 @@ def lsh_visible(
     causal: bool = False,
     padding: Bool[Tensor, "batch length"] | None = None,
     generator: torch.Generator | None = None,
+    seed: int | None = None,
     n_buckets: Buckets | None = None,
     within_buckets: bool = False,
 ) -> Bool[Tensor, "batch heads length length"]:
@@ -120,7 +124,7 @@ def lsh_visible(
     batch, _, length, _ = qk.shape
     check_padding(padding, (batch, length))
     chunk = min(bucket_size, length)
-    buckets = _buckets(qk, chunk, n_hashes, generator, n_buckets)
+    buckets = _buckets(qk, chunk, n_hashes, generator, seed, n_buckets)
     if padding is not None:
         buckets = buckets.masked_fill(~padding[:, None, None], LAST)
     place = buckets.argsort(dim=-1, stable=True).argsort(-1)
@@ -143,16 +147,20 @@ def lsh_visible(
 class LshAttention(Attention):
     """`lsh_attention` as an attention callable, for `MultiHeadAttention(attend=...)`.
 
-    Queries are the keys too: `k` is not read, and its projection learns nothing. seed: draw the
-    same directions at every call; None draws new ones from torch's generator, as the paper does.
-    Causal, it reads no later key, but later tokens decide which earlier keys share a chunk.
-    The other arguments are those of `lsh_attention`.
+    Queries are the keys too: `k` is not read, and its projection learns nothing. Directions are
+    drawn anew at every call, as in the paper, from torch's generator; from `generator` where one is
+    given. seed: draw the same directions at every call, in place of a generator. A checkpoint that
+    computes the pass again sets back torch's own generators only: inside of one give no generator.
+    scale of a call: in place of the module's. Causal, it reads no later key, but later tokens
+    decide which earlier keys share a chunk. The other arguments are those of `lsh_attention`.
     """
 
     refuses: ClassVar = {
         "mask": "the hash decides which keys a query is compared with",
         "bias": "only the pairs that share a bucket are computed, not all that a bias has",
+        "dropout": "the rounds are joined by the sums of their weights, of which none may go",
     }
+    groups: ClassVar = "repeated"  # every query head sorts the values its own way
 
     def __init__(
         self,
@@ -163,19 +171,26 @@ class LshAttention(Attention):
         n_buckets: Buckets | None = None,
         scale: float | int = 1.0,
         within_buckets: bool = False,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         _check_sizes(bucket_size, n_hashes, scale)
+        if seed is not None:
+            refuse("it must be None: seed says what is drawn.", generator=generator)
+        self.generator = generator
         self.bucket_size, self.n_hashes, self.seed = bucket_size, n_hashes, seed
         self.n_buckets, self.scale, self.within_buckets = n_buckets, scale, within_buckets
 
+    def extra_repr(self) -> str:
+        return told(self, "bucket_size", "n_hashes", "n_buckets", "seed", "within_buckets")
+
     def options(self) -> dict:
         """The keyword arguments of `lsh_attention` and `lsh_visible` that both share."""
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
         return {
             "bucket_size": self.bucket_size,
             "n_hashes": self.n_hashes,
-            "generator": generator,
+            "generator": self.generator,
+            "seed": self.seed,
             "n_buckets": self.n_buckets,
             "within_buckets": self.within_buckets,
         }
@@ -188,20 +203,30 @@ class LshAttention(Attention):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend among q. Raises ValueError when there are not as many queries as keys."""
         check_heads(q, k, v)
         self._check_square(q, k)
-        given = {"causal": causal, "padding": padding, "scale": self.scale}
+        check_scale(scale)
+        scale = self.scale if scale is None else scale
+        given = {"causal": causal, "padding": padding, "scale": scale}
         return lsh_attention(q, v, **self.options(), **given)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each key; without a seed, by newly drawn directions."""
+        check_scale(scale)
         self._check_square(q, k)
         seen = lsh_visible(q, **self.options(), causal=causal, padding=padding)
-        scores = self.scale * q @ F.normalize(q, dim=-1).mT
+        scores = (self.scale if scale is None else scale) * q @ F.normalize(q, dim=-1).mT
         return scores.masked_fill(~seen, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
 
     def _check_square(self, q: Tensor, k: Tensor) -> None:
@@ -217,6 +242,7 @@ def _buckets(
     chunk: int,
     n_hashes: int,
     generator: torch.Generator | None,
+    seed: int | None,
     n_buckets: Buckets | None,
 ) -> Tensor:
     _, heads, length, head_dim = qk.shape
@@ -226,6 +252,7 @@ def _buckets(
         n_heads=heads,
         head_dim=head_dim,
         generator=generator,
+        seed=seed,
         device=qk.device,
     )
     return hash_buckets(qk, rotations)

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from frugal.checks import refuse
+
 Buckets = int | Sequence[int]
 """How many buckets: an even number, or several whose product it is."""
 
@@ -58,20 +60,49 @@ def random_rotations(
     n_heads: int,
     head_dim: int,
     generator: torch.Generator | None = None,
+    seed: int | None = None,
     device: torch.device | str | None = None,
 ) -> list[Float[Tensor, "n_hashes heads head_dim _"]]:
     """The random directions of every round and head: for each factor half as many as buckets.
 
-    They are drawn in one call from `generator`, or from torch's own when it is None.
-    Raises ValueError for an odd number of buckets.
+    They are drawn in one call from `generator`, or from torch's own when it is None. seed: the
+    numbers of a new generator on the CPU with that seed, in a graph too, which takes no generator.
+    Raises ValueError for an odd number of buckets, and for a generator beside a seed or while a
+    graph is exported.
     """
+    if generator is not None:
+        refuse("it must be None beside a generator.", seed=seed)
+        if torch.compiler.is_exporting():
+            refuse("an exported graph holds none, it must be None.", generator=generator)
     halves = [factor // 2 for factor in bucket_factors(n_buckets)]
     shape = (n_hashes, n_heads, head_dim, sum(halves))
-    if generator is None:  # a graph compiled for any length takes none, not even None
+    if seed is not None:
+        drawn = _normal(seed, shape).to(device)
+    elif generator is None:  # a graph compiled for any length takes none, not even None
         drawn = torch.randn(shape, device=device)
     else:
         drawn = torch.randn(shape, generator=generator, device=generator.device).to(device)
     return list(drawn.split(halves, dim=-1))
+
+
+def _normal(seed: int, shape: Sequence[int]) -> Tensor:
+    """Normal numbers of a generator with this seed; one operation where a graph is made."""
+    if torch.compiler.is_compiling():
+        return torch.ops.frugal.seeded_normal(seed, shape)
+    return _seeded_normal(seed, shape)
+
+
+def _seeded_normal(seed: int, shape: Sequence[int]) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+torch.library.custom_op(
+    "frugal::seeded_normal",
+    _seeded_normal,
+    mutates_args=(),
+    schema="(int seed, SymInt[] shape) -> Tensor",
+).register_fake(lambda seed, shape: torch.empty(shape, device="cpu"))
 
 
 def hash_buckets(

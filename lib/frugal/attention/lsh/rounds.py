@@ -11,6 +11,7 @@ Chapter: hashing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,10 +148,10 @@ def attend_in_rounds(
 ) -> Float[Tensor, "rows width"]:
     """softmax(scale·q kᵀ) v over the keys that any round shows; v itself where none does.
 
-    On the CPU by the fused kernel, without storing scores; elsewhere by plain operations that
-    store rows x rounds x 2 chunk of them.
+    On the CPU by the fused kernel, without storing scores; elsewhere, and in a graph that is
+    exported, by plain operations that store rows x rounds x 2 chunk of them.
     """
-    if _on_cpu(q):
+    if _on_cpu(q) and not torch.compiler.is_exporting():
         return _in_fused_rounds(q, k, v, layout, scale)
     outs, logs = [], []
     for turn, hides in enumerate(layout.hides):
@@ -165,8 +166,10 @@ def attend_in_rounds(
     return torch.where(_empty(joint.logsumexp(0), torch.float32), v, out)
 
 
-@torch.compiler.disable  # one kernel a round and nothing to fuse, as in `pieces`
 def _in_fused_rounds(q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
+    if torch.compiler.is_compiling():  # one operation: nothing to fuse, and no break in the graph
+        given = layout.order, layout.place, layout.hides, layout.chunk, scale
+        return torch.ops.frugal.attend_in_rounds(q, k, v, *given)[0]
     return _InRounds.apply(q, k, v, layout, scale)
 
 
@@ -182,26 +185,7 @@ def _empty(logs: Tensor, dtype: torch.dtype) -> Tensor:
 class _InRounds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float) -> Tensor:
-        out = logs = None
-        for turn, hides in enumerate(layout.hides):
-            part, part_logs = fused(  # (chunks, 1, chunk, width), (chunks, 1, chunk)
-                layout.chunks(q, turn)[:, None],
-                layout.windows(k, turn)[:, None],
-                layout.windows(v, turn)[:, None],
-                scale=scale,
-                bias=as_bias(hides[:, None], q.dtype),
-            )
-            part = layout.restore(part[:, 0], turn)
-            part_logs = layout.restore(part_logs.reshape(*hides.shape[:2], 1), turn)
-            if out is None:
-                out, logs = part, part_logs
-                continue
-            # joint = log(exp(logs) + exp(part_logs)), and out moves toward the part by its share
-            share = torch.sigmoid(part_logs - logs)
-            logs = torch.logaddexp(logs, part_logs)
-            out.lerp_(part, share.to(part.dtype))
-        empty = _empty(logs, q.dtype).squeeze(-1).nonzero().squeeze(-1)
-        out.index_copy_(0, empty, v.index_select(0, empty))
+        out, logs, empty = _together(q, k, v, layout, scale)
         ctx.save_for_backward(q, k, v, out, logs, empty, layout.order, layout.place, *layout.hides)
         ctx.chunk, ctx.scale = layout.chunk, scale
         return out
@@ -211,25 +195,143 @@ class _InRounds(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, logs, empty, order, place, *hides = ctx.saved_tensors
         layout = Layout(ctx.chunk, order, place, tuple(hides))
-        attended = grad.index_fill(0, empty, 0.0)
-        grad_q, grad_k, grad_v = None, None, None
-        for turn in range(len(layout)):
-            parts = fused_backward(
-                layout.chunks(attended, turn)[:, None],
-                layout.chunks(q, turn)[:, None],
-                layout.windows(k, turn)[:, None],
-                layout.windows(v, turn)[:, None],
-                layout.chunks(out, turn)[:, None],
-                layout.chunks(logs, turn)[:, None, :, 0],
-                scale=ctx.scale,
-                bias=as_bias(layout.hides[turn][:, None], q.dtype),
-            )
-            part_q, part_k, part_v = (part[:, 0] for part in parts)
-            grad_q = _add(grad_q, layout.restore(part_q, turn))
-            grad_k = _add(grad_k, layout.restore(_fold(part_k, layout.chunk), turn))
-            grad_v = _add(grad_v, layout.restore(_fold(part_v, layout.chunk), turn))
-        grad_v.index_add_(0, empty, grad.index_select(0, empty))
-        return grad_q, grad_k, grad_v, None, None
+        return *_apart(grad, q, k, v, out, logs, empty, layout, ctx.scale), None, None
+
+
+def _together(
+    q: Tensor, k: Tensor, v: Tensor, layout: Layout, scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The joint output, its normalisers' logarithms, and which rows saw no key."""
+    out = logs = None
+    for turn, hides in enumerate(layout.hides):
+        part, part_logs = fused(  # (chunks, 1, chunk, width), (chunks, 1, chunk)
+            layout.chunks(q, turn)[:, None],
+            layout.windows(k, turn)[:, None],
+            layout.windows(v, turn)[:, None],
+            scale=scale,
+            bias=as_bias(hides[:, None], q.dtype),
+        )
+        part = layout.restore(part[:, 0], turn)
+        part_logs = layout.restore(part_logs.reshape(*hides.shape[:2], 1), turn)
+        if out is None:
+            out, logs = part, part_logs
+            continue
+        # joint = log(exp(logs) + exp(part_logs)), and out moves toward the part by its share
+        share = torch.sigmoid(part_logs - logs)
+        logs = torch.logaddexp(logs, part_logs)
+        out.lerp_(part, share.to(part.dtype))
+    empty = _rows_without(logs, q.dtype)
+    out.index_copy_(0, empty, v.index_select(0, empty))
+    return out, logs, empty
+
+
+def _rows_without(logs: Tensor, dtype: torch.dtype) -> Tensor:
+    return _empty(logs, dtype).squeeze(-1).nonzero().squeeze(-1)
+
+
+def _apart(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    logs: Tensor,
+    empty: Tensor,
+    layout: Layout,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, from what `_together` gave."""
+    attended = grad.index_fill(0, empty, 0.0)
+    grad_q, grad_k, grad_v = None, None, None
+    for turn in range(len(layout)):
+        parts = fused_backward(
+            layout.chunks(attended, turn)[:, None],
+            layout.chunks(q, turn)[:, None],
+            layout.windows(k, turn)[:, None],
+            layout.windows(v, turn)[:, None],
+            layout.chunks(out, turn)[:, None],
+            layout.chunks(logs, turn)[:, None, :, 0],
+            scale=scale,
+            bias=as_bias(layout.hides[turn][:, None], q.dtype),
+        )
+        part_q, part_k, part_v = (part[:, 0] for part in parts)
+        grad_q = _add(grad_q, layout.restore(part_q, turn))
+        grad_k = _add(grad_k, layout.restore(_fold(part_k, layout.chunk), turn))
+        grad_v = _add(grad_v, layout.restore(_fold(part_v, layout.chunk), turn))
+    grad_v.index_add_(0, empty, grad.index_select(0, empty))
+    return grad_q, grad_k, grad_v
+
+
+def _forward_op(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    order: Tensor,
+    place: Tensor,
+    hides: Sequence[Tensor],
+    chunk: int,
+    scale: float,
+) -> tuple[Tensor, Tensor]:
+    return _together(q, k, v, Layout(chunk, order, place, tuple(hides)), scale)[:2]
+
+
+def _backward_op(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    logs: Tensor,
+    order: Tensor,
+    place: Tensor,
+    hides: Sequence[Tensor],
+    chunk: int,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    empty, layout = _rows_without(logs, q.dtype), Layout(chunk, order, place, tuple(hides))
+    return _apart(grad, q, k, v, out, logs, empty, layout, scale)
+
+
+_layout = "Tensor order, Tensor place, Tensor[] hides, SymInt chunk, float scale"
+_in_graph = torch.library.custom_op(
+    "frugal::attend_in_rounds",
+    _forward_op,
+    mutates_args=(),
+    schema=f"(Tensor q, Tensor k, Tensor v, {_layout}) -> (Tensor, Tensor)",
+)
+_in_graph_backward = torch.library.custom_op(
+    "frugal::attend_in_rounds_backward",
+    _backward_op,
+    mutates_args=(),
+    schema="(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logs, "
+    f"{_layout}) -> (Tensor, Tensor, Tensor)",
+)
+
+
+@_in_graph.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, *layout: Any) -> tuple[Tensor, Tensor]:
+    dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
+    return q.new_empty(q.shape), q.new_empty((q.shape[0], 1), dtype=dtype)
+
+
+@_in_graph_backward.register_fake
+def _(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, order, place, hides, ctx.chunk, ctx.scale = inputs
+    ctx.save_for_backward(q, k, v, *output, order, place, *hides)
+
+
+def _pull_back(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
+    *whole, order, place = ctx.saved_tensors[:7]
+    hides = list(ctx.saved_tensors[7:])
+    found = _in_graph_backward(grad, *whole, order, place, hides, ctx.chunk, ctx.scale)
+    return *found, None, None, [None] * len(hides), None, None
+
+
+_in_graph.register_autograd(_pull_back, setup_context=_keep)
 
 
 def _fold(x: Float[Tensor, "chunks keys width"], chunk: int) -> Tensor:

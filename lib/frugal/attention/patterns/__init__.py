@@ -9,7 +9,13 @@ from frugal.attention.patterns.attention import (
     sliding_window_attention,
     strided_attention,
 )
-from frugal.attention.patterns.masks import RULES, pattern_mask, pattern_rule, receptive_field
+from frugal.attention.patterns.masks import (
+    RULES,
+    pattern_mask,
+    pattern_rule,
+    receptive_field,
+    window_from_sliding_window,
+)
 
 __all__ = [
     "RULES",
@@ -20,4 +26,5 @@ __all__ = [
     "receptive_field",
     "sliding_window_attention",
     "strided_attention",
+    "window_from_sliding_window",
 ]

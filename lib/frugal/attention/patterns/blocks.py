@@ -6,9 +6,13 @@ each block is worked out once and kept; padding and global tokens, which come wi
 whole rows and columns of blocks. On other devices the same call runs unfused, in O(N²): it is
 right, and only good to test with.
 
-Not yet: on CUDA under `torch.compile`, "window+global" and "window+global+random" raise an
-`InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). Outside
-`torch.compile` both run there, and the window alone runs in both ways.
+Where no kernel can be made the same rule is written out as a mask over all pairs (`_masked`): in a
+graph that is exported, which has to run on any device and without this library, and for tensors
+that have a shape and no numbers.
+
+On CUDA under `torch.compile`, "window+global" and "window+global+random" raised an
+`InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). They are
+called through one break in the graph; the window alone is part of it.
 
 Chapter: fixed-patterns.
 """
@@ -60,13 +64,15 @@ def block_sparse_attention(
     global_tokens: Bool[Tensor, "batch keys"] | None = None,
     causal: bool = False,
     padding: Bool[Tensor, "batch keys"] | None = None,
+    apart: bool = False,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """Softmax attention of each query over the keys that `rule` lets it see.
 
     The last query is at the place of the last key. global_tokens see all and are seen by all, up to
     the query's place if `causal` (the rule itself has to be causal then); no one sees a key whose
     `padding` is False. A query without keys gets zeros. key: names the rule, so that its block mask
-    can be kept for the next call.
+    can be kept for the next call. apart: the rule is one that a compiled graph cannot write down,
+    as it never can one that reads `global_tokens`; the graph has a break there.
     """
     queries, keys = q.shape[2], k.shape[2]
     # the number 0, not a difference of symbols, where a graph is made for any length
@@ -85,13 +91,9 @@ def block_sparse_attention(
             seen = seen | (joined & (j <= i) if causal else joined)
         return seen if padding is None else seen & padding[batch, j]
 
-    if isinstance(q, FakeTensor):  # being exported, or shapes alone: no kernel can be compiled
-        b = torch.arange(q.shape[0], device=q.device)[:, None, None]
-        i, j = (torch.arange(n, device=q.device) for n in (queries, keys))
-        mask = sees(b, b, i[:, None], j)
-        return softmax_attention(q, k, v, mask=mask.expand(q.shape[0], queries, keys)[:, None])
-
-    if global_tokens is not None and _inside_a_graph():
+    if torch.compiler.is_exporting() or isinstance(q, FakeTensor):
+        return _masked(q, k, v, sees)
+    if (apart or global_tokens is not None) and torch.compiler.is_dynamo_compiling():
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return _outside(q, k, v, rule, key=key, **options)
     kept = _blocks_of(alone, key, queries, keys, q.device)
@@ -110,14 +112,28 @@ def block_sparse_attention(
         mask = _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
     scale, value_dim = q.shape[-1] ** -0.5, v.shape[-1]
     q, k, v = (F.pad(x, (0, max(0, LEAST_WIDTH - x.shape[-1]))) for x in (q, k, v))
-    apart = q.device.type == "cuda" and not torch.compiler.is_compiling()
-    kernel = _fused if apart else flex_attention
+    alone_here = q.device.type == "cuda" and not torch.compiler.is_compiling()
+    kernel = _fused if alone_here else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
 
 
-def _inside_a_graph() -> bool:
-    """Whether `torch.compile` is at work. It cannot write down a rule that reads global tokens."""
-    return torch.compiler.is_dynamo_compiling() and not torch.compiler.is_exporting()
+def in_pieces(q: Tensor) -> bool:
+    """Whether a pattern is cut into rectangles (`pieces`): on the CPU, and not to be exported."""
+    return q.device.type == "cpu" and not torch.compiler.is_exporting()
+
+
+def _masked(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    sees: Sees,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """Attention under `sees(batch, head, query, key)` as a mask: all pairs, in any graph."""
+    sizes = q.shape[0], q.shape[2], k.shape[2]  # which may be symbols
+    batch, i, j = (torch.arange(size, device=q.device) for size in sizes)
+    batch = batch[:, None, None]
+    mask = sees(batch, batch, i[:, None], j)  # (queries, keys), or (batch, queries, keys)
+    return softmax_attention(q, k, v, mask=mask.expand(sizes)[:, None])
 
 
 _outside = torch.compiler.disable(block_sparse_attention)
@@ -141,13 +157,20 @@ def _blocks_of(
     keep = key is not None and not torch.compiler.is_compiling()
     if keep and place in _kept:
         return _kept[place]
-    some, every = _blocks(alone, 1, queries, keys, device)
-    made = _Kept(some[0], every[0], _block_mask(some, every, queries, keys, alone))
-    if keep:
-        if len(_kept) >= KEPT:
-            _kept.pop(next(iter(_kept)))  # the oldest
-        _kept[place] = made
+    if not keep:
+        return _worked_out(alone, queries, keys, device)
+    # what inference mode makes could not be trained with afterwards
+    with torch.inference_mode(False):
+        made = _worked_out(alone, queries, keys, device)
+    if len(_kept) >= KEPT:
+        _kept.pop(next(iter(_kept)))  # the oldest
+    _kept[place] = made
     return made
+
+
+def _worked_out(alone: Sees, queries: int, keys: int, device: torch.device) -> _Kept:
+    some, every = _blocks(alone, 1, queries, keys, device)
+    return _Kept(some[0], every[0], _block_mask(some, every, queries, keys, alone))
 
 
 def _blocks(

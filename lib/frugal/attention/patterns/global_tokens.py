@@ -5,14 +5,53 @@ Source: beltagy2020longformer, section 3.1. Chapter: fixed-patterns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from frugal.attention.pieces import Piece, attend_by_heads
+from frugal.attention.patterns.rectangles import cut_into
+from frugal.attention.pieces import Cut, Piece, attend_by_heads
 from frugal.attention.softmax import softmax_attention
+
+
+def attend_with_constant_tokens(
+    q: Float[Tensor, "batch heads queries head_dim"],
+    k: Float[Tensor, "batch heads keys head_dim"],
+    v: Float[Tensor, "batch heads keys value_dim"],
+    places: Sequence[int],
+    *,
+    window: int,
+    causal: bool = False,
+    padding: Bool[Tensor, "batch keys"] | None = None,
+) -> Float[Tensor, "batch heads queries value_dim"]:
+    """A window whose global tokens stand at the same `places` in every sequence, where it has them.
+
+    As `attend_with_global_tokens`, but nothing has to be read from the data, so that a compiled
+    graph has no break here.
+    """
+    queries, keys = q.shape[2], k.shape[2]
+    places = sorted({place for place in places if place < keys})
+    if not places:
+        return attend_by_heads(q, k, v, cut_into("window", window, causal), seen=padding)
+    index = torch.tensor(places, device=q.device)
+    real = k.new_ones(k.shape[0], keys, dtype=torch.bool) if padding is None else padding
+    seen = torch.cat([real.index_fill(1, index, False), real.index_select(1, index)], dim=1)
+    k_all, v_all = (torch.cat([x, x.index_select(2, index)], dim=2) for x in (k, v))
+    cut = cut_into("window, some", window, causal, *places)
+    out = attend_by_heads(q, k_all, v_all, cut, seen=seen)
+
+    first = keys - queries  # the place of the first query
+    asking = [place for place in places if place >= first]
+    if not asking:
+        return out
+    index = torch.tensor(asking, device=q.device)
+    mask = real[:, None, None, :]
+    if causal:
+        mask = mask & (torch.arange(keys, device=q.device) <= index[:, None])
+    wide = softmax_attention(q.index_select(2, index - first), k, v, mask=mask)
+    return out.index_copy(2, index - first, wide.to(out.dtype))
 
 
 @torch.compiler.disable  # how many there are is in the data, and the pieces are not compiled
@@ -20,7 +59,7 @@ def attend_with_global_tokens(
     q: Float[Tensor, "batch heads queries head_dim"],
     k: Float[Tensor, "batch heads keys head_dim"],
     v: Float[Tensor, "batch heads keys value_dim"],
-    cut: Callable[[Tensor, Tensor], list[Piece]],
+    cut: Cut,
     global_tokens: Bool[Tensor, "batch keys"],
     *,
     causal: bool = False,
@@ -34,7 +73,9 @@ def attend_with_global_tokens(
     heads, queries, keys = *q.shape[1:3], k.shape[2]
     real = torch.ones_like(global_tokens) if padding is None else padding
     counts = global_tokens.sum(-1, keepdim=True)
-    most = int(counts.max())
+    most = int(counts.max()) if len(counts) else 0
+    if most == 0:
+        return attend_by_heads(q, k, v, cut, seen=padding)
     places = global_tokens.int().argsort(dim=-1, descending=True, stable=True)[
         :, :most
     ]  # (batch, most)
@@ -52,7 +93,7 @@ def attend_with_global_tokens(
             mask=before,
             joins=True,
         )
-        return [*cut(k[:, :keys], v[:, :keys]), few]
+        return [*cut(k[:, :keys], v[:, :keys], queries), few]
 
     k_all, v_all = (
         torch.cat([x, x.gather(2, index.expand(-1, heads, -1, x.shape[-1]))], dim=2) for x in (k, v)

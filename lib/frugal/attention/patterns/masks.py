@@ -6,19 +6,26 @@ JavaScript and is tested against them.
 
 Sources: child2019sparse (strided, fixed), beltagy2020longformer (window, dilated, global),
 zaheer2020bigbird (random, and the composition window + global + random). Chapter: fixed-patterns.
+
+How windows count: `window` is the number of keys to each side, and the token itself is not
+counted; a causal token sees `window` keys before it, and itself. Mistral's `sliding_window` counts
+the token itself, so it is one more: `window_from_sliding_window` converts.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, no_type_check
+from typing import Any, Literal, no_type_check
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from frugal.checks import at_least
+from frugal.checks import at_least, did_you_mean, refuse
+
+Pattern = Literal["full", "window", "dilated", "strided", "fixed", "global", "random"]
+"""A pattern's name; several are joined by '+'."""
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """(query positions, key positions) -> whether the query may see the key, broadcast.
@@ -33,21 +40,36 @@ def full_rule() -> Rule:
     return lambda i, j: (i >= 0) & (j >= 0)
 
 
+def window_from_sliding_window(sliding_window: int, *, causal: bool = True) -> int:
+    """The `window` for a `sliding_window` of transformers, as Mistral's and Gemma's: one less.
+
+    There the token itself is counted, in causal models; in those that see both sides (causal=False)
+    the number is of keys to each side, as here. `AdaptiveSpan(max_span=...)` counts the token, too.
+    Longformer's `attention_window` is the keys of both sides, so that half of it is the `window`.
+    Raises ValueError for a number below 1, which would leave a causal token nothing to see.
+    """
+    at_least(1, sliding_window=sliding_window)
+    return sliding_window - 1 if causal else sliding_window
+
+
 def window_rule(*, window: int) -> Rule:
-    """|i - j| <= window."""
+    """|i - j| <= window: so many keys to each side, and the token itself besides."""
     at_least(0, window=window)
     return lambda i, j: (i - j).abs() <= window
 
 
 def dilated_rule(*, window: int, dilation: int) -> Rule:
-    """`window` steps of `dilation` to each side: more reach for the same number of keys."""
+    """`window` steps of `dilation` to each side: more reach for the same number of keys.
+
+    The token itself is seen besides, as by `window_rule`.
+    """
     at_least(0, window=window)
     at_least(1, dilation=dilation)
     return lambda i, j: ((i - j).abs() <= window * dilation) & ((i - j) % dilation == 0)
 
 
 def strided_rule(*, stride: int) -> Rule:
-    """The `stride` positions before i and i itself, and every `stride`-th position before those."""
+    """The `stride` positions before i, i itself besides, and every `stride`-th before those."""
     at_least(1, stride=stride)
     return lambda i, j: (j <= i) & ((i - j <= stride) | ((i - j) % stride == 0))
 
@@ -66,25 +88,45 @@ def global_rule(*, global_tokens: Sequence[int]) -> Rule:
     places = [int(place) for place in global_tokens]
     if min(places, default=0) < 0:
         raise ValueError(f"global_tokens has {min(places)}; positions count from 0.")
+    runs = _runs(places)
 
     @no_type_check
     def rule(i: Tensor, j: Tensor) -> Tensor:
         seen = (i < 0) & (j < 0)  # nothing yet
-        for place in places:
-            seen = seen | (i == place) | (j == place)
+        for first, last in runs:
+            seen = seen | ((i >= first) & (i <= last)) | ((j >= first) & (j <= last))
         return seen
 
     return rule
 
 
-def random_rule(*, n_random: int, seed: int = 0, length: int, causal: bool) -> Rule:
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run of neighbours: a run is asked about at once."""
+    runs: list[tuple[int, int]] = []
+    for place in sorted(set(places)):
+        if runs and place == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], place)
+        else:
+            runs.append((place, place))
+    return runs
+
+
+def random_rule(
+    *,
+    n_random: int,
+    seed: int | None = None,
+    generator: torch.Generator | None = None,
+    length: int,
+    causal: bool,
+) -> Rule:
     """`n_random` positions a query, drawn with repetition from all, or from 0 … i if causal.
 
     The draws are a hash of (seed, query, number of the draw), so that they are the same on every
-    device and in the browser, and one pair can be asked about without drawing the others.
+    device and in the browser, and one pair can be asked about without drawing the others. seed: 0
+    when None. generator: gives the seed.
     """
+    seed = random_seed(seed, generator)
     at_least(0, n_random=n_random)
-    at_least(0, seed=seed)
 
     @no_type_check
     def rule(i: Tensor, j: Tensor) -> Tensor:
@@ -95,6 +137,17 @@ def random_rule(*, n_random: int, seed: int = 0, length: int, causal: bool) -> R
         return seen
 
     return rule
+
+
+def random_seed(seed: int | None, generator: torch.Generator | None) -> int:
+    """The seed of the random pattern, 0 when neither is given. Raises ValueError for both."""
+    if seed is not None:
+        at_least(0, seed=seed)
+        refuse("it must be None: seed says what is drawn.", generator=generator)
+        return seed
+    if generator is None:
+        return 0
+    return int(torch.randint(2**31, (), generator=generator, device=generator.device))
 
 
 RULES: dict[str, Callable[..., Rule]] = {
@@ -108,7 +161,7 @@ RULES: dict[str, Callable[..., Rule]] = {
 }
 
 
-def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any) -> Rule:
+def pattern_rule(name: Pattern | str, length: int, *, causal: bool = False, **options: Any) -> Rule:
     """The rule of a pattern, or of several joined by '+': a key is seen if any of them sees it.
 
     The options are those of the rules above. Patterns that take the same option share it.
@@ -120,7 +173,7 @@ def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any
         if part not in RULES:
             raise ValueError(
                 f"name has the pattern {part!r}; it must be one of {', '.join(RULES)}, "
-                "or several joined by '+'."
+                f"or several joined by '+'{did_you_mean(part, RULES)}."
             )
         wanted = inspect.signature(RULES[part]).parameters
         missing = [n for n, p in wanted.items() if p.default is p.empty and n not in given]
@@ -129,7 +182,8 @@ def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any
         used |= set(wanted)
         rules.append(RULES[part](**{n: given[n] for n in wanted if n in given}))
     if unused := set(options) - used:
-        raise ValueError(f"{min(unused)} is given; the pattern {name!r} does not take it.")
+        near = did_you_mean(min(unused), used - {"length", "causal"})
+        raise ValueError(f"{min(unused)} is given; the pattern {name!r} does not take it{near}.")
 
     @no_type_check
     def rule(i: Tensor, j: Tensor) -> Tensor:
@@ -142,7 +196,7 @@ def pattern_rule(name: str, length: int, *, causal: bool = False, **options: Any
 
 
 def pattern_mask(
-    name: str,
+    name: Pattern | str,
     length: int,
     *,
     causal: bool = False,
@@ -152,10 +206,12 @@ def pattern_mask(
     """True where query i may see key j under the pattern `name`.
 
     name: "full", "window" (window), "dilated" (window, dilation), "strided" (stride), "fixed"
-    (stride, summary), "global" (global_tokens: positions), "random" (n_random, seed), or several
-    joined by '+': Longformer is "window+global", BigBird "window+global+random". What the union
-    sees is cut to j <= i when `causal`; strided and fixed always are.
-    Memory: length² booleans. Raises ValueError for names and options that do not fit.
+    (stride, summary), "global" (global_tokens: positions), "random" (n_random, and seed or
+    generator), or several joined by '+': Longformer is "window+global", BigBird
+    "window+global+random". What the union sees is cut to j <= i when `causal`; strided and fixed
+    always are. A window does not count the token itself; Mistral's `sliding_window` does
+    (`window_from_sliding_window`). Memory: length² booleans. Raises ValueError for names and
+    options that do not fit.
     """
     at_least(1, length=length)
     rule = pattern_rule(name, length, causal=causal, **options)

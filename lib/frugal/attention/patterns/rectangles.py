@@ -5,12 +5,14 @@ Chapter: fixed-patterns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from frugal.attention.patterns.masks import window_rule
-from frugal.attention.pieces import Piece
+from frugal.attention.pieces import CUTS, Cut, Piece
 
 BLOCK = 64
 """Queries in a block. Each reads block + 2·window keys, of which it needs 2·window + 1: a small
@@ -120,6 +122,34 @@ def fixed_pieces(
     return found
 
 
+def band_and_some_pieces(
+    k: Float[Tensor, "sequences all width"],
+    v: Float[Tensor, "sequences all width"],
+    queries: int,
+    *,
+    window: int,
+    causal: bool,
+    places: Sequence[int],
+) -> list[Piece]:
+    """`band_pieces`, and a copy of the keys at `places` for every query, or every later one.
+
+    The copies stand behind the other keys.
+    """
+    keys = k.shape[1] - len(places)
+    before = None
+    if causal:
+        now = torch.arange(keys - queries, keys, device=k.device)[:, None]
+        before = torch.tensor(places, device=k.device) <= now
+    few = Piece(lambda x: x[:, None], k[:, None, keys:], v[:, None, keys:], before, joins=True)
+    return [*band_pieces(k[:, :keys], v[:, :keys], queries, window=window, causal=causal), few]
+
+
+def cut_into(name: str, *numbers: int) -> Cut:
+    """The pieces above as a cut: "window" (window, causal), "window, some" (window, causal and all
+    places), "strided" (stride), or "fixed" (stride, summary)."""
+    return Cut(name, numbers)
+
+
 def _rectangle(
     k: Tensor, v: Tensor, begin: int, end: int, offset: int, window: int, causal: bool
 ) -> Piece:
@@ -142,3 +172,13 @@ def _band(
     j = torch.arange(keys, device=device)
     seen = window_rule(window=window)(i, j)
     return seen & (j <= i) if causal else seen
+
+
+CUTS["window"] = lambda k, v, queries, window, causal: band_pieces(
+    k, v, queries, window=window, causal=bool(causal)
+)
+CUTS["window, some"] = lambda k, v, queries, window, causal, *places: band_and_some_pieces(
+    k, v, queries, window=window, causal=bool(causal), places=places
+)
+CUTS["strided"] = lambda k, v, _, stride: strided_pieces(k, v, stride=stride)
+CUTS["fixed"] = lambda k, v, _, stride, summary: fixed_pieces(k, v, stride=stride, summary=summary)

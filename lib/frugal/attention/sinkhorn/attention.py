@@ -21,6 +21,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.sinkhorn.balance import causal_sinkhorn, gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import at_least, check_heads, check_padding, one_of
+from frugal.telling import told
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
 
@@ -48,6 +49,9 @@ class BlockScores(nn.Module):
         self.out = nn.Parameter(torch.empty(n_heads, width, max_blocks).uniform_(-reach, reach))
         self.out_bias = nn.Parameter(torch.zeros(n_heads, 1, max_blocks))
 
+    def extra_repr(self) -> str:
+        return told(self, "max_blocks")
+
     def forward(
         self, pooled: Float[Tensor, "batch heads blocks width"]
     ) -> Float[Tensor, "batch heads blocks blocks"]:
@@ -74,7 +78,8 @@ class SinkhornAttention(Attention):
     depend on later ones; "causal, transposed" is the form of it in the author's code, which does
     not (`causal_sinkhorn`).
 
-    While training, Gumbel noise from torch's generator is added to the scores. Any length will do;
+    While training, Gumbel noise from `generator`, or from torch's own, is added to the scores; a
+    checkpoint that computes the pass again sets back torch's own alone. Any length will do;
     the last block may be shorter. Causal: block i is given earlier blocks only, in shares that
     need not balance, chosen by what stands before it and by its first token.
 
@@ -98,6 +103,7 @@ class SinkhornAttention(Attention):
         n_iterations: int = 8,
         sort_cut: int | None = None,
         balance: Balance = "both ways",
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         one_of(get_args(Balance), balance=balance)
@@ -108,7 +114,11 @@ class SinkhornAttention(Attention):
         self.n_heads, self.head_dim = n_heads, head_dim
         self.block_size, self.temperature = block_size, temperature
         self.n_iterations, self.sort_cut, self.balance = n_iterations, sort_cut, balance
+        self.generator = generator
         self.score = BlockScores(n_heads, 2 * head_dim, max_blocks)
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "block_size", "n_iterations", "sort_cut")
 
     def forward(
         self,
@@ -118,6 +128,8 @@ class SinkhornAttention(Attention):
         *,
         causal: bool = False,
         padding: Bool[Tensor, "batch keys"] | None = None,
+        scale: float | int | None = None,
+        dropout: float | int = 0.0,
     ) -> Float[Tensor, "batch heads queries value_dim"]:
         """Attend to own and sorted blocks; the arguments are those of `softmax_attention`.
 
@@ -125,6 +137,7 @@ class SinkhornAttention(Attention):
         than max_blocks, `causal` with sort_cut, and shapes and dtypes that do not fit.
         """
         length = self._check(q, k, v, causal, padding)
+        asked = {"scale": scale, "dropout": dropout}
         q, k, v = (_in_blocks(x, self.block_size) for x in (q, k, v))
         real = _real_tokens(padding, length, k)
         order = self.sorting(q, k, causal=causal, real=real)
@@ -132,13 +145,15 @@ class SinkhornAttention(Attention):
         if self.sort_cut is not None:
             keys, values = (x[:, :, : self.sort_cut].flatten(2, 3) for x in (keys, values))
             seen = None if share is None else share[:, :, None, : self.sort_cut].flatten(3) > 0
-            return softmax_attention(q.flatten(2, 3), keys, values, mask=seen)[:, :, :length]
+            out = softmax_attention(q.flatten(2, 3), keys, values, mask=seen, **asked)
+            return out[:, :, :length]
         keys, values = torch.cat([keys, k], dim=3), torch.cat([values, v], dim=3)
         seen = self._seen(q, causal, real, share)
         if seen is not None:
             seen = seen.expand(q.shape[0] * q.shape[1], -1, -1, -1).flatten(0, 1)[:, None]
         # Blocks as a batch of single heads: the kernel's output then needs no copy.
-        out = softmax_attention(*(x.flatten(0, 2)[:, None] for x in (q, keys, values)), mask=seen)
+        flat = (x.flatten(0, 2)[:, None] for x in (q, keys, values))
+        out = softmax_attention(*flat, mask=seen, **asked)
         blocks, size = q.shape[2:4]
         return out.view(*q.shape[:2], blocks * size, v.shape[-1])[:, :, :length]
 
@@ -158,7 +173,7 @@ class SinkhornAttention(Attention):
         if real is not None:
             some = real.any(-1)  # (batch, blocks)
             mask = (some[:, :, None] & some[:, None, :])[:, None].expand(scores.shape)
-        noise = gumbel_noise(scores) if self.training else None
+        noise = gumbel_noise(scores, generator=self.generator) if self.training else None
         given = {
             "n_iterations": self.n_iterations,
             "temperature": self.temperature,
@@ -174,7 +189,13 @@ class SinkhornAttention(Attention):
         return sinkhorn(scores, mask=mask, balanced=balanced, **given)
 
     def weights(
-        self, q: Tensor, k: Tensor, *, causal: bool = False, padding: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        *,
+        causal: bool = False,
+        padding: Tensor | None = None,
+        scale: float | int | None = None,
     ) -> Float[Tensor, "batch heads queries keys"]:
         """What each query gives to each token: directly, and by way of the mixtures it is in.
 
@@ -191,13 +212,15 @@ class SinkhornAttention(Attention):
         if self.sort_cut is not None:
             chosen = slice(0, self.sort_cut)
             seen = None if share is None else share[:, :, None, chosen].flatten(3) > 0
-            direct = attention_weights(q.flatten(2, 3), keys[:, :, chosen].flatten(2, 3), mask=seen)
+            cut = keys[:, :, chosen].flatten(2, 3)
+            direct = attention_weights(q.flatten(2, 3), cut, mask=seen, scale=scale)
             direct = direct.unflatten(-1, (-1, self.block_size))  # (..., queries, cut, block_size)
             found = torch.einsum("bhqct,bhcjt->bhqjt", direct, shares[:, :, chosen, 0])
             return found.flatten(3)[:, :, :length, :length]
         keys = torch.cat([keys, k], dim=3)
         seen = self._seen(q, causal, real, share)
-        direct = attention_weights(q.flatten(0, 1), keys.flatten(0, 1), mask=seen)
+        flat = (q.flatten(0, 1), keys.flatten(0, 1))
+        direct = attention_weights(*flat, mask=seen, scale=scale)
         direct = direct.unflatten(0, q.shape[:2])  # (..., blocks, block_size, 2 block_size)
         far, own = direct.split(self.block_size, dim=-1)
         found = far[..., None, :] * shares  # (..., blocks, queries, blocks, block_size)

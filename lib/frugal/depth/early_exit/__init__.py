@@ -5,8 +5,8 @@ Chapter: leaving-early.
 
 from frugal.depth.early_exit.calibration import conformal_threshold, fit_temperatures, reliability
 from frugal.depth.early_exit.consistency import Consistency
-from frugal.depth.early_exit.encoder import ExitEncoder, Left, Rule, Seen, exit_loss
-from frugal.depth.early_exit.rules import Confidence, Patience, exits_by
+from frugal.depth.early_exit.encoder import ExitEncoder, Left, Rule, Seen, exit_loss, exits_by
+from frugal.depth.early_exit.rules import Confidence, Patience
 
 __all__ = [
     "Confidence",

@@ -6,7 +6,7 @@ Chapter: leaving-early.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,8 @@ scores: (rows, exits so far, classes), the newest last; state: (rows, d_model), 
 classifier read.
 """
 
-WEIGHTINGS = ("equal", "depth")
+Weighting = Literal["equal", "depth"]
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 
 class Seen(NamedTuple):
@@ -96,6 +97,12 @@ class ExitEncoder(nn.Module):
         rule: Rule,
     ) -> Left:
         """rule(scores, state) is asked after every layer but the last, of those that are left."""
+        if torch.compiler.is_exporting():
+            # Data cannot decide the shapes of such a graph: all go through all layers.
+            seen = self(ids, padding)
+            exits = exits_by(rule, seen)
+            at = (exits - 1)[:, None, None].expand(-1, 1, seen.scores.shape[-1])
+            return Left(seen.scores.gather(1, at)[:, 0], exits)
         x = self._start(ids)
         rows = torch.arange(len(ids), device=ids.device)  # who is left
         exits = torch.full_like(rows, self.n_exits)
@@ -140,11 +147,20 @@ def _grown(history: Tensor | None, new: Tensor) -> Tensor:
     return new if history is None else torch.cat([history, new], 1)
 
 
+def exits_by(rule: Rule, seen: Seen) -> Int[Tensor, " batch"]:
+    """The exit that each example would take, from 1, told from what all exits say."""
+    n_rows, n_exits = seen.scores.shape[:2]
+    exits = torch.full((n_rows,), n_exits, device=seen.scores.device)
+    for k in range(n_exits - 1, 0, -1):
+        exits = exits.masked_fill(rule(seen.scores[:, :k], seen.states[:, k - 1]), k)
+    return exits
+
+
 def exit_loss(
     scores: Float[Tensor, "batch exits classes"],
     labels: Int[Tensor, " batch"],
     *,
-    weighting: str = "equal",
+    weighting: Weighting = "equal",
 ) -> Float[Tensor, ""]:
     """Cross-entropy at all exits together, for training them jointly.
 

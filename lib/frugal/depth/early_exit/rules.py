@@ -9,11 +9,10 @@ Sources: schwartz2020right, zhou2020pabee. Chapter: leaving-early.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.checks import at_least, within
-from frugal.depth.early_exit.encoder import Rule, Seen
 
 
 class Confidence(nn.Module):
@@ -68,12 +67,3 @@ class Patience(nn.Module):
         if answers.shape[1] <= self.patience:
             return torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
         return (answers == answers[:, -1:]).all(1)
-
-
-def exits_by(rule: Rule, seen: Seen) -> Int[Tensor, " batch"]:
-    """The exit that each example would take, from 1, told from what all exits say."""
-    n_rows, n_exits = seen.scores.shape[:2]
-    exits = torch.full((n_rows,), n_exits, device=seen.scores.device)
-    for k in range(n_exits - 1, 0, -1):
-        exits = exits.masked_fill(rule(seen.scores[:, :k], seen.states[:, k - 1]), k)
-    return exits

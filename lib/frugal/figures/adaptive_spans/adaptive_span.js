@@ -1,6 +1,6 @@
 // Two views of a span: one head whose span and ramp the reader moves, and the spans of every head
-// of a trained model over the updates of its training.
-import { element, readout, segmented, shape, slider, toolbar } from "../../show/controls.js";
+// of a trained model over the updates of its training. Each has a question and steps to try.
+import { element, readout, segmented, shape, slider, steps, toolbar } from "../../show/controls.js";
 import { clamp, follow, mean, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
 import { attention, reach, softMask } from "./span_formulas.js";
 
@@ -27,8 +27,19 @@ export function readKeys(scores, span, ramp) {
     mask: scores.map((_, distance) => softMask(span, ramp, distance)),
     seen,
     lost: sum(plain.slice(seen)),
+    strongest: plain.indexOf(Math.max(...plain)),
     onRamp: scores.filter((_, distance) => distance > span && distance < span + ramp).length,
   };
+}
+
+// What the span learns of the key that it would read most: there are three cases.
+export function heard({ strongest, mask, weights }) {
+  const key = `The strongest key, ${strongest} tokens back,`;
+  if (mask[strongest] === 1) return `${key} is within the span and gets ${percent(weights[strongest])}.`;
+  if (mask[strongest] === 0) {
+    return `${key} is not read and has no part in the gradient: the span does not hear of it.`;
+  }
+  return `${key} lies on the ramp and gets ${percent(weights[strongest])}: its gradient can pull the span.`;
 }
 
 // The mask above, the attention it leaves below, over the distance to the key.
@@ -48,7 +59,9 @@ function drawHead(picture, width, { span, ramp }, { plain, weights, mask }) {
   const ticks = [0, 16, 32, 48, 64, 80, 95].filter((distance) => distance < keys);
   const points = mask.map((value, distance) => `${x(distance)},${upper(value)}`).join(" ");
   picture.replaceChildren(
-    bar("ramp", edge(span), 14, Math.max(0, edge(span + ramp) - x(span)), 200),
+    ...[[18, 62], [106, 108]].map(([y, height]) =>
+      bar("ramp", edge(span), y, Math.max(0, edge(span + ramp) - x(span)), height),
+    ),
     text(LEFT, 12, "soft mask m(x), and the ramp shaded"),
     text(LEFT - 6, upper(1) + 4, "1", { anchor: "end" }),
     text(LEFT - 6, upper(0) + 4, "0", { anchor: "end" }),
@@ -61,6 +74,19 @@ function drawHead(picture, width, { span, ramp }, { plain, weights, mask }) {
     ...ticks.map((distance) => text(x(distance), 229, distance, { anchor: "middle" })),
     text((LEFT + width) / 2, 246, "distance to the key, in tokens", { anchor: "middle" }),
   );
+}
+
+// A key that is far enough away to be out of reach of a short span, on a ramp, and within a long span.
+function headSteps(model, far) {
+  if (far < 24) return [];
+  const [near, ramp] = [Math.round(far / 4), 16];
+  return [
+    steps(model, "What tells a short span of a far key that matters?", [
+      ["short span, short ramp", { span: near, ramp }],
+      ["the ramp reaches the key", { span: near, ramp: Math.min(48, far - near + 6) }],
+      ["the span has grown", { span: far + 4, ramp }],
+    ]),
+  ];
 }
 
 function headView(model, width) {
@@ -76,13 +102,14 @@ function headView(model, width) {
     drawHead(picture, width, { span, ramp }, head);
     said.textContent =
       `${head.seen} of ${scores.length} keys are read; the rest held ${percent(head.lost)} of the ` +
-      `attention. ${head.onRamp} keys lie on the ramp, and only they give the span a gradient.`;
+      `attention. ${head.onRamp} keys lie on the ramp, and only they give the span a gradient. ` +
+      heard(head);
   });
   const controls = toolbar(
     slider(model, "span", { label: "Span z", min: 0, max: scores.length, format: TOKENS }),
     slider(model, "ramp", { label: "Ramp R", min: 1, max: 48, format: TOKENS }),
   );
-  return { nodes: [controls, picture, said], stop };
+  return { nodes: [...headSteps(model, readKeys(scores, 0, 1).strongest), controls, picture, said], stop };
 }
 
 // A bar a head, grouped by layer: the span, and above it the ramp.
@@ -133,22 +160,27 @@ function modelView(model, width) {
   });
   const said = readout();
   const stop = follow(model, "run checkpoint", () => {
-    const { steps, spans } = runs[model.get("run")];
-    const at = Math.min(model.get("checkpoint"), steps.length - 1);
+    const { steps: updates, spans } = runs[model.get("run")];
+    const at = Math.min(model.get("checkpoint"), updates.length - 1);
     drawModel(picture, width, spans[at], sizes);
-    said.textContent = describeModel(spans[at], steps[at], sizes);
+    said.textContent = describeModel(spans[at], updates[at], sizes);
   });
-  const { steps } = runs[names[0]];
+  const { steps: updates } = runs[names[0]];
+  const last = updates.length - 1;
   const controls = toolbar(
     segmented(model, "run", { label: "Penalty", options: names.map((n) => [n, runs[n].label]) }),
     slider(model, "checkpoint", {
       label: "Training",
       min: 0,
-      max: steps.length - 1,
-      format: (index) => `${steps[index]} updates`,
+      max: last,
+      format: (index) => `${updates[index]} updates`,
     }),
   );
-  return { nodes: [controls, picture, said], stop };
+  const guide = steps(model, "How many heads give up, and what makes them?", [
+    ["before training", { run: names[0], checkpoint: 0 }],
+    ...names.map((name) => [`trained, ${runs[name].label}`, { run: name, checkpoint: last }]),
+  ]);
+  return { nodes: [guide, controls, picture, said], stop };
 }
 
 function render({ model, el }) {

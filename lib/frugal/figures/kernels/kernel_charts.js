@@ -1,26 +1,11 @@
 // The two charts of the kernel explorer, each drawn from plain numbers, and their legend.
 import { element, shape } from "../../show/controls.js";
-import { clamp, mean, text } from "../../show/drawing.js";
-import { rootMeanSquare } from "./kernel_formulas.js";
+import { clamp, svg, text } from "../../show/drawing.js";
 
-export const DRAWS = 40;
-export const COUNTS = [2, 4, 8, 16, 32, 64, 128, 256];
-export const KINDS = [
-  ["positive", "positive"],
-  ["trigonometric", "sine and cosine"],
-];
-const LEFT = 44;
-const RIGHT = 10;
+const [WIDTH, HEIGHT] = [360, 250];
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 352, 22, 196];
 
-// Marks of an axis: multiples of 1, 2 or 5 of a power of ten, about `count` of them.
-function marks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
-  const found = [];
-  for (let n = Math.ceil(low / step); n * step <= high; n += 1) found.push(n * step);
-  return found;
-}
+export const chart = (label) => svg(WIDTH, HEIGHT, { class: "kernel-chart", "aria-label": label });
 
 // A small arrow that points as the key does when the query points to the right.
 function arrow(x, y, turn) {
@@ -28,174 +13,130 @@ function arrow(x, y, turn) {
   return shape("path", { class: "kernel-arrow", transform: place, d: "M-8 0H8M3 -4L8 0L3 4" });
 }
 
-// One key: the true weight as a bar, every draw as a dot beside the mean and its spread.
-function keyNodes(weight, drawn, x, column, y, range) {
-  const middle = mean(drawn);
-  const spread = rootMeanSquare(drawn.map((value) => value - middle));
-  const [left, right] = [x - 0.2 * column, x + 0.22 * column];
-  const place = (value) => y(clamp(value, ...range));
-  const dot = (value, index) => {
-    const outside = clamp(value, ...range) !== value;
-    const cx = left + (((index * 7) % 11) - 5) * 0.022 * column;
-    const cy = place(value);
-    const kind = index ? "kernel-other" : "kernel-draw";
-    const at = { class: value < 0 ? `${kind} kernel-negative` : kind, "data-weight": value };
-    const size = index ? 2.2 : 4;
-    if (!outside) return shape("circle", { ...at, cx: index ? cx : left, cy, r: size });
-    const [way, middleX] = [value > 0 ? 1 : -1, index ? cx : left];
-    const d = `M${middleX - 4} ${cy + 4 * way}h8l-4 ${-7 * way}z`;
-    return shape("path", { ...at, d });
-  };
-  const ends = [middle - spread, middle + spread];
-  return [
-    shape("rect", {
-      class: "kernel-true",
-      "data-weight": weight,
-      x: x - 0.42 * column,
-      y: y(weight),
-      width: 0.84 * column,
-      height: y(0) - y(weight),
-    }),
-    shape("path", { class: "kernel-top", d: `M${x - 0.42 * column} ${y(weight)}h${0.84 * column}` }),
-    ...drawn.map(dot).reverse(), // the draw that is looked at, the first, lies on top
-    shape("path", {
-      class: "kernel-spread",
-      "data-spread": spread,
-      d:
-        `M${right} ${place(ends[0])}V${place(ends[1])}` +
-        ends.map((end) => (clamp(end, ...range) === end ? `M${right - 4} ${y(end)}h8` : "")).join(""),
-    }),
-    shape("rect", {
-      class: "kernel-mean",
-      "data-weight": middle,
-      x: right - 4,
-      y: place(middle) - 4,
-      width: 8,
-      height: 8,
-    }),
-  ];
-}
-
 // A line across the chart and its number.
-function gridNodes(y, value, width) {
+function gridNodes(y, words) {
   return [
-    shape("path", { class: "kernel-grid", d: `M${LEFT} ${y}H${width - RIGHT}` }),
-    text(LEFT - 6, y + 4, value, { anchor: "end" }),
+    shape("path", { class: "kernel-grid", d: `M${LEFT} ${y}H${RIGHT}` }),
+    text(LEFT - 6, y + 4, words, { anchor: "end" }),
   ];
 }
 
-// angles: of each key to the query.
-export function weightsChart(picture, width, { kind, angles }, found) {
-  const { truth } = found;
-  const most = Math.max(...truth);
-  const range = [-0.9 * most, 2.1 * most];
-  const [top, bottom] = [24, 232];
-  const y = (value) => bottom - ((bottom - top) * (value - range[0])) / (range[1] - range[0]);
-  const column = (width - LEFT - RIGHT) / truth.length;
+// A dot, or beyond the chart's end a triangle that points there.
+function mark(kind, x, y, way, radius, data) {
+  const at = { class: kind, ...data };
+  if (!way) return shape("circle", { ...at, cx: x, cy: y, r: radius });
+  return shape("path", { ...at, d: `M${x - 4} ${y - 4 * way}h8l-4 ${7 * way}z` });
+}
+
+// Where a value stands between the ends of an axis, and whether it is beyond: -1 above, 1 below.
+function placed(value, [low, high]) {
+  const inside = clamp(value, low, high);
+  const y = BOTTOM - ((BOTTOM - TOP) * (inside - low)) / (high - low);
+  return [y, value > high ? -1 : value < low ? 1 : 0];
+}
+
+// One key: softmax's weight as an outline, the kernel's as a bar, other draws as dots.
+function keyNodes(truth, [shown, ...others], x, column, range) {
+  const y = (value) => placed(value, range)[0];
+  const bar = (value, wide) => ({
+    x: x - wide * column,
+    y: Math.min(y(value), y(0)),
+    width: 2 * wide * column,
+    height: Math.abs(y(0) - y(value)),
+  });
+  return [
+    shape("rect", { class: shown < 0 ? "kernel-own kernel-negative" : "kernel-own", "data-weight": shown, ...bar(shown, 0.26) }),
+    ...others.map((value, index) => {
+      const [at, way] = placed(value, range);
+      const kind = value < 0 ? "kernel-other kernel-negative" : "kernel-other";
+      return mark(kind, x + (((index * 7) % 11) - 5) * 0.05 * column, at, way, 1.9, { "data-weight": value });
+    }),
+    shape("rect", { class: "kernel-true", "data-weight": truth, ...bar(truth, 0.42) }),
+  ];
+}
+
+// angles: of each key to the query; weights: by draw and key.
+export function weightsChart(picture, { truth, weights, angles }) {
+  const most = Math.min(1, 1.35 * Math.max(...truth, ...weights[0]));
+  const least = Math.min(0, ...weights.flat()) < 0 ? -0.5 * most : 0;
+  const range = [least, most];
+  const column = (RIGHT - LEFT) / truth.length;
   const x = (j) => LEFT + (j + 0.5) * column;
+  const y = (value) => placed(value, range)[0];
+  const step = [0.05, 0.1, 0.2, 0.25, 0.5].find((one) => most / one < 5) ?? 0.5;
+  const marks = [];
+  for (let n = Math.ceil(least / step); n * step <= most + 1e-9; n += 1) marks.push(n * step);
+  const below = least < 0 ? [text(LEFT + 4, BOTTOM - 5, "below zero", { class: "kernel-soft" })] : [];
   picture.replaceChildren(
-    text(0, 12, "weight of each key"),
-    shape("rect", {
-      class: "kernel-below",
-      x: LEFT,
-      y: y(0),
-      width: width - LEFT - RIGHT,
-      height: bottom - y(0),
-    }),
-    ...marks(...range, 5).flatMap((value) =>
-      gridNodes(y(value), Number(value.toPrecision(2)), width),
-    ),
-    text(LEFT + 6, bottom - 6, "below zero, where softmax has no weights", { class: "kernel-soft" }),
-    ...truth.flatMap((weight, j) =>
-      keyNodes(weight, found[kind].shown.map((one) => one[j]), x(j), column, y, range),
-    ),
-    shape("path", { class: "kernel-axis", d: `M${LEFT} ${y(0)}H${width - RIGHT}` }),
-    ...angles.map((turn, j) => arrow(x(j), bottom + 14, turn)),
-    text(LEFT, bottom + 40, "the keys, if the query points to the right"),
+    text(0, 12, "the attention: weight of each key"),
+    shape("rect", { class: "kernel-below", x: LEFT, y: y(0), width: RIGHT - LEFT, height: BOTTOM - y(0) }),
+    ...marks.flatMap((value) => gridNodes(y(value), `${Math.round(100 * value)} %`)),
+    ...below,
+    ...truth.flatMap((one, j) => keyNodes(one, weights.map((of) => of[j]), x(j), column, range)),
+    shape("path", { class: "kernel-axis", d: `M${LEFT} ${y(0)}H${RIGHT}` }),
+    ...angles.map((turn, j) => arrow(x(j), BOTTOM + 16, turn)),
+    text(LEFT, BOTTOM + 42, "the keys, if the query points to the right"),
   );
 }
 
-// The errors of one kind of features: a line with a dot for every number of vectors, and its name,
-// which stands above the line's start or below its end.
-function errorNodes([name, words], errors, now, above, x, y) {
-  const points = errors.map((error, index) => [x(index + 1), y(error)]);
-  const [[startX, startY], [endX, endY]] = [points[0], points.at(-1)];
-  const named = { class: `kernel-name kernel-${name}` };
-  const dots = points.map(([cx, cy], index) =>
-    shape("circle", { class: `kernel-dot kernel-${name}`, cx, cy, r: index + 1 === now ? 5 : 3 }),
-  );
-  return [
-    shape("polyline", {
-      class: `kernel-line kernel-${name}`,
-      "data-errors": errors.join(" "),
-      points: points.map((point) => point.join(",")).join(" "),
-    }),
-    ...dots,
-    above
-      ? text(startX + 8, startY - 8, words, named)
-      : text(endX, endY + 20, words, { ...named, anchor: "end" }),
-  ];
+// Powers of ten between two logarithms; 3 times each, too, where there are few.
+function heights([low, high]) {
+  const factors = high - low < 2 ? [1, 3] : [1];
+  const found = [];
+  for (let n = Math.floor(low); n <= high; n += 1) {
+    found.push(...factors.map((factor) => Number((factor * 10 ** n).toPrecision(1))));
+  }
+  return found.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
 }
 
-// 1 and 3 times every power of ten in a range of logarithms.
-function heightsIn([low, high]) {
-  const heights = [];
-  for (let n = Math.floor(low); n < high; n += 1) heights.push(10 ** n, 3 * 10 ** n);
-  return heights;
-}
-
-export function errorChart(picture, width, { kind, power: now }, found) {
-  const all = KINDS.flatMap(([name]) => found[name].errors);
-  const range = [Math.min(...all) / 2.5, Math.max(...all) * 1.8].map(Math.log10);
-  const [top, bottom] = [24, 184];
-  const x = (power) => LEFT + 16 + ((power - 1) / 7) * (width - LEFT - RIGHT - 32);
-  const y = (error) =>
-    bottom - ((bottom - top) * (Math.log10(error) - range[0])) / (range[1] - range[0]);
-  const half = Math.exp(mean(found[kind].errors.map(Math.log))); // through the middle
-  const falling = (power) => y(half * 2 ** ((4.5 - power) / 2));
-  const [first, second] = KINDS.map(([name]) => found[name].errors[0]);
-  // Both lines fall: there is room for words above the start of one, below the end of the other.
-  const above = (name) => (name === "positive") === first >= second;
+// Why: the kernel over the score, beside e^score, which is a straight line on a logarithmic axis.
+export function kernelChart(picture, { scores, exact, kernels }) {
+  const span = Math.max(...exact) / Math.min(...exact);
+  const logs = exact.map(Math.log10);
+  const room = Math.max(0.35, 0.25 * Math.log10(span));
+  const range = [Math.min(...logs) - room, Math.max(...logs) + room];
+  const [from, to] = [Math.min(...scores), Math.max(...scores)];
+  const x = (score) => LEFT + 10 + ((score - from) / (to - from)) * (RIGHT - LEFT - 20);
+  const y = (value) => (value > 0 ? placed(Math.log10(value), range) : [BOTTOM, 1]);
+  const [shown, ...others] = kernels;
+  const line = (values) => values.map((value, j) => `${x(scores[j])} ${y(value)[0]}`).join("L");
+  const dots = (values, kind, radius) =>
+    values.map((value, j) => {
+      const [at, way] = y(value);
+      return mark(value < 0 ? `${kind} kernel-negative` : kind, x(scores[j]), at, way, radius, { "data-kernel": value });
+    });
   picture.replaceChildren(
-    text(0, 12, "error of a weight (root mean square), both axes logarithmic"),
-    shape("path", { class: "kernel-axis", d: `M${LEFT} ${bottom}H${width - RIGHT}` }),
-    ...heightsIn(range)
-      .filter((error) => y(error) > top && y(error) < bottom)
-      .flatMap((error) => gridNodes(y(error), Number(error.toPrecision(1)), width)),
-    shape("path", { class: "kernel-now", d: `M${x(now)} ${top}V${bottom}` }),
-    shape("path", { class: "kernel-slope", d: `M${x(1)} ${falling(1)}L${x(8)} ${falling(8)}` }),
-    ...COUNTS.map((m, index) => text(x(index + 1), bottom + 16, m, { anchor: "middle" })),
-    text(x(1), bottom + 34, "number of random vectors m"),
-    ...KINDS.flatMap((named) =>
-      errorNodes(named, found[named[0]].errors, now, above(named[0]), x, y),
-    ),
+    text(0, 12, "why: the kernel of each score (log axis)"),
+    ...heights(range).flatMap((value) => gridNodes(y(value)[0], value.toLocaleString("en"))),
+    shape("path", { class: "kernel-axis", d: `M${LEFT} ${BOTTOM}H${RIGHT}` }),
+    ...others.flatMap((values) => dots(values, "kernel-other", 1.9)),
+    shape("path", { class: "kernel-curve", d: `M${line(shown)}` }),
+    shape("path", { class: "kernel-exact", d: `M${line(exact)}` }),
+    ...dots(shown, "kernel-draw", 3.5),
+    text(x(from), BOTTOM + 18, from.toFixed(2).replace("-", "−"), { anchor: "start" }),
+    text(x(to), BOTTOM + 18, to.toFixed(2), { anchor: "end" }),
+    text((LEFT + RIGHT) / 2, BOTTOM + 18, "0", { anchor: "middle" }),
+    text((LEFT + RIGHT) / 2, BOTTOM + 42, "score of the key, q·k / √d", { anchor: "middle" }),
   );
 }
 
-// What the marks of the upper chart are.
-export function legend() {
-  const item = (mark, words) =>
+// What the marks are. `draws`: how many others there are.
+export function legend(draws) {
+  const item = (kind, parts, words) =>
     element(
       "span",
-      { class: "kernel-item" },
-      shape("svg", { viewBox: "0 0 20 16", class: "kernel-mark", "aria-hidden": "true" }, ...mark),
+      { class: `kernel-item ${kind}` },
+      shape("svg", { viewBox: "0 0 20 16", class: "kernel-mark", "aria-hidden": "true" }, ...parts),
       words,
     );
-  const dot = (name, cx, cy, r) => shape("circle", { class: name, cx, cy, r });
-  const bar = { class: "kernel-true", x: 2, y: 3, width: 16, height: 13 };
-  const mark = { class: "kernel-mean", x: 6, y: 4, width: 8, height: 8 };
+  const outline = shape("rect", { class: "kernel-true", x: 3, y: 2, width: 14, height: 13 });
+  const fill = shape("rect", { class: "kernel-own", x: 5, y: 2, width: 10, height: 13 });
+  const dots = [[4, 11], [10, 5], [15, 9]].map(([cx, cy]) => shape("circle", { class: "kernel-other", cx, cy, r: 2 }));
   return element(
     "p",
     { class: "kernel-legend" },
-    item([shape("rect", bar), shape("path", { class: "kernel-top", d: "M2 3h16" })], "true weight"),
-    item([dot("kernel-draw", 10, 8, 4)], "one draw"),
-    item(
-      [dot("kernel-other", 4, 11, 2), dot("kernel-other", 10, 5, 2), dot("kernel-other", 15, 9, 2)],
-      `${DRAWS - 1} other draws (triangles: beyond the scale)`,
-    ),
-    item(
-      [shape("path", { class: "kernel-spread", d: "M10 0V16M6 1h8M6 15h8" }), shape("rect", mark)],
-      "their mean, ± one standard deviation",
-    ),
+    item("", [outline], "softmax, e^score"),
+    item("", [fill], "the kernel"),
+    item("kernel-random", dots, `${draws} other draws of its vectors (triangles: beyond the axis)`),
   );
 }

@@ -16,6 +16,10 @@ export function scaled(x, temperature) {
   return x.map((value) => value * size);
 }
 
+// Features without randomness: elu(x) + 1, which is e^x below zero. They take x as it is.
+export const elu = (x) => x.map((value) => (value > 0 ? value + 1 : Math.exp(value)));
+export const eluKernel = (x, y) => dot(elu(x), elu(y));
+
 // The two features of one ω that products are taken of; the mean over ω estimates the kernel.
 export function positive(x, omega) {
   return [Math.exp(dot(omega, x) - dot(x, x) / 2)];
@@ -84,8 +88,4 @@ export function estimates(x, ys, omegas, map, counts) {
     if (r + 1 === counts[found.length]) found.push(sums.map((sum) => sum / (r + 1)));
   }
   return found;
-}
-
-export function rootMeanSquare(values) {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }

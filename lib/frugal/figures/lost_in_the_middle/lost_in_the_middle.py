@@ -1,9 +1,9 @@
-"""`LostInTheMiddle`: move the answer through the context, in published curves and in ours.
+"""`LostInTheMiddle`: which readers lose the middle, at every recorded moment of their training.
 
-The published curves are those of `frugal.data.lost_in_the_middle`; ours come from a recorded
-experiment, a `TrainedCurves` for each way to train::
+Ours come from a recorded experiment, a `TrainedCurves` for each way to train; the published curves
+are those of `frugal.data.lost_in_the_middle`::
 
-    ours = [TrainedCurves.from_seeds("decoder, …", steps, accuracy, asked=weights), …]
+    ours = [TrainedCurves.from_seeds("decoder", "RoPE", "anywhere", steps, accuracy, asked=p), …]
     LostInTheMiddle(ours)
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from frugal.checks import one_of, within
@@ -21,6 +22,7 @@ from frugal.data import lost_in_the_middle as published
 from frugal.results import mean_interval
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
+from frugal.tasks.retriever import dip
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,15 +60,22 @@ _GROUPS = (
 )
 
 
+U_AT = 0.10
+"""A curve is a U if its first and its last fifth are both this far above its middle third."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedCurves:
     """One way to train, seen at several moments: accuracy for each place, as shares.
 
-    label: what the reader chooses. steps: updates made at each moment, rising. mean, low, high:
-    (moments, places). asked: for each place, the share of training questions that asked for it.
+    architecture, positions, asks: of the reader, of its position code, and where training asks.
+    steps: updates made at each moment, rising. mean, low, high: (moments, places). asked: for each
+    place, the share of training questions that asked for it.
     """
 
-    label: str
+    architecture: str
+    positions: str
+    asks: str
     steps: Sequence[int]
     mean: ArrayLike
     low: ArrayLike
@@ -85,25 +94,49 @@ class TrainedCurves:
 
     @classmethod
     def from_seeds(
-        cls, label: str, steps: Sequence[int], accuracy: ArrayLike, *, asked: ArrayLike
+        cls,
+        architecture: str,
+        positions: str,
+        asks: str,
+        steps: Sequence[int],
+        accuracy: ArrayLike,
+        *,
+        asked: ArrayLike,
     ) -> TrainedCurves:
         """From accuracy (seeds, moments, places): the mean with its 95 % interval."""
         mean, low, high = mean_interval(accuracy)
-        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
-        return cls(label=label, steps=steps, mean=mean, low=low, high=high, asked=asked)
+        return cls(
+            architecture=architecture,
+            positions=positions,
+            asks=asks,
+            steps=steps,
+            mean=mean,
+            low=np.clip(low, 0, 1),
+            high=np.clip(high, 0, 1),
+            asked=asked,
+        )
+
+    def at(self, updates: int) -> NDArray:
+        """The mean curve at the last recorded moment that is not after these updates."""
+        moment = max(0, sum(step <= updates for step in self.steps) - 1)
+        return np.asarray(self.mean, dtype=float)[moment]
 
     def state(self) -> dict[str, Any]:
-        """What the page gets: percent with one decimal."""
-        parts = {name: _percent(getattr(self, name)) for name in ("mean", "low", "high", "asked")}
-        return {"label": self.label, "steps": list(self.steps), **parts}
+        """What the page gets: percent, with one decimal where a number is told."""
+        names = {"architecture": self.architecture, "positions": self.positions, "asks": self.asks}
+        parts = {name: _percent(getattr(self, name)) for name in ("mean", "asked")}
+        band = {name: _percent(getattr(self, name), 0) for name in ("low", "high")}
+        return {**names, "steps": list(self.steps), **parts, **band}
 
 
 class LostInTheMiddle(Interactive):
-    """Drag the document that holds the answer; the paper's accuracy and ours, side by side.
+    """A panel for each position code and each way to ask; below them, the paper's curves.
 
-    ours: the ways to train a reader can choose, all with as many places. curve, moment, gold: what
-    is selected at first, counted from 0; moment is an index into the steps of all curves together.
-    group: label of the published setting shown first. model: None takes the group's first.
+    ours: at most one TrainedCurves of an architecture for each position code and way to ask, all
+    with as many places. architecture, updates, gold: shown first; updates is one of the
+    architecture's recorded moments, by default the one with the deepest dips; gold is the place of
+    the answer, counted from 0. group: label of the published setting shown first. model: None takes
+    the group's first. question, tries: what to ask, and steps of (words, architecture, updates).
     """
 
     module = "lost_in_the_middle.js"
@@ -113,23 +146,27 @@ class LostInTheMiddle(Interactive):
         self,
         ours: Sequence[TrainedCurves],
         *,
-        curve: int = 0,
-        moment: int | None = None,
+        architecture: str | None = None,
+        updates: int | None = None,
         gold: int | None = None,
         group: str = _GROUPS[0][0],
         model: str | None = None,
-        alt: str | None = None,
+        question: str = "Which readers lose the middle, and for how long?",
+        tries: Sequence[tuple[str, str, int]] = (),
     ) -> None:
         if not ours:
             raise ValueError("ours is empty; it must have one TrainedCurves or more.")
         places = np.shape(ours[0].mean)[1]
         if any(np.shape(one.mean)[1] != places for one in ours):
             raise ValueError("ours has different numbers of places; they must be the same.")
-        within(0, len(ours) - 1, curve=curve)
-        steps = sorted({step for one in ours for step in one.steps})
-        moment = len(steps) // 2 if moment is None else moment
+        self.ours = list(ours)
+        names = list(dict.fromkeys(one.architecture for one in ours))
+        architecture = names[0] if architecture is None else architecture
+        updates = self._deepest(architecture) if updates is None else updates
         gold = places // 2 if gold is None else gold
-        within(0, len(steps) - 1, moment=moment)
+        for name, moment in [(architecture, updates), *(one[1:] for one in tries)]:
+            one_of(names, architecture=name)
+            one_of(self._moments(name), updates=moment)
         within(0, places - 1, gold=gold)
         groups = published_groups()
         one_of([one["label"] for one in groups], group=group)
@@ -138,65 +175,93 @@ class LostInTheMiddle(Interactive):
         model = models[0] if model is None else model
         one_of(models, model=model)
         self.published = chosen["curves"][models.index(model)]
-        self.trained, self.step = ours[curve], steps[moment]
-        names = {one["model"] for group in groups for one in group["curves"]}
+        self.shown, self.updates = (
+            [one for one in ours if one.architecture == architecture],
+            updates,
+        )
+        steps = sorted({step for one in ours for step in one.steps})
+        known = {one["model"] for group in groups for one in group["curves"]}
         super().__init__(
-            alt=alt or self._description(),
+            alt=self._description(),
             groups=groups,
-            limits={name: published.limits(name) for name in sorted(names)},
+            limits={name: published.limits(name) for name in sorted(known)},
             group=group,
             model=model,
-            standard=False,
             ours=[one.state() for one in ours],
+            u_at=100 * U_AT,
             steps=steps,
-            curve=curve,
-            moment=moment,
+            architecture=architecture,
+            moment=steps.index(updates),
             gold=gold,
+            question=question,
+            tries=[
+                {"words": words, "architecture": name, "moment": steps.index(moment)}
+                for words, name, moment in tries
+            ],
         )
+
+    def _of(self, architecture: str) -> list[TrainedCurves]:
+        return [one for one in self.ours if one.architecture == architecture]
+
+    def _moments(self, architecture: str) -> list[int]:
+        return sorted({step for one in self._of(architecture) for step in one.steps})
+
+    def _deepest(self, architecture: str) -> int | None:
+        """The moment at which the dips of all readers of an architecture sum to most."""
+        runs = self._of(architecture)
+        depth = {
+            step: sum(_dip(one.at(step)) for one in runs) for step in self._moments(architecture)
+        }
+        return max(depth, key=depth.__getitem__, default=None)
 
     def _description(self) -> str:
-        theirs = self.published["accuracy"]
-        mean = self._shown()
-        n = len(mean)
-        return (
-            "Accuracy against the place of the answer in the context, twice. Published, "
-            f"{self.published['model']}: {theirs[0]:g} % when it comes first, {min(theirs):g} % at "
-            f"worst, {theirs[-1]:g} % when it comes last. Ours, {self.trained.label}, after "
-            f"{self.step} updates: {mean[0]:.0%} first, {mean[n // 2]:.0%} in the middle, "
-            f"{mean[-1]:.0%} last. Dragging the answer, or choosing another model, setting or "
-            "moment of training, changes both."
+        told = "; ".join(
+            f"{one.positions}, asked {one.asks}: {_points(one.at(self.updates))}"
+            for one in self.shown
         )
-
-    def _moment(self) -> int:
-        return max(0, sum(step <= self.step for step in self.trained.steps) - 1)
-
-    def _shown(self) -> NDArray:
-        return np.asarray(self.trained.mean)[self._moment()]
+        theirs = self.published["accuracy"]
+        return (
+            f"Accuracy by place of small readers ({self.shown[0].architecture}) after "
+            f"{self.updates} updates, a panel for each position code and each way to ask in "
+            f"training. The dip, by how many points the ends are above the middle: {told}. "
+            f"Architecture and updates can be moved. Below, published: {self.published['model']} "
+            f"with {theirs[0]:g} % when the answer comes first, {min(theirs):g} % at worst, "
+            f"{theirs[-1]:g} % when last."
+        )
 
     def picture(self) -> Figure:
-        """The two curves selected at first."""
+        """The panels at the moment shown first, each with its last curve dashed."""
         from matplotlib import pyplot as plt
 
-        blue, orange, _, _, _, gray = accents()
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(8.4, 3.2), sharey=True, layout="constrained"
+        _, orange, _, _, _, gray = accents()
+        codes = list(dict.fromkeys(one.positions for one in self.shown))
+        asks = list(dict.fromkeys(one.asks for one in self.shown))
+        size = (2.1 * max(2, len(codes)), 2 * len(asks) + 0.3)
+        figure, grid = plt.subplots(
+            len(asks),
+            len(codes),
+            figsize=size,
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
         )
-        left.plot(self.published["positions"], self.published["accuracy"], "o-", color=blue)
-        for name, value in published.limits(self.published["model"]).items():
-            left.axhline(value, color=gray, linestyle="--", linewidth=1)
-            left.annotate(name.replace("_", " "), (1, value + 1), color=gray, fontsize=8)
-        left.set(ylim=(0, 100), xlabel="place of the document with the answer")
-        left.set_ylabel("accuracy, %")
-        left.set_title(f"published: {self.published['model']}", loc="left", fontsize=9)
-        moment = self._moment()
-        low, high = (100 * np.asarray(one)[moment] for one in (self.trained.low, self.trained.high))
-        places = np.arange(1, len(low) + 1)
-        right.fill_between(places, low, high, color=orange, alpha=0.2, linewidth=0)
-        right.plot(places, 100 * self._shown(), color=orange)
-        right.set(xlabel="place of the pair asked for")
-        right.set_title(f"ours, {self.step} updates: {self.trained.label}", loc="left", fontsize=9)
-        for axes in (left, right):
+        for axes in grid.flat:
+            axes.set(ylim=(0, 101))
             axes.spines[["top", "right"]].set_visible(False)
+        for one in self.shown:
+            axes = grid[asks.index(one.asks), codes.index(one.positions)]
+            curve = one.at(self.updates)
+            places = np.arange(1, len(curve) + 1)
+            axes.plot(places, 100 * one.at(one.steps[-1]), "--", color=gray, linewidth=1)
+            axes.plot(places, 100 * curve, color=orange)
+            axes.set_title(f"{one.positions}: dip {_points(curve)}", loc="left", fontsize=8)
+        for row, name in zip(grid, asks, strict=True):
+            row[0].set_ylabel(f"asked {name}", fontsize=8)
+        figure.supxlabel(
+            f"place of the pair asked for; % right after {self.updates} updates, dashed at the end",
+            fontsize=8,
+        )
         return figure
 
 
@@ -225,12 +290,24 @@ def published_groups() -> list[dict[str, Any]]:
         else:
             curves = of(task, setting, documents)
         for one in curves:
-            if setting not in ("standard", "base or instruct") and one["model"] in plain:
+            if (
+                setting not in ("standard", "base or instruct", _EVERY_PLACE)
+                and one["model"] in plain
+            ):
                 one["standard"] = plain[one["model"]]
         noun = "document" if task == published.QUESTIONS else "pair"
         groups.append({"label": label, "noun": noun, "documents": documents, "curves": curves})
     return groups
 
 
-def _percent(values: ArrayLike) -> list[Any]:
-    return (100 * np.asarray(values, dtype=float)).round(1).tolist()
+def _dip(curve: NDArray) -> float:
+    return dip(torch.from_numpy(curve)).item()
+
+
+def _points(curve: NDArray) -> int:
+    return round(100 * _dip(curve))
+
+
+def _percent(values: ArrayLike, decimals: int = 1) -> list[Any]:
+    found = (100 * np.asarray(values, dtype=float)).round(decimals)
+    return (found if decimals else found.astype(int)).tolist()

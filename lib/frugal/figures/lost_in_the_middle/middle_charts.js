@@ -1,14 +1,10 @@
-// The two charts of accuracy by place, each drawn from plain numbers, and where places stand.
+// The charts of accuracy by place, each drawn from plain numbers, and where places stand.
 import { shape } from "../../show/controls.js";
 import { mean, svg, text } from "../../show/drawing.js";
 
-const WIDTH = 380;
-const HEIGHT = 250;
-const LEFT = 38;
-const RIGHT = 372;
-const TOP = 10;
-const BOTTOM = 188; // below it the axis, and for ours the bars of what training asked for
-const CENTER = (LEFT + RIGHT) / 2;
+const WIDE = { width: 380, height: 214, left: 40, right: 372, top: 10, bottom: 176 };
+const SMALL = { width: 182, height: 184, left: 32, right: 174, top: 8, bottom: 112 };
+const STRIP = { top: 144, zero: 178 }; // below a small chart: the dips of all its moments
 
 // Where a place stands: 0 for the first of `count`, 1 for the last.
 export function share(place, count) {
@@ -34,69 +30,99 @@ export function momentAt(steps, step) {
   return found;
 }
 
-// The first and last fifth minus the middle third, as `frugal.tasks.retriever.dip`.
-export function dip(values) {
-  const n = values.length;
-  const fifth = Math.round(n / 5);
+// Where the middle third of n places begins and ends; the ends are fifths.
+function middleOf(n) {
   const third = Math.round(n / 3);
   const start = Math.floor((n - third) / 2);
-  const ends = [...values.slice(0, fifth), ...values.slice(n - fifth)];
-  return mean(ends) - mean(values.slice(start, start + third));
+  return [start, start + third];
+}
+
+// The means of the first fifth, the middle third and the last fifth, as
+// `frugal.tasks.retriever.parts`.
+export function parts(values) {
+  const n = values.length;
+  const fifth = Math.round(n / 5);
+  return {
+    first: mean(values.slice(0, fifth)),
+    middle: mean(values.slice(...middleOf(n))),
+    last: mean(values.slice(n - fifth)),
+  };
+}
+
+// The ends minus the middle, as `frugal.tasks.retriever.dip`.
+export function dip(values) {
+  const { first, middle, last } = parts(values);
+  return (first + last) / 2 - middle;
+}
+
+const x = (chart, along) => chart.left + along * (chart.right - chart.left);
+const y = (chart, percent) => chart.bottom - (percent / 100) * (chart.bottom - chart.top);
+
+function path(chart, kind, points, end = "") {
+  const d = points.map(([along, up]) => `${x(chart, along)} ${y(chart, up)}`).join("L");
+  return shape("path", { class: `middle-${kind}`, d: `M${d}${end}` });
+}
+
+function across(chart, kind, y1) {
+  return shape("line", { class: `middle-${kind}`, x1: chart.left, x2: chart.right, y1, y2: y1 });
 }
 
 // Shares of a chart's width at which the first of `count` places begins and the last ends. Places
 // are points there, not boxes.
-export function edgesOf(count) {
-  const half = (RIGHT - LEFT) / (count - 1) / 2;
-  return [(LEFT - half) / WIDTH, (RIGHT + half) / WIDTH];
+function edges(chart, count) {
+  const half = (chart.right - chart.left) / (count - 1) / 2;
+  return [(chart.left - half) / chart.width, (chart.right + half) / chart.width];
 }
+export const edgesOfPublished = (count) => edges(WIDE, count);
+export const edgesOfTrained = (count) => edges(SMALL, count);
 
-const x = (along) => LEFT + along * (RIGHT - LEFT);
-const y = (percent) => BOTTOM - (percent / 100) * (BOTTOM - TOP);
-const path = (points) => `M${points.map(([across, up]) => `${x(across)} ${y(up)}`).join("L")}`;
-const curve = (kind, points) => shape("path", { class: `middle-${kind}`, d: path(points) });
-const line = (kind, y1) =>
-  shape("line", { class: `middle-${kind}`, x1: LEFT, x2: RIGHT, y1, y2: y1 });
+const picture = ({ width, height }, kind) => svg(width, height, { class: `middle-chart middle-${kind}` });
+export const newPublished = () => picture(WIDE, "theirs");
+export const newTrained = () => picture(SMALL, "ours");
 
-export function newChart(kind) {
-  return svg(WIDTH, HEIGHT, { class: `middle-chart middle-${kind}` });
-}
-
-function axes(title, last) {
-  const below = BOTTOM + 16;
+function axes(chart, percents, last, title) {
+  const below = chart.bottom + 16;
+  const center = (chart.left + chart.right) / 2;
   return [
-    ...[0, 25, 50, 75, 100].flatMap((percent) => [
-      line("grid", y(percent)),
-      text(LEFT - 6, y(percent) + 4, percent, { anchor: "end" }),
+    ...percents.flatMap((percent) => [
+      across(chart, "grid", y(chart, percent)),
+      text(chart.left - 5, y(chart, percent) + 4, percent, { anchor: "end" }),
     ]),
-    text(LEFT, below, "1"),
-    text(RIGHT, below, last, { anchor: "end" }),
-    text(CENTER, below, title, { anchor: "middle" }),
+    text(chart.left, below, "1"),
+    text(chart.right, below, last, { anchor: "end" }),
+    text(center, below, title, { anchor: "middle" }),
   ];
 }
 
-function marker(along) {
-  const at = x(along);
-  return shape("line", { class: "middle-marker", x1: at, x2: at, y1: TOP, y2: BOTTOM });
+function marker(chart, along) {
+  const at = x(chart, along);
+  return shape("line", { class: "middle-marker", x1: at, x2: at, y1: chart.top, y2: chart.bottom });
+}
+
+// Words beside the answer's marker, on its freer side.
+function beside(chart, along, up, words) {
+  const left = along > 0.5;
+  const at = x(chart, along) + (left ? -8 : 8);
+  return text(at, up, words, { class: "middle-told", anchor: left ? "end" : "start" });
 }
 
 // A dot for every measurement, the chosen one as a ring.
-function dots(points, chosen, radius, data) {
-  return points.map(([across, up], index) => {
+function dots(chart, points, chosen, radius, data) {
+  return points.map(([along, up], index) => {
     const ring = index === chosen;
-    const place = { cx: x(across), cy: y(up), r: ring ? 6 : radius };
+    const place = { cx: x(chart, along), cy: y(chart, up), r: ring ? 5 : radius };
     const named = { class: ring ? "middle-ring" : "middle-point", "data-accuracy": up };
     return shape("circle", { ...named, ...place, ...data(index) });
   });
 }
 
 function limitNodes([name, value]) {
-  const up = name === "oracle" ? y(value) - 5 : y(value) + 16;
+  const up = name === "oracle" ? y(WIDE, value) - 5 : y(WIDE, value) + 16;
   const data = { "data-limit": name, "data-accuracy": value };
   const words = `${name.replace("_", " ")} ${value} %`;
   return [
-    line("limit", y(value)),
-    text(LEFT + 0.42 * (RIGHT - LEFT), up, words, { anchor: "middle", ...data }),
+    across(WIDE, "limit", y(WIDE, value)),
+    text(x(WIDE, 0.3), up, words, { anchor: "middle", ...data }),
   ];
 }
 
@@ -108,41 +134,66 @@ export function drawPublished(chart, { documents, curves, noun }, chosen, standa
   const others = curves.filter((other) => other !== chosen);
   const shown = nearest(chosen.positions, documents, along);
   chart.replaceChildren(
-    ...axes(`place of the ${noun} with the answer`, documents),
-    ...others.map((other) => curve("other", points(other))),
+    ...axes(WIDE, [0, 25, 50, 75, 100], documents, `place of the ${noun} with the answer`),
+    ...others.map((other) => path(WIDE, "other", points(other))),
     ...Object.entries(limits).flatMap(limitNodes),
-    marker(along),
-    ...(standard ? [curve("plain", points(standard))] : []),
-    curve("line", points(chosen)),
-    ...dots(points(chosen), shown, 3, (index) => ({ "data-position": chosen.positions[index] })),
+    marker(WIDE, along),
+    ...(standard ? [path(WIDE, "plain", points(standard))] : []),
+    path(WIDE, "line", points(chosen)),
+    ...dots(WIDE, points(chosen), shown, 3, (index) => ({ "data-position": chosen.positions[index] })),
   );
 }
 
-// What training asked for, on a scale of its own: the tallest bar fills the strip.
-function askedNodes(asked) {
-  const [floor, room] = [HEIGHT - 4, 24];
-  const most = Math.max(...asked);
-  const bar = (RIGHT - LEFT) / asked.length;
+// The dips of a run's moments, a dot each; the one on show as a ring. most: the top of the strip.
+function stripNodes(dips, moment, most) {
+  const { zero, top } = STRIP;
+  const at = dips.map((depth, index) => [
+    x(SMALL, share(index, dips.length)),
+    zero - (Math.max(-3, depth) / most) * (zero - top),
+  ]);
   return [
-    ...asked.map((percent, place) => {
-      const tall = Math.max(1, (percent / most) * room);
-      const size = { x: LEFT + place * bar + 1, y: floor - tall, width: bar - 2, height: tall };
-      return shape("rect", { class: "middle-asked", "data-asked": percent, ...size });
+    across(SMALL, "grid", zero),
+    text(SMALL.left - 5, zero + 4, 0, { anchor: "end" }),
+    text(SMALL.left - 5, top + 6, most, { anchor: "end" }),
+    text(SMALL.right, top + 6, "dip", { anchor: "end" }),
+    shape("path", { class: "middle-dips", d: `M${at.map((one) => one.join(" ")).join("L")}` }),
+    ...at.map(([cx, cy], index) => {
+      const kind = index === moment ? "middle-now" : "middle-then";
+      return shape("circle", { class: kind, cx, cy, r: index === moment ? 4.5 : 1.75, "data-dip": dips[index] });
     }),
-    text(CENTER, floor - 6, "asked in training", { anchor: "middle" }),
   ];
 }
 
-// middle, low, high: accuracy by place, and its interval.
-export function drawTrained(chart, { middle, low, high, asked }, gold) {
-  const points = (values) => values.map((value, place) => [share(place, values.length), value]);
-  const outline = path([...points(low), ...points(high).reverse()]);
+// run: a curve (`middle`) with its interval, the last curve of the run, its dips and the moment.
+export function drawTrained(chart, { middle, low, high, last, dips, moment }, gold, most) {
+  const n = middle.length;
+  const points = (values) => values.map((value, place) => [share(place, n), value]);
+  const [from, to] = middleOf(n).map((place, end) => x(SMALL, share(place - (end ? 1 : 0), n)));
+  const along = share(gold, n);
+  const ground = { x: from, width: to - from, y: SMALL.top, height: SMALL.bottom - SMALL.top };
   chart.replaceChildren(
-    ...axes("place of the pair asked for", middle.length),
-    shape("path", { class: "middle-band", d: `${outline}Z` }),
-    marker(share(gold, middle.length)),
-    curve("line", points(middle)),
-    ...dots(points(middle), gold, 2, (place) => ({ "data-place": place + 1 })),
-    ...askedNodes(asked),
+    shape("rect", { class: "middle-third", ...ground }),
+    ...axes(SMALL, [0, 50, 100], n, "place"),
+    path(SMALL, "band", [...points(low), ...points(high).reverse()], "Z"),
+    marker(SMALL, along),
+    path(SMALL, "last", points(last)),
+    path(SMALL, "line", points(middle)),
+    ...dots(SMALL, points(middle), gold, 1.5, (place) => ({ "data-place": place + 1 })),
+    beside(SMALL, along, middle[gold] > 50 ? SMALL.bottom - 6 : SMALL.top + 12, `${Math.round(middle[gold])} %`),
+    ...stripNodes(dips, moment, most),
   );
+}
+
+// What training asks for at each place: the tallest bar fills the height.
+export function askedChart(asked) {
+  const [width, height] = [asked.length * 5, 22];
+  const most = Math.max(...asked);
+  const bars = asked.map((percent, place) => {
+    const tall = Math.max(1, (height * percent) / most);
+    const size = { x: 5 * place + 0.5, y: height - tall, width: 4, height: tall };
+    return shape("rect", { class: "middle-asked", "data-asked": percent, ...size });
+  });
+  const chart = svg(width, height, { class: "middle-where", role: null, "aria-hidden": "true" });
+  chart.append(...bars);
+  return chart;
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from frugal.checks import one_of, within
+from frugal.checks import installed, one_of, within
 from frugal.evidence.garden import CHOSEN, LEVEL, RULES, TOLD, Outcomes, Study, play
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
@@ -114,6 +114,5 @@ def rounded(pairs: ArrayLike) -> list[list[float]]:
 
 def one_sided_limits(most: int) -> list[float]:
     """By number of seeds, from 0, what t must exceed; 0 where there is no test."""
-    from scipy.stats import t
-
+    t = installed("scipy.stats", extra="evidence").t
     return [0.0, 0.0, *(float(t.ppf(1 - LEVEL, 2 * (n - 1))) for n in range(2, most + 1))]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugal.checks import one_of, within
+from frugal.checks import installed, one_of, within
 from frugal.evidence.garden import LEVEL
 from frugal.evidence.power import power
 from frugal.figures.measuring_fairly.forking_paths import rounded
@@ -104,8 +104,7 @@ def spread_of(pairs: ArrayLike) -> float:
 
 def two_sided_limits() -> list[float]:
     """By number of seeds, from 0, how many errors a 95 % interval reaches; 0 without one."""
-    from scipy.stats import t
-
+    t = installed("scipy.stats", extra="evidence").t
     several = range(2, MOST_SEEDS + 1)
     return [0.0, 0.0, *(float(t.ppf(1 - LEVEL / 2, 2 * (n - 1))) for n in several)]
 

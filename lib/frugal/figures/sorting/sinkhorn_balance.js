@@ -1,135 +1,142 @@
-// A square of scores on its way to a soft permutation: iterations, temperature and noise move it.
-import { button, element, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
-import { follow, mean, percent, svg, text } from "../../show/drawing.js";
+// Query blocks fetch blocks, twice: with the rows of the scores divided by their sums, and with rows
+// and columns in turn. Threads, matrix and sums; iterations, temperature and noise move them.
+import { button, checkbox, element, readout, shape, slider, steps, store, toolbar } from "../../show/controls.js";
+import { follow, percent, svg, text } from "../../show/drawing.js";
 import { columnSums, rowSums, sinkhorn } from "./sinkhorn_formulas.js";
 
-const LEFT = 54;
-const TOP = 40;
-const CELL = 38;
-const GAP = [16, 14]; // from the square to the sums of its rows, and of its columns
-const BAR = [96, 56]; // the longest bar of a row, and of a column
-const MOST = 1.6; // the sum at which a bar has that length
+const [LEFT, SIDE, RIGHT] = [58, 240, 40];
+const [FROM, TO] = [22, 100]; // where threads begin and end
+const TOP = 126; // of the matrix
+const ROW = 26;
+const BAR = 40; // the longest bar of a column's sum
 
 const two = (value) => value.toFixed(2);
-const middle = (index) => (index + 0.5) * CELL;
+const highest = (row) => row.indexOf(Math.max(...row));
 
-// The matrix for the state, its sums, and in words how far it is.
-export function balanced(model) {
-  const scores = model.get("scores");
-  const nothing = scores.map((row) => row.map(() => 0));
-  const noise = model.get("noise") ? model.get("noises")[model.get("draw")] : nothing;
-  const matrix = sinkhorn(scores, noise, model.get("temperature"), model.get("steps"));
-  const found = { matrix, rows: rowSums(matrix), columns: columnSums(matrix) };
-  return { ...found, sentence: sentence(found, model.get("steps")) };
+// A matrix with its sums and the block that each row takes most of.
+function taken(matrix) {
+  return { matrix, rows: rowSums(matrix), columns: columnSums(matrix), best: matrix.map(highest) };
 }
 
-function sentence({ matrix, rows, columns }, steps) {
-  const range = (sums) => {
-    const [low, high] = [two(Math.min(...sums)), two(Math.max(...sums))];
-    return low === high ? low : `${low} to ${high}`;
+// Both matrices for the state, and in words what the columns' division changes.
+export function balanced(model) {
+  const pull = model.get("pull");
+  const scores = model.get("scores").map(([first, ...rest]) => [first + pull, ...rest]);
+  const nothing = scores.map((row) => row.map(() => 0));
+  const noise = model.get("noise") ? model.get("noises")[model.get("draw")] : nothing;
+  const after = (count) => taken(sinkhorn(scores, noise, model.get("temperature"), count));
+  const count = model.get("steps");
+  const found = { alone: after(Math.min(1, count)), both: after(count) };
+  const most = Math.max(1.6, ...found.alone.columns, ...found.both.columns);
+  return { ...found, most, words: sentence(found, count) };
+}
+
+function range(sums) {
+  const [low, high] = [two(Math.min(...sums)), two(Math.max(...sums))];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+function sentence({ alone, both }, count) {
+  const n = both.best.length;
+  if (count === 0) return "Nothing is divided yet: these are the exponentials of the scores, on one scale.";
+  const choices = ({ best }) => {
+    const chosen = new Set(best).size;
+    return `${chosen} of ${n} blocks ${chosen > 1 ? "are" : "is"} somebody's first choice`;
   };
-  const best = matrix.map((row) => row.indexOf(Math.max(...row)));
-  const share = mean(matrix.map((row, i) => row[best[i]] / rows[i]));
+  const crowd = highest(alone.columns);
+  const near = both.best.filter((j, i) => Math.abs(i - j) <= 1).length;
+  const differ = both.best.filter((j, i) => j !== alone.best[i]).length;
+  const share = both.matrix.reduce((sum, row, i) => sum + row[both.best[i]] / both.rows[i], 0) / n;
+  const times = count % 2 ? `${(count + 1) / 2} and ${(count - 1) / 2} times` : `${count / 2} times each`;
   return (
-    `After ${steps / 2} iterations rows sum to ${range(rows)} and columns to ${range(columns)}. ` +
-    `The largest entry holds ${percent(share, 0)} of its row on average, and ` +
-    `${new Set(best).size} of ${matrix.length} blocks are some row's first choice.`
+    `Rows only: block ${crowd + 1} is fetched ${two(alone.columns[crowd])} times; ${choices(alone)}. ` +
+    `Rows and columns, ${times}: blocks are fetched ${range(both.columns)} times; ${choices(both)}, ` +
+    `which holds ${percent(share, 0)} of its row on average. ` +
+    (differ ? `Balance changes ${differ} of the ${n} choices. ` : "Balance changes no choice. ") +
+    `A window of one block to either side would reach ${near} of its ${n}.`
   );
 }
 
-function cells(row, i) {
-  const y = TOP + i * CELL;
-  const square = (value, j) =>
-    shape("rect", {
-      class: "balance-cell",
-      "data-value": value,
-      x: LEFT + j * CELL + 1,
-      y: y + 1,
-      width: CELL - 2,
-      height: CELL - 2,
-      style: `fill-opacity: ${Math.min(1, value)}`,
-    });
-  const number = (value, j) =>
-    text(LEFT + middle(j), TOP + middle(i) + 4, value < 0.005 ? "" : two(value), {
-      anchor: "middle",
-      class: value > 0.55 ? "balance-number balance-on" : "balance-number",
-    });
-  return [...row.map(square), ...row.map(number)];
-}
-
-// The sums of the rows, on the right, and of the columns, below: bars, numbers, and where 1 would be.
-function sums(rows, columns, side) {
-  const [right, bottom] = [LEFT + side + GAP[0], TOP + side + GAP[1]];
-  const [width, height] = BAR.map((most) => (sum) => (most / MOST) * Math.min(MOST, sum));
-  const bar = (x, y, across, down) =>
-    shape("rect", { class: "balance-bar", x, y, width: across, height: down });
+// One picture: who fetches whom, the shares, the sums. `cell` is the width of a column.
+function drawnOf({ matrix, rows, columns, best }, most) {
+  const n = matrix.length;
+  const cell = SIDE / n;
+  const x = (j) => LEFT + (j + 0.5) * cell;
+  const y = (i) => TOP + (i + 0.5) * ROW;
+  const bottom = TOP + n * ROW + 8;
+  const tall = (sum) => (BAR * sum) / most;
+  const center = { anchor: "middle" };
+  const numbers = matrix.map((_, index) => index);
   return [
-    ...rows.flatMap((sum, i) => [
-      bar(right, TOP + i * CELL + 8, width(sum), CELL - 16),
-      text(right + 4, TOP + middle(i) + 4, two(sum), { class: "balance-sum balance-row-sum" }),
-    ]),
-    ...columns.flatMap((sum, j) => [
-      bar(LEFT + j * CELL + 8, bottom, CELL - 16, height(sum)),
-      text(LEFT + middle(j), bottom + 14, two(sum), {
-        anchor: "middle",
-        class: "balance-sum balance-column-sum",
-      }),
-    ]),
-    shape("path", { class: "balance-one", d: `M${right + width(1)} ${TOP}V${TOP + side}` }),
-    shape("path", { class: "balance-one", d: `M${LEFT} ${bottom + height(1)}H${LEFT + side}` }),
-    text(right + BAR[0] / 2, 32, "row sums", { anchor: "middle" }),
-    text(right + BAR[0] / 2, bottom + 30, "column sums", { anchor: "middle" }),
+    text(0, 14, "reads"),
+    ...numbers.map((i) => text(x(i), 14, i + 1, center)),
+    ...matrix.flatMap((row, i) => threads(row, i, best[i], rows[i], x)),
+    text(0, 116, "fetched"),
+    ...numbers.map((j) => text(x(j), 116, j + 1, center)),
+    text(LEFT + SIDE + 6, 116, "sum"),
+    ...numbers.map((i) => text(LEFT - 12, y(i) + 4, i + 1, center)),
+    ...matrix.flatMap((row, i) => row.flatMap((value, j) => cellNodes(value, x(j), y(i), cell, j === best[i]))),
+    ...rows.map((sum, i) => text(LEFT + SIDE + 6, y(i) + 4, two(sum), { class: "balance-sum balance-row-sum" })),
+    ...columns.map((sum, j) =>
+      shape("rect", { class: "balance-bar", x: x(j) - 0.35 * cell, y: bottom, width: 0.7 * cell, height: tall(sum) }),
+    ),
+    shape("path", { class: "balance-one", d: `M${LEFT} ${bottom + tall(1)}H${LEFT + SIDE}` }),
+    text(0, bottom + BAR + 15, "times"),
+    text(LEFT + SIDE + 6, bottom + tall(1) + 4, "once"),
+    ...columns.map((sum, j) => text(x(j), bottom + BAR + 15, two(sum), { ...center, class: "balance-sum balance-column-sum" })),
   ];
 }
 
-function stage(n) {
-  const side = n * CELL;
-  const numbers = Array.from({ length: n }, (_, index) => index + 1);
-  const picture = svg(LEFT + side + GAP[0] + BAR[0] + 8, TOP + side + GAP[1] + BAR[1] + 8, {
-    class: "balance-chart",
-    "aria-label": "A matrix of shares, the sums of its rows on the right and of its columns below",
-  });
-  const axes = [
-    text(LEFT + side / 2, 14, "fetched from block", { anchor: "middle" }),
-    ...numbers.map((number, j) => text(LEFT + middle(j), 32, number, { anchor: "middle" })),
-    ...numbers.map((number, i) =>
-      text(LEFT - 14, TOP + middle(i) + 4, number, { anchor: "middle" }),
-    ),
-    text(0, 0, "for query block", {
-      anchor: "middle",
-      transform: `translate(14 ${TOP + side / 2}) rotate(-90)`,
+// From a query block to the blocks it fetches, as thick as their shares of the row.
+function threads(row, i, best, sum, x) {
+  const bend = (FROM + TO) / 2;
+  return row
+    .map((value, j) => [value / sum, j])
+    .filter(([share]) => share > 0.04)
+    .sort(([a], [b]) => a - b)
+    .map(([share, j]) =>
+      shape("path", {
+        class: j === best ? "balance-thread balance-first" : "balance-thread",
+        d: `M${x(i)} ${FROM}C${x(i)} ${bend} ${x(j)} ${bend} ${x(j)} ${TO}`,
+        "stroke-width": 9 * share,
+      }),
+    );
+}
+
+function cellNodes(value, x, y, cell, first) {
+  return [
+    shape("rect", {
+      class: first ? "balance-cell balance-best" : "balance-cell",
+      "data-value": value,
+      x: x - cell / 2 + 1,
+      y: y - ROW / 2 + 1,
+      width: cell - 2,
+      height: ROW - 2,
+      style: `fill-opacity: ${Math.min(1, value) / 2}`, // the number on it can be read at every share
     }),
+    text(x, y + 4, value < 0.005 ? "" : two(value), { anchor: "middle", class: "balance-number" }),
   ];
-  const said = readout();
-  const show = ({ matrix, rows, columns, sentence: words }) => {
-    picture.replaceChildren(...axes, ...matrix.flatMap(cells), ...sums(rows, columns, side));
-    said.textContent = words;
+}
+
+function panel(title, kind, n) {
+  const size = [LEFT + SIDE + RIGHT, TOP + n * ROW + BAR + 28];
+  const picture = svg(...size, { class: "balance-chart" });
+  const node = element("div", { class: `balance-panel balance-${kind}` }, element("p", {}, title), picture);
+  const show = (found, most) => {
+    picture.replaceChildren(...drawnOf(found, most));
+    const fetched = found.best.map((j, i) => `${i + 1} takes ${j + 1}`).join(", ");
+    picture.setAttribute("aria-label", `${title}. Most of its share each block fetches: ${fetched}.`);
   };
-  return { picture, said, show };
+  return { node, show };
 }
 
 function controls(model) {
+  const one = (value) => value.toFixed(1);
   return toolbar(
-    slider(model, "steps", {
-      label: "Iterations",
-      min: 0,
-      max: 24,
-      format: (steps) => (steps % 2 ? `${steps / 2}: rows just divided` : String(steps / 2)),
-    }),
-    slider(model, "temperature", {
-      label: "Temperature τ",
-      min: 0.1,
-      max: 3,
-      step: 0.1,
-      format: (value) => value.toFixed(1),
-    }),
-    segmented(model, "noise", {
-      label: "Gumbel noise",
-      options: [
-        [false, "none"],
-        [true, "added"],
-      ],
-    }),
+    slider(model, "pull", { label: "All want block 1 by", min: 0, max: 3, step: 0.5, format: one }),
+    slider(model, "temperature", { label: "Temperature τ", min: 0.1, max: 3, step: 0.1, format: one }),
+    slider(model, "steps", { label: "Iterations", min: 0, max: 24, format: (count) => one(count / 2) }),
+    checkbox(model, "noise", { label: "Gumbel noise" }),
     button("Draw noise again", () => {
       model.set("noise", true);
       store(model, "draw", (model.get("draw") + 1) % model.get("noises").length);
@@ -137,10 +144,24 @@ function controls(model) {
   );
 }
 
+function guide(model) {
+  const list = model.get("tries").map(({ words, state }) => [words, { ...state, noise: false }]);
+  return steps(model, model.get("question"), list);
+}
+
 function render({ model, el }) {
-  const { picture, said, show } = stage(model.get("scores").length);
-  el.append(element("div", { class: "balance-figure" }, controls(model), picture, said));
-  return follow(model, "temperature steps noise draw", () => show(balanced(model)));
+  const n = model.get("scores").length;
+  const alone = panel("Rows only, the control", "alone", n);
+  const both = panel("Rows and columns in turn", "both", n);
+  const said = readout();
+  const views = element("div", { class: "balance-views" }, alone.node, both.node);
+  el.append(element("div", { class: "balance-figure" }, guide(model), said, controls(model), views));
+  return follow(model, "pull temperature steps noise draw", () => {
+    const found = balanced(model);
+    alone.show(found.alone, found.most);
+    both.show(found.both, found.most);
+    said.textContent = found.words;
+  });
 }
 
 export default { render };

@@ -1,0 +1,33 @@
+"""What `frugal` gives, for type checkers; `__init__.py` finds the same names."""
+
+from frugal.attention.entmax import EntmaxAttention as EntmaxAttention
+from frugal.attention.kernels import FavorFeatures as FavorFeatures
+from frugal.attention.kernels import KernelAttention as KernelAttention
+from frugal.attention.kernels import RandomFeatureAttention as RandomFeatureAttention
+from frugal.attention.kernels import linear_attention as linear_attention
+from frugal.attention.linformer import LinformerAttention as LinformerAttention
+from frugal.attention.lsh import LshAttention as LshAttention
+from frugal.attention.lsh import lsh_attention as lsh_attention
+from frugal.attention.patterns import PatternAttention as PatternAttention
+from frugal.attention.patterns import sliding_window_attention as sliding_window_attention
+from frugal.attention.relative import RelativeAttention as RelativeAttention
+from frugal.attention.sinkhorn import SinkhornAttention as SinkhornAttention
+from frugal.attention.softmax import MultiHeadAttention as MultiHeadAttention
+from frugal.attention.softmax import attention_weights as attention_weights
+from frugal.attention.softmax import softmax_attention as softmax_attention
+from frugal.attention.span import AdaptiveSpan as AdaptiveSpan
+from frugal.attention.swin import ShiftedWindowAttention as ShiftedWindowAttention
+from frugal.decoding import generate as generate
+from frugal.decoding import translate as translate
+from frugal.feedforward.experts import SwitchFeedForward as SwitchFeedForward
+from frugal.measure import compare as compare
+from frugal.mixing.convolution import DynamicConv as DynamicConv
+from frugal.mixing.convolution import LightweightConv as LightweightConv
+from frugal.mixing.fourier import FourierMixing as FourierMixing
+from frugal.mixing.synthesizer import Synthesizer as Synthesizer
+from frugal.model import Decoder as Decoder
+from frugal.model import Encoder as Encoder
+from frugal.model import EncoderDecoder as EncoderDecoder
+from frugal.model import TransformerConfig as TransformerConfig
+from frugal.training import train as train
+from frugal.version import __version__ as __version__
