@@ -18,9 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tests.graphs import breaks
-from tests.graphs import exported as as_exported
-
 WIDTH, LENGTH = 12, 9
 ROOMS = ("attention", "mixing", "tokens", "depth", "feedforward", "decoding", "tasks")
 DTYPES = {torch.float32: 1e-5, torch.bfloat16: 0.06, torch.float16: 0.01}
@@ -31,15 +28,14 @@ DTYPES = {torch.float32: 1e-5, torch.bfloat16: 0.06, torch.float16: 0.01}
 class Layer:
     """make: a new one. takes: options of every call. chooses: rounding may decide which tokens go
     on. blind: padding changes what real tokens get, which the method's page says. shortest: the
-    least number of tokens. compiles: False where its parts are compiled in other tests. breaks: in
-    its compiled graph. unexported: why it does not export, quoted by the error."""
+    least number of tokens. breaks: in its compiled graph. unexported: why it does not export,
+    quoted by the error."""
 
     make: Callable[[], nn.Module]
     takes: dict[str, Any] = field(default_factory=dict)
     chooses: bool = False
     blind: bool = False
     shortest: int = 1
-    compiles: bool = True
     breaks: int = 0
     unexported: str = ""
 
@@ -190,37 +186,6 @@ def two_threads(layer: Layer) -> None:
         same(found[number], right)
 
 
-def compiled(layer: Layer) -> None:
-    if not layer.compiles:
-        return
-    torch._dynamo.reset()
-    module = layer.made().eval()
-    fast = torch.compile(module, backend="aot_eager")
-    x = some(2, LENGTH, WIDTH)
-    found = []
-    with torch.no_grad():
-        broken = breaks(lambda: found.append(layer.run(fast, x)))
-        same(found, [layer.run(module, x)])
-    x = some(2, LENGTH + 4, WIDTH)
-    run = partial(layer.run, fast)
-    again = breaks(lambda: found.extend(gradients(layer, module, x, run)))
-    same(found[1:], gradients(layer, module, x))
-    assert max(broken, again) == layer.breaks
-
-
-def exported(layer: Layer) -> None:
-    module = layer.made().eval()
-    for length in (LENGTH, LENGTH + 4):
-        x = some(2, length, WIDTH)
-        for strict in (False, True):
-            if layer.unexported:
-                with pytest.raises(ValueError, match=layer.unexported):
-                    as_exported(module, [x], strict=strict, **layer.takes)
-                continue
-            graph = as_exported(module, [x], strict=strict, **layer.takes)
-            same([graph(x)], [layer.run(module, x)])
-
-
 def padding_is_absence(layer: Layer) -> None:
     module, x = layer.made().eval(), some(2, LENGTH, WIDTH)
     padding = torch.arange(LENGTH) < torch.tensor([[LENGTH], [5]])
@@ -269,8 +234,6 @@ QUESTIONS: dict[str, Callable[[Layer], None]] = {
         checkpointed,
         inference_then_training,
         two_threads,
-        compiled,
-        exported,
         padding_is_absence,
         one_padding_for_all,
         another_width,

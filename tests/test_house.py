@@ -9,7 +9,8 @@ import frugal
 
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
-    {"checks", "modes", "moved", "penalty", "positions", "version"} | {"arithmetic", "claims"},
+    {"telling", "version"},
+    {"checks", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims"},
     {"results"},
     {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
     {"attention", "named", "training"},

@@ -45,24 +45,20 @@ rfa = {"make_attend": lambda *_: RandomFeatureAttention(3, 4, 8)}
 
 STACKS = {
     "plain": Layer(partial(stack, None)),
-    "plain, causal, post-norm": Layer(
-        partial(stack, None, norm_first=False), CAUSAL, compiles=False
-    ),
-    "plain, convolution": Layer(partial(stack, None, **convolution), CAUSAL, compiles=False),
-    "plain, Performer": Layer(partial(stack, None, **performer), CAUSAL, compiles=False),
-    "plain, RFA": Layer(partial(stack, None, **rfa), compiles=False),
+    "plain, causal, post-norm": Layer(partial(stack, None, norm_first=False), CAUSAL),
+    "plain, convolution": Layer(partial(stack, None, **convolution), CAUSAL),
+    "plain, Performer": Layer(partial(stack, None, **performer), CAUSAL),
+    "plain, RFA": Layer(partial(stack, None, **rfa)),
     "layerdrop": Layer(partial(stack, partial(LayerDrop, p=0.5), n_layers=4)),
     "reversible": Layer(partial(stack, ReversibleStack), CAUSAL, breaks=1),
     "reversible, RFA": Layer(partial(stack, ReversibleStack, **rfa), CAUSAL, breaks=1),
     "elimination": Layer(partial(stack, partial(WordVectorElimination, keep=(6, 3))), chooses=True),
-    "elimination, soft": Layer(soft, chooses=True, compiles=False),
-    "funnel": Layer(partial(stack, funnel), shortest=2, compiles=False),
+    "elimination, soft": Layer(soft, chooses=True),
+    "funnel": Layer(partial(stack, funnel), shortest=2),
     "funnel, decoder": Layer(partial(stack, funnel, n_layers=3), shortest=2),
     "latents": Layer(partial(stack, latents)),
     "universal": Layer(partial(stack, universal), chooses=True, breaks=1),
-    "universal, causal": Layer(
-        partial(stack, universal), CAUSAL, chooses=True, compiles=False, breaks=1
-    ),
+    "universal, causal": Layer(partial(stack, universal), CAUSAL, chooses=True, breaks=1),
     "universal, no halting": Layer(partial(stack, partial(universal, halting=False))),
 }
 

@@ -253,11 +253,12 @@ def place_reference(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def module_list(marked: Marked) -> str:
     """Every module with its first sentence and its public names, by room."""
-    parts, room = [], ""
+    whole = library(marked.root)["frugal"]
+    parts, room = [f"<ul>{_listed(whole, marked)}</ul>"], ""
     for name, module in library(marked.root).items():
         above = name.split(".")[1] if "." in name else ""
         if above != room:
-            parts.append("</ul></details>" if room else "")
+            parts += ["</ul></details>"] * bool(room)
             said = library(marked.root)[f"frugal.{above}"].doc.partition("\n")[0]
             parts.append(
                 f"<details><summary><code>frugal.{above}</code> {marked.line(said)}</summary><ul>"
@@ -303,7 +304,8 @@ def table(record: Path, marked: Marked) -> str:
 def _row(row: dict[str, Any], columns: dict[str, str], marked: Marked) -> str:
     name, home = html.escape(row["name"]), row["import"]
     place = marked.places.get(home.rpartition(".")[2])
-    link = html.escape(home).replace(".", ".<wbr>")
+    module, _, last = html.escape(home).rpartition(".")
+    link = f"<span>{module.replace('.', '.<wbr>')}.<wbr></span>{last}"
     if place:
         link = f'<a href="{marked.link(place)}">{link}</a>'
     cells = "".join(f"<td>{_cell(row.get(column), column, marked)}</td>" for column in columns)
@@ -320,7 +322,8 @@ def _cell(value: Any, column: str, marked: Marked) -> str:
         return '<span role="img" aria-label="does not apply"> </span>'
     if column == "chapter":
         return marked.chapter(str(value))
-    return html.escape(str(value))
+    said = f"{value:,}" if isinstance(value, int) else html.escape(str(value))
+    return re.sub(r"\^([\d.]+)", r"<sup>\1</sup>", said)
 
 
 def setup_reference(app: Sphinx) -> None:

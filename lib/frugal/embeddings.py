@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least
+from frugal.telling import told
 
 
 def check_ids(ids: Tensor, *, name: str = "ids") -> None:
@@ -37,6 +38,9 @@ class TokenEmbedding(nn.Module):
         at_least(1, vocab_size=vocab_size, d_model=d_model)
         self.table = nn.Parameter(torch.empty(vocab_size, d_model))
         nn.init.normal_(self.table, std=d_model**-0.5)
+
+    def extra_repr(self) -> str:
+        return told(self, table=tuple(self.table.shape))
 
     def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length d_model"]:
         check_ids(ids)

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from frugal.telling import told
+
 START = 2**-0.5
 """Standard deviation at which learned positions start."""
 
@@ -105,6 +107,9 @@ class LearnedPositions(nn.Module):
         self.table = nn.Parameter(torch.empty(max_length, d_model))
         nn.init.normal_(self.table, std=START)
 
+    def extra_repr(self) -> str:
+        return told(self, table=tuple(self.table.shape))
+
     def forward(
         self,
         x: Float[Tensor, "batch length d_model"],
@@ -145,6 +150,9 @@ class RotaryPositions(nn.Module):
         if head_dim % 2:
             raise ValueError(f"head_dim is {head_dim}; it must be even, for they turn pairs.")
         self.base = base
+
+    def extra_repr(self) -> str:
+        return told(self, "base")
 
     def forward(
         self,

@@ -172,7 +172,7 @@ def train(
     resume: such a file; the run goes on where the file ends, with the weights, the optimizer, the
     schedule, the batches and the random numbers of then. Losses and weights equal those of a run
     that was never stopped, bit for bit on one CPU. Give the same model, batches and arguments;
-    `seconds`, `evaluate`, `every` and what follows `autocast` may be others. Of an iterable, the
+    `seconds`, `evaluate`, `every`, `callback` and what is kept may be others. Of an iterable, the
     batches of the round that were used are drawn and passed over. Random numbers that do not come
     from torch, numpy's say, are the caller's to restore. `torch.load(save)["model"]` is the
     model's `state_dict`.

@@ -53,7 +53,6 @@ from frugal.attention.softmax import MultiHeadAttention, attention_weights, soft
 from frugal.attention.span import AdaptiveSpan
 from frugal.attention.swin import ShiftedWindowAttention
 from frugal.checks import PROTOCOL
-from tests.graphs import breaks, exported
 
 N_HEADS, HEAD_DIM = 2, 8
 WIDTH = N_HEADS * HEAD_DIM
@@ -704,46 +703,3 @@ def test_the_future_does_not_change_the_past(name):
         for x in grads[2:] if subject.sees_later else grads:
             if x.grad is not None:
                 assert (x.grad[:, :, at:] == 0).all()
-
-
-@every
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("unchecked")
-def test_compiled_it_is_the_same_at_one_length_and_the_next(name):
-    """While training, where noise and directions are drawn, in sizes that differ by length."""
-    torch._dynamo.reset()
-    attend, found = fresh(name), []
-    compiled = torch.compile(attend, backend="aot_eager")
-    first, second = given(name), given(name, 70)
-    with torch.no_grad():
-        broken = breaks(lambda: found.append(called(compiled, first)))
-    torch.testing.assert_close(found[0], called(attend, first), atol=1e-5, rtol=1e-5)
-    again = breaks(lambda: found.extend(gradients(compiled, second)))
-    same(found[1:], gradients(attend, second))
-    assert max(broken, again) == SUBJECTS[name].breaks
-
-
-@every
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("unchecked")
-def test_exported_it_is_the_same_and_reads_no_future(name):
-    """In both modes, plainly at one length and with padding and a direction at the next."""
-    subject, attend = SUBJECTS[name], made(name)
-    options = {"causal": True, "padding": padded(70)}
-    options = {one: value for one, value in options.items() if one in subject.takes}
-    for length, asked in ((SHORT, {}), (70, options)):
-        tensors = given(name, length)
-        for strict in (False, True):
-            if subject.unexported:
-                with pytest.raises(ValueError, match=subject.unexported):
-                    exported(attend, tensors, strict=strict, **asked)
-                continue
-            graph = exported(attend, tensors, strict=strict, **asked)
-            out = called(graph, tensors)
-            same(out, called(attend, tensors, **asked))
-            if subject.sees_later or not ("causal" in asked or subject.always_causal):
-                continue
-            axis = {"heads": 2, "rows": 1}[subject.kind]
-            parts = [x.split([9, length - 9], axis) for x in tensors]
-            later = [torch.cat([past, 5 - future], axis) for past, future in parts]
-            same(called(graph, later).narrow(axis, 0, 9), out.narrow(axis, 0, 9))

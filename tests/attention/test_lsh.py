@@ -131,6 +131,22 @@ def test_a_generator_is_no_part_of_an_exported_graph(generator):
         exported(LshAttention(4, 2, generator=generator), heads, strict=False)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("unchecked")
+def test_compiled_it_draws_what_it_draws_plainly_at_any_length():
+    """Without a seed, by torch's own generator."""
+    torch._dynamo.reset()
+    attend = LshAttention(4, 1)
+    compiled = torch.compile(attend, backend="aot_eager")
+    for length in (13, 70):
+        q = torch.randn(2, 2, length, 8)
+        outs = []
+        for call in (compiled, attend):
+            torch.manual_seed(3)
+            outs.append(call(q, q, q))
+        torch.testing.assert_close(*outs)
+
+
 def test_the_plain_form_for_other_devices_is_the_same(generator, monkeypatch):
     qk, v = tensors(generator, length=50, requires_grad=True, dtype=torch.float32)
     padding = torch.rand(2, 50, generator=generator) < 0.8

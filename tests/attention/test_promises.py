@@ -18,6 +18,7 @@ from frugal.attention import alibi, heads, linformer, relative, softmax
 from frugal.attention.dynamic_span import DynamicSpan
 from frugal.attention.entmax import EntmaxAttention, entmax
 from frugal.attention.kernels import KernelAttention, attention, features, gate
+from frugal.attention.kernels.state import KernelState
 from frugal.attention.lsh import LshAttention, hash, lsh_attention
 from frugal.attention.patterns import attention as patterns
 from frugal.attention.patterns import masks
@@ -77,6 +78,18 @@ def one_head_too_few() -> None:
     heads.head_importance(MultiHeadAttention(8, 2), lambda m, b: m(b).sum(), [X])
 
 
+def redrawn() -> None:
+    attend, state = KernelAttention(features.FavorFeatures(4, 3)), KernelState(20)
+    attend.step(Q, Q, Q, state, causal=True)
+    attend.features.redraw()
+    attend.step(Q, Q, Q, state, causal=True)
+
+
+def through_a_state() -> None:
+    v = Q.clone().requires_grad_()
+    KernelAttention().step(Q, Q, v, KernelState(9), causal=True).sum().backward()
+
+
 LINFORMER = linformer.LinformerAttention(2, 6, 3)
 CASES: dict[str, list[Callable[[], Any]]] = {
     "attention.alibi.AlibiAttention": [
@@ -104,6 +117,13 @@ CASES: dict[str, list[Callable[[], Any]]] = {
         *attends(KernelAttention()),
         lambda: KernelAttention(lambda x: x)(Q, Q, Q),
         lambda: KernelAttention()(Q, Q, Q, scale=1.0),
+    ],
+    "attention.kernels.attention.KernelAttention.step": [
+        lambda: KernelAttention().step(Q, Q, Q, KernelState(9), causal=False),
+        lambda: KernelAttention().step(Q, Q, Q[:, :, :5], KernelState(9), causal=True),
+        lambda: KernelAttention().step(Q, Q, Q, KernelState(5), causal=True),
+        redrawn,
+        through_a_state,
     ],
     "attention.linformer.LinformerAttention.forward": [
         *attends(LINFORMER),

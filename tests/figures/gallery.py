@@ -43,7 +43,7 @@ from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
-from frugal.figures.side_by_side import RunningExample, read_story
+from frugal.figures.side_by_side import CostQuality, Dot, RunningExample, read_story
 from frugal.figures.side_by_side.running_example import by_all_pairs
 from frugal.figures.sixteen_heads_or_one import HeadSwitches
 from frugal.figures.sorting import SinkhornBalance
@@ -289,6 +289,22 @@ def side_by_side(**options: Any) -> RunningExample:
     return RunningExample({"all pairs": by_all_pairs(), "window": window}, **options)
 
 
+def cost_quality(**options: Any) -> CostQuality:
+    """Three methods of made-up seeds."""
+    dots = {
+        "all pairs": Dot(
+            [0.99, 1.0, 0.98], {"reading": [0.8, 0.9, 0.8], "an update": [2.0, 2.1, 3.0]}, "a"
+        ),
+        "window": Dot(
+            [0.3, 0.4, 0.35], {"reading": [0.6, 0.6, 0.7], "an update": [2.0, 1.0, 2.0]}, "b"
+        ),
+        "hashing": Dot(
+            [0.9, 0.95, 0.7], {"reading": [3.0, 3.2, 3.1], "an update": [9.0, 8.0, 9.0]}, "c"
+        ),
+    }
+    return CostQuality(dots, chance=0.25, **options)
+
+
 FIGURES: dict[str, Callable[..., Interactive]] = {
     "a_memory_of_keys": KeyReader,
     "acting": acting,
@@ -318,6 +334,7 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
     "pooling_tokens": FunnelShape,
     "side_by_side": side_by_side,
+    "side_by_side: cost": cost_quality,
     "sixteen_heads_or_one": sixteen_heads_or_one,
     "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
     "the_modification_zoo": the_modification_zoo,

@@ -16,6 +16,7 @@ from frugal.attention.contract import Attend, Attention, check_attend
 from frugal.attention.groups import attend_grouped, groups_of, repeated
 from frugal.attention.softmax import attention_weights, shifts, softmax_attention
 from frugal.checks import at_least, check_bias, check_heads, check_options
+from frugal.telling import told
 
 
 def alibi_slopes(n_heads: int, *, device=None) -> Float[Tensor, " n_heads"]:
@@ -50,6 +51,9 @@ class AlibiAttention(Attention):
         check_attend(attend, takes="bias")
         self.n_heads, self.attend = n_heads, attend
         self.slopes_of, self.kept = n_heads, list(range(n_heads))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "attend")
 
     @property
     def shifts(self) -> bool:

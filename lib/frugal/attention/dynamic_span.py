@@ -26,6 +26,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
 from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.telling import told
 
 OFFSET = -4.0
 """b at first, as in the paper: a span of 1.8 % of S."""
@@ -62,6 +63,9 @@ class DynamicSpan(Attention):
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))
         self.offset = nn.Parameter(torch.full((n_heads,), offset))
         self._mean: Tensor | None = None  # of the latest forward pass
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
 
     def new_cache(self, capacity: int) -> KeyValueCache:
         """Keys and values that a span may reach; older ones are forgotten."""
@@ -135,7 +139,8 @@ class DynamicSpan(Attention):
         if bias is not None:
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         spans = self.spans(q)
-        self._mean = self._mean_of(spans, padding)
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._mean = self._mean_of(spans, padding)
         offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
         logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)

@@ -29,6 +29,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.groups import fold_groups, unfold_groups
 from frugal.attention.softmax import products, visible
 from frugal.checks import at_least, check_bias, check_dropout, check_heads, check_scale
+from frugal.telling import told
 
 BLOCK = 16
 """Scores of which only the largest takes part in the first guess of the threshold."""
@@ -233,6 +234,9 @@ class EntmaxAttention(Attention):
         self.logit = None
         if learned:
             self.logit = nn.Parameter(torch.full((n_heads,), math.log((alpha - 1) / (2 - alpha))))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", alpha=self._alpha, learned=self.logit is not None)
 
     @property
     def alphas(self) -> Float[Tensor, " n_heads"]:

@@ -33,6 +33,7 @@ from frugal.checks import (
     hide_padding,
     one_of,
 )
+from frugal.telling import told
 
 Sharing = Literal["none", "heads", "kv", "layers"]
 SHARING: tuple[Sharing, ...] = get_args(Sharing)
@@ -89,6 +90,9 @@ class LinformerAttention(Attention):
         if sharing in ("kv", "layers"):
             self.to_keys = self.to_keys if like is None else like.to_keys
             self.to_values = self.to_keys
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "length", "rank", "sharing")
 
     def forward(
         self,

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import check_bias, check_divides, check_heads, check_options, check_scale
+from frugal.telling import told
 
 
 class RelativeAttention(Attention):
@@ -52,6 +53,9 @@ class RelativeAttention(Attention):
         self.place_bias = nn.Parameter(torch.zeros(n_heads, head_dim))  # w
         self.to_distance = nn.Parameter(torch.empty(d_model, n_heads, head_dim))
         nn.init.normal_(self.to_distance, std=d_model**-0.5)
+
+    def extra_repr(self) -> str:
+        return told(self, "first_apart", n_heads=self.content_bias.shape[0])
 
     @property
     def shifts(self) -> bool:

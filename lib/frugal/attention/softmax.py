@@ -46,6 +46,7 @@ from frugal.checks import (
     takes_only,
 )
 from frugal.positions import skipped_in_front
+from frugal.telling import told
 
 __all__ = [
     "Attend",
@@ -278,6 +279,9 @@ class MultiHeadAttention(Recorded):
         dropout for an attention that takes none.
         """
         return _copied(cls, module, attend)
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "head_dim", "attend")
 
     @property
     def shifts(self) -> bool:

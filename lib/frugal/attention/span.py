@@ -36,6 +36,7 @@ from frugal.checks import (
     check_scale,
 )
 from frugal.penalty import penalty
+from frugal.telling import told
 
 span_penalty = penalty  # what it was called while spans alone had one
 
@@ -77,6 +78,9 @@ class AdaptiveSpan(Attention):
             raise ValueError(f"start is {start}; it must be in 0 ... {max_span=}.")
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "max_span", "ramp")
 
     @property
     def spans(self) -> Float[Tensor, " n_heads"]:

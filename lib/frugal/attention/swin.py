@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.checks import at_least, check_dtypes
 from frugal.feedforward.dense import DenseFeedForward
+from frugal.telling import told
 
 
 def split_windows(
@@ -120,6 +121,9 @@ class ShiftedWindowAttention(nn.Module):
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
         self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, n_heads))
         nn.init.normal_(self.bias_table, std=0.02)
+
+    def extra_repr(self) -> str:
+        return told(self, "window", "shift")
 
     def relative_bias(self) -> Float[Tensor, "n_heads tokens tokens"]:
         """What is added to the scores of a window: (n_heads, window², window²)."""

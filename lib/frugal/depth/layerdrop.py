@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least, check_input, refuse
 from frugal.model import LayerCache, Stack
 from frugal.modes import in_evaluation
+from frugal.telling import told
 
 Loss = Callable[[nn.Module, Any], Float[Tensor, " batch"]]
 """(model, batch) to the loss of each example."""
@@ -65,6 +66,9 @@ class LayerDrop(Stack):
             if isinstance(chance, bool) or not isinstance(chance, Real) or not 0 <= chance < 1:
                 raise ValueError(f"p is {chance!r}; it must be at least 0 and below 1.")
         self.p, self.generator = tuple(float(chance) for chance in chances), generator
+
+    def extra_repr(self) -> str:
+        return told(self, "p")
 
     def forward(
         self,

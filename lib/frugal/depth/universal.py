@@ -30,6 +30,7 @@ from frugal.attention.softmax import softmax_attention
 from frugal.checks import at_least, check_input, hide_padding, name_of, refuse
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions, sinusoidal_positions
+from frugal.telling import told
 
 
 class Pondering(NamedTuple):
@@ -88,6 +89,9 @@ class UniversalTransformer(nn.Module):
             nn.init.constant_(self.halting.bias, start)
         self.pondering: Pondering | None = None
         self._ponder_cost: Tensor | None = None
+
+    def extra_repr(self) -> str:
+        return told(self, "n_steps", "threshold")
 
     @property
     def threshold(self) -> float:

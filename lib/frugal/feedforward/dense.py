@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from frugal.checks import at_least, check_same_dtype, one_of
+from frugal.telling import told
 
 Activation = Literal["relu", "gelu", "swish", "elu", "selu", "sigmoid", "softplus"]
 
@@ -54,6 +55,9 @@ class DenseFeedForward(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             if bias:
                 nn.init.zeros_(layer.bias)
+
+    def extra_repr(self) -> str:
+        return told(self, "activation")
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Raises ValueError for an x of another width or dtype."""

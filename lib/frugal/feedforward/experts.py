@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least, one_of
 from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
+from frugal.telling import told
 
 Per = Literal["batch", "sequence"]
 PER: tuple[Per, ...] = get_args(Per)
@@ -179,6 +180,9 @@ class SwitchFeedForward(nn.Module):
         self.kept: Tensor | None = None
         self._losses: tuple[Tensor, Tensor] | None = None
 
+    def extra_repr(self) -> str:
+        return told(self, "n_experts", "capacity_factor", "per")
+
     def capacity(self, tokens: int) -> int:
         """The room of each expert for a group of so many tokens."""
         if self.capacity_factor is None:
@@ -200,8 +204,9 @@ class SwitchFeedForward(nn.Module):
         routing = self.router(flat)
         real = x.new_ones(x.shape[:2], dtype=torch.bool) if padding is None else padding
         keep = self._room(routing.experts.view(x.shape[:2]), real)
-        self._losses = self._penalised(routing, real.flatten())
-        self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._losses = self._penalised(routing, real.flatten())
+            self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
         out = self.experts(flat, routing.experts, routing.gates, keep.view(-1, 1))
         return self.dropout(out.view_as(x))
 

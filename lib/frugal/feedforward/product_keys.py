@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from frugal.checks import at_least
+from frugal.telling import told
 
 
 class Read(NamedTuple):
@@ -87,6 +88,9 @@ class ProductKeyMemory(nn.Module):
         self.values = nn.Parameter(torch.randn(n_keys**2, d_model) * d_model**-0.5)
         self.gate = nn.Linear(d_model, d_model, bias=False) if gated else None
         self.to_out = nn.Linear(d_model, d_model, bias=False) if gated else None
+
+    def extra_repr(self) -> str:
+        return told(self, "heads", "n_keys", "k")
 
     def read(self, x: Float[Tensor, "tokens d_model"]) -> Read:
         """Which values each token reads."""

@@ -26,6 +26,7 @@ from frugal.checks import (
     hide_padding,
 )
 from frugal.mixing.mixer import Mixer
+from frugal.telling import told
 
 BLOCK = 32
 """Positions that share a stretch of inputs in `dynamic_conv`. A block of b positions multiplies a
@@ -138,6 +139,9 @@ class _Convolution(Mixer):
             if bias:
                 nn.init.zeros_(layer.bias)
         self.make_kernels()
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "kernel_size", "causal", "gated", "dropconnect")
 
     def make_kernels(self) -> None:
         """The parameters that the kernels come from."""

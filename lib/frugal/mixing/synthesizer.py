@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from frugal.attention.softmax import causal_mask
 from frugal.checks import at_least, check_divides, check_input, check_same_dtype, one_of
 from frugal.mixing.mixer import Mixer
+from frugal.telling import told
 
 Kind = Literal["dense", "random", "factorized"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -94,6 +95,9 @@ class Synthesizer(Mixer):
         if kind == "dense":
             for head in self.places:
                 nn.init.xavier_uniform_(head)
+
+    def extra_repr(self) -> str:
+        return told(self, "kind", "n_heads", "length", "causal", plus=self.to_q is not None)
 
     @property
     def share(self) -> Float[Tensor, ""]:

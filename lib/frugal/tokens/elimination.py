@@ -28,6 +28,7 @@ from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.checks import at_least, check_input, check_padding, refuse, within
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
+from frugal.telling import told
 from frugal.tokens.elimination_schedules import retention_schedule
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
@@ -116,6 +117,9 @@ class SoftRetention(nn.Module):
         self.n_layers, self.max_length, self.gain = n_layers, max_length, gain
         self.share = nn.Parameter(torch.full((n_layers, max_length - 1), 1 / gain))
 
+    def extra_repr(self) -> str:
+        return told(self, "n_layers", "max_length", "gain")
+
     @property
     def shares(self) -> Float[Tensor, "n_layers max_length"]:
         """α_ln, with the 1 of the first token in front."""
@@ -196,6 +200,9 @@ class WordVectorElimination(nn.Module):
         self.score = score
         self.retention: SoftRetention | None = None
         self.keep = keep
+
+    def extra_repr(self) -> str:
+        return told(self, "keep")
 
     @property
     def keep(self) -> tuple[int, ...] | None:

@@ -22,6 +22,7 @@ from frugal.attention.softmax import MultiHeadAttention
 from frugal.checks import at_least, check_input, refuse
 from frugal.feedforward.dense import Activation, DenseFeedForward
 from frugal.norms import norm
+from frugal.telling import told
 
 
 class CrossAttention(MultiHeadAttention):
@@ -95,6 +96,9 @@ class LatentLayer(nn.Module):
         self.feed_forward = DenseFeedForward(
             d_model, hidden, activation=activation, dropout=dropout
         )
+
+    def extra_repr(self) -> str:
+        return told(self, "d_model", "residual")
 
     def forward(
         self,
@@ -249,6 +253,9 @@ class LatentStack(nn.Module):
         self.encoder = LatentLayer(d_model, n_heads, d_context=d_model)
         self.layers = nn.ModuleList(layers)
         self.decoder = LatentLayer(d_model, n_heads, d_context=d_model)
+
+    def extra_repr(self) -> str:
+        return told(self, n_latents=self.latents.shape[0])
 
     def forward(
         self,

@@ -30,6 +30,7 @@ from frugal.checks import at_least, check_input, check_padding, refuse
 from frugal.embeddings import TokenEmbedding
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
+from frugal.telling import told
 
 
 def pool(
@@ -129,6 +130,9 @@ class FunnelStack(nn.Module):
         self.decoder = nn.ModuleList(layers[start:])
         for block in self.blocks[1:]:
             self._check_border(block[0])
+
+    def extra_repr(self) -> str:
+        return told(self, "keep_first")
 
     @staticmethod
     def _check_border(layer: TransformerLayer) -> None:

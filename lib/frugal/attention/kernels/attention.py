@@ -38,6 +38,7 @@ from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
 from frugal.attention.kernels.state import KernelState
 from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
+from frugal.telling import told
 
 __all__ = [
     "FavorFeatures",
@@ -138,6 +139,9 @@ class KernelAttention(Attention):
         super().__init__()
         self.features = features
 
+    def extra_repr(self) -> str:
+        return told(self, "features")
+
     def forward(
         self,
         q: Float[Tensor, "batch heads queries head_dim"],
@@ -214,7 +218,7 @@ class KernelAttention(Attention):
         vectors = self.features.projection if isinstance(self.features, Redrawn) else None
         state.begin(k, v, vectors)
         with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
-            if isinstance(self.features, Continues):
+            if hasattr(self.features, "prepare_next"):
                 found, past = self.features.prepare_next(q, k, past=state.past, padding=padding)
             else:
                 wide_q, wide_k = q.to(sum_dtype(q)), k.to(sum_dtype(k))

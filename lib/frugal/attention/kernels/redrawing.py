@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from frugal.telling import told
+
 REMEMBERED = 256
 """Passes that may wait for their backward pass; a replay of an earlier one takes today's vectors.
 Most of them share their vectors, so this is memory for a few."""
@@ -33,6 +35,9 @@ class Redrawn(nn.Module):
         self.register_buffer("projection", drawn)
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))
         self._drawn_for: dict[int, Tensor] = {}  # by the number of the pass
+
+    def extra_repr(self) -> str:
+        return told(self, "redraw_every", projection=tuple(self.projection.shape))
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """New vectors of the same shape, dtype and place."""

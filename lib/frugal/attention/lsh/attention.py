@@ -30,6 +30,7 @@ from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.attention.pieces import autocast_dtype, one_dtype
 from frugal.attention.softmax import softmax_attention
 from frugal.checks import at_least, check_heads, check_padding, check_scale, refuse
+from frugal.telling import told
 
 
 def lsh_attention(
@@ -179,6 +180,9 @@ class LshAttention(Attention):
         self.generator = generator
         self.bucket_size, self.n_hashes, self.seed = bucket_size, n_hashes, seed
         self.n_buckets, self.scale, self.within_buckets = n_buckets, scale, within_buckets
+
+    def extra_repr(self) -> str:
+        return told(self, "bucket_size", "n_hashes", "n_buckets", "seed", "within_buckets")
 
     def options(self) -> dict:
         """The keyword arguments of `lsh_attention` and `lsh_visible` that both share."""

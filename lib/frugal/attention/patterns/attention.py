@@ -38,7 +38,7 @@ from frugal.attention.patterns.masks import (
 from frugal.attention.patterns.rectangles import cut_into
 from frugal.attention.pieces import Cut, attend_by_heads
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import check_heads, check_mask
+from frugal.checks import at_least, check_heads, check_mask
 
 __all__ = [
     "PatternAttention",
@@ -77,6 +77,11 @@ def sliding_window_attention(
     """
     _check(q, k, v, padding)
     q = rescaled(q, scale)
+    at_least(0, window=window)
+    if causal and q.shape[2] == 1 and global_tokens is None:  # a step of decoding: one rectangle
+        k, v = k[:, :, -window - 1 :], v[:, :, -window - 1 :]
+        padding = None if padding is None else padding[:, -window - 1 :]
+        return softmax_attention(q, k, v, padding=padding)
     rule = pattern_rule("window", k.shape[2], window=window, causal=causal)
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
     if not in_pieces(q):
@@ -204,14 +209,17 @@ class PatternAttention(Attention):
         q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
         parts = set(self.name.split("+"))
+        if parts == {"window"}:
+            given = {"causal": causal, "padding": padding, **options}
+            return sliding_window_attention(q, k, v, **given)
         if not in_pieces(q):  # one rule, global tokens and all: its block mask can be kept
             rule = pattern_rule(self.name, keys, causal=causal, **options)
             given = {"key": (causal, self._key), "padding": padding}
             apart = not parts.isdisjoint(("global", "random"))
             return block_sparse_attention(q, k, v, rule, apart=apart, **given)
-        if parts in ({"window"}, {"window", "global"}):
-            given = {"window": options["window"], "causal": causal, "padding": padding}
-            return attend_with_constant_tokens(q, k, v, options.get("global_tokens", ()), **given)
+        if parts == {"window", "global"}:
+            places, given = options.pop("global_tokens"), {"causal": causal, "padding": padding}
+            return attend_with_constant_tokens(q, k, v, places, **given, **options)
         if self.name in ("strided", "fixed"):
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)

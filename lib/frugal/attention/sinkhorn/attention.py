@@ -21,6 +21,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.sinkhorn.balance import causal_sinkhorn, gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import at_least, check_heads, check_padding, one_of
+from frugal.telling import told
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
 
@@ -47,6 +48,9 @@ class BlockScores(nn.Module):
         self.hidden_bias = nn.Parameter(torch.zeros(n_heads, 1, width))
         self.out = nn.Parameter(torch.empty(n_heads, width, max_blocks).uniform_(-reach, reach))
         self.out_bias = nn.Parameter(torch.zeros(n_heads, 1, max_blocks))
+
+    def extra_repr(self) -> str:
+        return told(self, "max_blocks")
 
     def forward(
         self, pooled: Float[Tensor, "batch heads blocks width"]
@@ -112,6 +116,9 @@ class SinkhornAttention(Attention):
         self.n_iterations, self.sort_cut, self.balance = n_iterations, sort_cut, balance
         self.generator = generator
         self.score = BlockScores(n_heads, 2 * head_dim, max_blocks)
+
+    def extra_repr(self) -> str:
+        return told(self, "n_heads", "block_size", "n_iterations", "sort_cut")
 
     def forward(
         self,

@@ -233,7 +233,7 @@ function render({ model, el }) {
   const theirs = publishedView(model);
   const ours = trainedView(model);
   const { bar, stop: stopControls } = controls(model, places);
-  const legend = element("p", { class: "middle-source" }, LEGEND);
+  const legend = element("p", { class: "middle-legend" }, LEGEND);
   const nodes = [guide(model), ours.said, bar, ...ours.nodes, legend, ...theirs.nodes];
   el.append(element("div", { class: "middle" }, ...nodes));
   dragOver(theirs.chart, edgesOfPublished(places), moveTo);

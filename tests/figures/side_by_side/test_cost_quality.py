@@ -1,0 +1,49 @@
+"""The chart of cost and quality: intervals of the record, and links to the chapters."""
+
+import pytest
+
+from frugal.figures.side_by_side import CostQuality, Dot
+from frugal.results import mean_interval
+from tests.figures.gallery import cost_quality
+
+
+def test_dots_carry_the_intervals_of_their_seeds():
+    dot = cost_quality().state["dots"][2]
+    found = mean_interval([0.9, 0.95, 0.7])
+    assert dot["right"] == {"mean": found.mean, "low": found.low, "high": found.high}
+    assert dot["costs"]["an update"]["mean"] == pytest.approx(26 / 3)
+
+
+def test_a_dot_and_a_line_of_the_list_lead_to_the_chapter(show):
+    figure = show(cost_quality())
+    for place in (".quality-dot", ".quality-list a"):
+        links = figure.locator(place)
+        assert links.evaluate_all("(all) => all.map((it) => it.getAttribute('href'))") == [*"abc"]
+    lines = figure.locator(".quality-list li")
+    assert lines.nth(1).inner_text().startswith("window: 35 % right (23 % to 47 %), 0.63 ms")
+
+
+def test_dots_lie_where_their_numbers_say_and_move_with_the_cost(show):
+    figure = show(cost_quality())
+    read = "(all) => all.map((it) => [+it.getAttribute('cx'), +it.getAttribute('cy')])"
+    dots = figure.locator(".quality-dot circle")
+    before = dots.evaluate_all(read)
+    assert before[1][0] < before[0][0] < before[2][0]
+    assert before[0][1] < before[2][1] < before[1][1]
+    figure.get_by_role("radio", name="an update").check(force=True)
+    assert dots.evaluate_all(read) != before
+    assert "8.7 ms" in figure.locator(".quality-list li").nth(2).inner_text()
+    figure.locator(".quality-list a").nth(2).focus()
+    assert figure.locator(".quality-marked").get_attribute("data-number") == "3"
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="dots is empty"):
+        CostQuality({}, chance=0.5)
+    both = [0.5, 1.0]
+    different = {"a": Dot(both, {"x": both}, "a"), "b": Dot(both, {"y": both}, "b")}
+    with pytest.raises(ValueError, match="all must have x"):
+        CostQuality(different, chance=0.5)
+    with pytest.raises(ValueError, match="cost is 'z'"):
+        cost_quality(cost="z")
