@@ -72,7 +72,8 @@ def use(model: nn.Module, name: str) -> nn.Module:
 
     The attentions are new: what earlier ones had learned is gone. They stand on the model's device,
     in its dtype. An optimizer that was made before does not know their parameters. Raises
-    ValueError for a name that is not registered and for a model without attention modules.
+    ValueError for a name that is not registered, for a model without attention modules, and for one
+    that cannot change over.
     """
     installed("transformers", extra="transformers")
     _check_name(name)
@@ -82,8 +83,14 @@ def use(model: nn.Module, name: str) -> nn.Module:
             f"model is {type(model).__name__}; it must have attention modules of transformers."
         )
     model.set_attn_implementation(name)
+    for module in modules:
+        if module.config._attn_implementation != name:
+            raise ValueError(
+                f"{type(module).__name__} does not ask the table of attentions; it must, for "
+                "another to be used."
+            )
     for number, module in enumerate(modules):
-        _attach(module, name, number)
+        _attach(module, name, number).settle()
     return model
 
 
@@ -104,10 +111,13 @@ class Held(nn.Module):
         yield from self.named_parameters()
         yield from self.named_buffers()
 
+    def settle(self) -> None:
+        """What the attention holds now is what it is to hold: nothing is put back."""
+        self._fresh, self._is_ready = {}, True
+
     @property
-    def _is_hf_initialized(
-        self,
-    ) -> bool:  # transformers sets it on a module that it has initialised
+    def _is_hf_initialized(self) -> bool:
+        """Set by transformers when it has initialised a module."""
         return self._is_ready
 
     @_is_hf_initialized.setter
@@ -117,15 +127,11 @@ class Held(nn.Module):
                 for name, x in self._tensors():
                     if not getattr(x, "_is_hf_initialized", False):  # was not loaded
                         x.copy_(self._fresh[name])
-            self._fresh = {}
-        self._is_ready = ready
+            self.settle()
 
     def extra_repr(self) -> str:
-        return (
-            repr(self.name)
-            if isinstance(self.attend, nn.Module)
-            else f"{self.name!r}, {name_of(self.attend)}"
-        )
+        shown = "" if isinstance(self.attend, nn.Module) else f", {name_of(self.attend)}"
+        return repr(self.name) + shown
 
 
 def _is_attention(module: nn.Module) -> bool:
@@ -297,6 +303,7 @@ def _held(module: nn.Module, name: str, query: Tensor) -> Held:
     if isinstance(held, Held) and held.name == name:
         return held
     held = _attach(module, name, 0)
+    held.settle()
     if any(True for _ in held.parameters()):
         del module._modules["frugal"]
         raise ValueError(

@@ -128,7 +128,7 @@ def softmax_attention(
         asked["enable_gqa"] = True
     square = q.shape[2] == k.shape[2]
     if mask is None and padding is None and bias is None and (square or not causal):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal and q.shape[2] > 1, **asked)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal, **asked)
 
     seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if seen is None and bias is None:
