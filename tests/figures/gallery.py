@@ -43,8 +43,9 @@ from frugal.figures.no_attention import kernels_in_text, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
-from frugal.figures.side_by_side import CostQuality, Dot, RunningExample, read_story
-from frugal.figures.side_by_side.running_example import by_all_pairs
+from frugal.figures.running_example import RunningExample, read_story
+from frugal.figures.running_example.running_example import by_all_pairs
+from frugal.figures.side_by_side import CostQuality, Dot
 from frugal.figures.sixteen_heads_or_one import HeadSwitches
 from frugal.figures.sorting import SinkhornBalance
 from frugal.figures.the_modification_zoo import ZooRow, ZooTable
@@ -283,7 +284,7 @@ def letter_layers(seed: int = 0, **options: Any) -> LetterLayers:
     return LetterLayers(texts, **options)
 
 
-def side_by_side(**options: Any) -> RunningExample:
+def a_window(**options: Any) -> RunningExample:
     """A window beside all pairs."""
     window = read_story(PatternAttention("window", window=2))
     return RunningExample({"all pairs": by_all_pairs(), "window": window}, **options)
@@ -333,8 +334,8 @@ FIGURES: dict[str, Callable[..., Interactive]] = {
     "pictures_and_sound: sound": partial(TokenCalculator, modality="sound"),
     "pictures_and_sound: voxels": partial(TokenCalculator, modality="voxels"),
     "pooling_tokens": FunnelShape,
-    "side_by_side": side_by_side,
-    "side_by_side: cost": cost_quality,
+    "running_example": a_window,
+    "side_by_side": cost_quality,
     "sixteen_heads_or_one": sixteen_heads_or_one,
     "sorting": partial(SinkhornBalance, [[2.0, 1, 0], [1.8, 0, 1.5], [1, 0.8, 0]], iterations=3),
     "the_modification_zoo": the_modification_zoo,

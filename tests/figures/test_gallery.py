@@ -46,8 +46,8 @@ BAD = {
     "pictures_and_sound": {"modality": "smell"},
     "pooling_tokens": {"n_decoder_layers": 5},
     "one_layer_many_times": {"steps": 13},
-    "side_by_side": {"query": 21, "shown": "other"},
-    "side_by_side: cost": {"cost": "nothing"},
+    "running_example": {"query": 21, "shown": "other"},
+    "side_by_side": {"cost": "nothing"},
     "sixteen_heads_or_one": {"answer": 8, "example": 20},
     "sorting": {"iterations": 13, "temperature": 0.05, "pull": 4},
     "the_modification_zoo": {

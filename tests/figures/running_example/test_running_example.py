@@ -13,9 +13,9 @@ from frugal.attention.sinkhorn import SinkhornAttention
 from frugal.attention.softmax import softmax_attention
 from frugal.attention.span import AdaptiveSpan
 from frugal.data import journeys
-from frugal.figures.side_by_side import RunningExample, read_story, running_example
-from frugal.figures.side_by_side.running_example import ANSWER, QUERY, STORY, by_all_pairs
-from tests.figures.gallery import side_by_side
+from frugal.figures.running_example import RunningExample, read_story, running_example
+from frugal.figures.running_example.running_example import ANSWER, QUERY, STORY, by_all_pairs
+from tests.figures.gallery import a_window
 
 WORDS = STORY.split()
 ATTENDS = {
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_refused():
 
 
 def test_the_reader_switches_and_asks_another_word(show):
-    made = side_by_side(pages={"window": "fixed-patterns.html"})
+    made = a_window(pages={"window": "fixed-patterns.html"})
     figure = show(made)
     said = figure.locator(".frugal-readout")
     assert f"“{ANSWER}” gives most to “anna”" in figure.locator(".running-most").inner_text()
