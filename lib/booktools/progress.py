@@ -29,6 +29,7 @@ def offer_progress(
         body += _KEPT
     elif pagename == LABS:
         body = _LAB_LINK.sub(lambda link: f"{link[0]}{_lab(link['lab'])}", body)
+        body = body.replace('<table class="table">', '<table class="frugal-labs table">')
     elif is_chapter(pagename):
         body += _CHAPTER.format(name=pagename)
     context["body"] = body
