@@ -131,7 +131,7 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
     whole = with_install_cell(json.loads(executed.read_text("utf-8")), install_cell(named))
     monkeypatch.setenv("FRUGAL_RESULTS", str(ROOT / "experiments" / "results"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "lib"), str(ROOT)]))
-    notebook = nbformat.from_dict(whole)
+    notebook = nbformat.reads(json.dumps(whole), as_version=4)
     nbformat.validate(notebook)
     where = {"metadata": {"path": str(named)}}
     ran = NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
