@@ -33,7 +33,9 @@ def add_captions(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             continue
         count += 1
         words = caption_of(output.astext()[found.start() :])
-        output.parent.insert(output.parent.index(output) + 1, _caption(chapter, count, words))
+        whole = "frugal-figure" in found[0]  # paper has all its words: see the style sheet
+        caption = _caption(chapter, count, words, whole=whole)
+        output.parent.insert(output.parent.index(output) + 1, caption)
 
 
 def caption_of(html: str) -> str:
@@ -60,10 +62,10 @@ def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _caption(chapter: str, count: int, words: str) -> nodes.raw:
+def _caption(chapter: str, count: int, words: str, *, whole: bool) -> nodes.raw:
     name = f"figure-{chapter.replace('.', '-')}-{count}"
     text = (
         f'<p class="frugal-caption" id="{name}"><a href="#{name}">Figure {chapter}.{count}</a> '
-        f"{escape(words)}</p>"
+        f'<span{" data-whole" if whole else ""}>{escape(words)}</span></p>'
     )
     return nodes.raw("", text, format="html")
