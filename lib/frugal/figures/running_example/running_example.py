@@ -95,6 +95,11 @@ def read_story(attend: Attend, story: str = STORY) -> Reading:
     attend: an attention callable of both directions, for 4 heads of width 12; parameters of its own
     stay as they were made. story: words of `journeys.VOCABULARY`.
     """
+    with torch.random.fork_rng():  # the page's own draws go on as if nothing had been built here
+        return _read(attend, story)
+
+
+def _read(attend: Attend, story: str) -> Reading:
     kept: list[Tensor] = []
     config = TransformerConfig(
         len(journeys.VOCABULARY),
