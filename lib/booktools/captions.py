@@ -66,6 +66,6 @@ def _caption(chapter: str, count: int, words: str, *, whole: bool) -> nodes.raw:
     name = f"figure-{chapter.replace('.', '-')}-{count}"
     text = (
         f'<p class="frugal-caption" id="{name}"><a href="#{name}">Figure {chapter}.{count}</a> '
-        f'<span{" data-whole" if whole else ""}>{escape(words)}</span></p>'
+        f"<span{' data-whole' if whole else ''}>{escape(words)}</span></p>"
     )
     return nodes.raw("", text, format="html")
