@@ -217,10 +217,14 @@ def show(
         file = tmp_path / "figure.html"
         head = "<!doctype html><html lang=en><meta charset=utf-8><title>A figure</title>"
         head += '<meta name="viewport" content="width=device-width">'
-        head += "<style>body { background: var(--frugal-paper) }</style>"
+        head += "<style>body { background: var(--frugal-paper) }"
+        head += "h1 { position: absolute; margin: 0; color: var(--frugal-ink)"
+        head += "; font-size: 1px }</style>"
         if isinstance(figure, Chart):
             head += f"<script>{vega_script()}</script>"
-        file.write_text(f"{head}<main>{figure.to_html()}</main></html>", encoding="utf-8")
+        file.write_text(
+            f"{head}<main><h1>A figure</h1>{figure.to_html()}</main></html>", encoding="utf-8"
+        )
         visit.page.goto(file.as_uri())
         shown = visit.page.locator(".frugal-figure[data-mounted]")
         shown.wait_for(timeout=15_000)

@@ -59,4 +59,6 @@ NO_CASE = {
     embeddings.check_ids,
     model.LayerCache,
     positions.check_fits,
+    positions.skipped_in_front,
+    positions.places_of,
 }

@@ -100,11 +100,11 @@ class Asked:
         torch.manual_seed(3)  # what is drawn at random is the same every time
         return call(*tensors, **options)
 
-    def gradients(self, call: Callable[..., Tensor], length: int) -> list[Tensor]:
+    def gradients(self, call: Callable[..., Tensor], length: int, **options: Any) -> list[Tensor]:
         """The output, and the gradients of a sum of squares for the tensors and the parameters."""
         tensors = [x.requires_grad_() for x in self.given(length)]
         own = list(self.call.parameters()) if isinstance(self.call, nn.Module) else []
-        out = self.run(call, tensors, **self.options)
+        out = self.run(call, tensors, **options)
         found = torch.autograd.grad(out.square().sum(), [*tensors, *own], allow_unused=True)
         pairs = zip(found, [*tensors, *own], strict=True)
         return [out.detach(), *(torch.zeros_like(x) if g is None else g for g, x in pairs)]
@@ -163,8 +163,9 @@ def try_compile(subject: Asked) -> int:
     with torch.no_grad():
         broken = breaks(lambda: found.append(subject.run(compiled, tensors, **options)))
         same(found, [subject.run(subject.call, tensors, **options)])
-    again = breaks(lambda: found.extend(subject.gradients(compiled, second)))
-    same(found[1:], subject.gradients(subject.call, second))
+    options = options | subject.more
+    again = breaks(lambda: found.extend(subject.gradients(compiled, second, **options)))
+    same(found[1:], subject.gradients(subject.call, second, **options))
     return max(broken, again)
 
 

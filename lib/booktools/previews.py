@@ -116,4 +116,6 @@ def _address(entry: Any) -> str:
         return fields["url"]
     if "doi" in fields:
         return f"https://doi.org/{fields['doi']}"
-    return f"https://arxiv.org/abs/{fields['eprint']}" if "eprint" in fields else ""
+    archived = re.search(r"arXiv:(\S+)", fields.get("note", ""))
+    number = fields.get("eprint", archived[1] if archived else "")
+    return f"https://arxiv.org/abs/{number}" if number else ""

@@ -28,6 +28,7 @@ from frugal.attention.kernels import gate as kernel_gate
 from frugal.attention.kernels import naive as kernel_naive
 from frugal.attention.kernels import redrawing as kernel_redrawing
 from frugal.attention.kernels import scan as kernel_scan
+from frugal.attention.kernels import state as kernel_state
 from frugal.attention.lsh import hash as lsh_hash
 from frugal.attention.lsh import naive as lsh_naive
 from frugal.attention.lsh import rounds as lsh_rounds
@@ -45,6 +46,19 @@ def with_cache() -> Tensor:
     kept = cache.KeyValueCache(6)
     kept.append(heads(), heads())
     return kept.append(heads()[:, :, :1], heads()[:, :, :1])[0]
+
+
+def rolling() -> Tensor:
+    kept = cache.OwnCache(6).made_for(built(span.AdaptiveSpan, 2, 2), whole=False)
+    kept.append(heads(), heads())
+    return kept.append(heads()[:, :, :1], heads()[:, :, :1])[0]
+
+
+def from_a_state() -> Tensor:
+    attend = built(kernels.KernelAttention, built(kernels.FavorFeatures, 4, 8)).eval()
+    state = attend.new_cache(9)
+    attend.step(heads(), heads(), heads(), state, padding=real())
+    return attend.step(*(heads()[:, :, :1] for _ in range(3)), state)
 
 
 def recorded() -> Tensor:
@@ -91,6 +105,8 @@ CASES = {
     ),
     contract.rescaled: lambda: contract.rescaled(heads(), 0.5),
     cache.KeyValueCache: with_cache,
+    cache.OwnCache: rolling,
+    kernel_state.KernelState: from_a_state,
     recording.recording: recorded,
     patterns.sliding_window_attention: lambda: patterns.sliding_window_attention(
         heads(), heads(), heads(), window=1, global_tokens=real(), padding=real()
@@ -282,6 +298,11 @@ NO_CASE = {
     kernel_features.check_floor,
     kernel_scan.Piece,
     kernel_scan.pieces_of,
+    kernel_scan.scan,
+    kernel_features.Continues,
+    cache.State,
+    cache.check_room,
+    softmax.shifts,
     kernel_scan.sum_dtype,
     kernel_scan.with_ones,
     kernel_scan.normaliser,

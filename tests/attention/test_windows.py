@@ -79,6 +79,23 @@ def test_mistral_with_our_window_is_mistral(mistral):
     assert (output(5) - expected).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_the_rules_of_transformers_are_ours(causal):
+    utilities = pytest.importorskip("transformers.masking_utils")
+    kind = "causal" if causal else "bidirectional"
+    theirs = getattr(utilities, f"sliding_window_{kind}_mask_function", None)
+    if theirs is None:
+        pytest.skip("this version of transformers counts in one way")
+    sees = theirs(5)
+    window = window_from_sliding_window(5, causal=causal)
+    mask = pattern_mask("window", LENGTH, window=window, causal=causal)
+    pairs = [
+        [bool(sees(0, 0, torch.tensor(i), torch.tensor(j))) for j in range(LENGTH)]
+        for i in range(LENGTH)
+    ]
+    assert mask.tolist() == pairs
+
+
 def test_a_window_of_none_is_refused():
     with pytest.raises(ValueError, match="sliding_window is 0; it must be a whole number, 1 or"):
         window_from_sliding_window(0)

@@ -94,7 +94,7 @@ def sentences(text: str) -> list[str]:
     text = re.sub(r"(?ms)^```.*?^```", "", text)
     found = []
     for paragraph in re.split(r"\n\s*\n", text):
-        if not paragraph.lstrip().startswith(("|", "#", "```")):
+        if not paragraph.lstrip().startswith(("|", "#", "```", "{.")):
             words = " ".join(paragraph.split())
             found += re.split(r"(?<=[.!?:;])\s+(?=[A-Z*(\[])", words)
     return found

@@ -71,6 +71,7 @@ CASES = {
 # They make no tensors, or every case above goes through them.
 NO_CASE = {
     decoding.autoregressive.check_model,
+    decoding.autoregressive.check_choice,
     by_layer.layers_of,
     by_layer.run,
     # how many rows go on depends on values, which a tensor without numbers has not

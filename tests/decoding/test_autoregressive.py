@@ -128,6 +128,18 @@ def test_what_is_kept_is_what_the_attention_needs(generator, attend):
         assert kept.reach == FORGET.get(attend)
 
 
+@pytest.mark.parametrize(
+    "attend", ["softmax", "window", "strided", "span", "linear", "favor", "rfa"]
+)
+def test_heads_that_share_their_keys_are_continued_alike(generator, attend):
+    model = made("rope", attend, n_kv_heads=1)
+    prompt, padding = left([9, 3, 6], generator)
+    out = generate(model, prompt, padding=padding, max_new_tokens=8)
+    for row, real in enumerate(padding):
+        alone = generate(model, prompt[row : row + 1, real], max_new_tokens=8, cache=False)
+        assert torch.equal(out[row, 9:], alone[0, real.sum() :])
+
+
 def test_alibi_keeps_what_the_attention_underneath_needs():
     span = AlibiAttention(2, AdaptiveSpan(2, 6))
     assert span.new_cache(9).reach == 5

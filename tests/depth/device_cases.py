@@ -49,7 +49,7 @@ CASES = {
     encoder.exit_loss: lambda: encoder.exit_loss(seen().scores, labels(), weighting="depth"),
     rules.Confidence: lambda: rules.Confidence(0.5)(*seen()[:1]),
     rules.Patience: lambda: rules.Patience(2)(*seen()[:1]),
-    rules.exits_by: lambda: rules.exits_by(rules.Patience(1), seen()),
+    encoder.exits_by: lambda: encoder.exits_by(rules.Patience(1), seen()),
     consistency.Consistency: lambda: built(consistency.Consistency, 8, 4, 3).table(seen()),
     consistency.agreement: lambda: consistency.agreement(seen()),
     calibration.fit_temperatures: lambda: calibration.fit_temperatures(seen().scores, labels()),

@@ -96,11 +96,18 @@ def test_the_judge_decides_alike_in_a_batch_and_alone():
 @pytest.mark.usefixtures("unchecked")
 @torch.no_grad()
 def test_exported_everybody_leaves_where_they_do(strict):
-    net, (ids, padding) = model(), texts()
+    class Leaving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.rule = model(), Confidence(0.85)
+
+        def forward(self, ids, padding):
+            return self.net.leave(ids, padding, rule=self.rule)
+
+    leaving, (ids, padding) = Leaving(), texts()
     for length in (7, 5):
         given = [ids[:, :length], padding[:, :length]]
-        graph = exported(net.leave, given, strict=strict, rule=Confidence(0.85))
-        ours, theirs = graph(*given), net.leave(*given, rule=Confidence(0.85))
+        ours, theirs = exported(leaving, given, strict=strict)(*given), leaving(*given)
         assert torch.equal(ours[1], theirs.exits)
         torch.testing.assert_close(ours[0], theirs.scores, rtol=0, atol=1e-6)
 

@@ -93,13 +93,14 @@ def test_the_first_cell_installs_what_is_missing(
     named: Path, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     ran: list[list[str]] = []
+    cell = install_cell(named)
     monkeypatch.chdir(named)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("FRUGAL_RESULTS", "")
     monkeypatch.setattr(subprocess, "run", lambda command, check: ran.append(list(command)))
     if not there:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    exec(install_cell(named), {})
+    exec(cell, {})
     if there:
         assert ran == []
         return

@@ -14,7 +14,8 @@ from tests.browsing import seen_by_axe, visiting
 from tests.site.conftest import ROOT, SOURCES
 
 CHAPTER = "chapters/2-interactions/hashing.html"
-CITED = "kitaev"
+# Published where no address is listed.
+ON_PAPER = ("Roofline:", "The Annotated Transformer", "Extensions of Lipschitz")
 
 
 @pytest.fixture
@@ -135,7 +136,8 @@ def test_every_card_is_there_and_every_marked_link_has_one(html: Path) -> None:
             words = one.get_text(" ")
             assert len(words.split()) > 5, name
             assert "{" not in words, name
-            assert one.select_one('a[href^="http"]'), name
+            title = one.p.decode_contents()
+            assert one.select_one('a[href^="http"]') or title.startswith(ON_PAPER), name
 
 
 def test_the_glossary_explains_all_terms_and_leads_to_their_chapters(html: Path) -> None:

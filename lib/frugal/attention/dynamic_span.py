@@ -139,7 +139,8 @@ class DynamicSpan(Attention):
         if bias is not None:
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         spans = self.spans(q)
-        self._mean = self._mean_of(spans, padding)
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._mean = self._mean_of(spans, padding)
         offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
         logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)

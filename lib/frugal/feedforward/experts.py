@@ -204,8 +204,9 @@ class SwitchFeedForward(nn.Module):
         routing = self.router(flat)
         real = x.new_ones(x.shape[:2], dtype=torch.bool) if padding is None else padding
         keep = self._room(routing.experts.view(x.shape[:2]), real)
-        self._losses = self._penalised(routing, real.flatten())
-        self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
+        if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
+            self._losses = self._penalised(routing, real.flatten())
+            self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
         out = self.experts(flat, routing.experts, routing.gates, keep.view(-1, 1))
         return self.dropout(out.view_as(x))
 

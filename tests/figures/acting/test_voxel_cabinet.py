@@ -193,6 +193,40 @@ def test_the_words_tell_right_from_wrong(show):
     assert "not the middle of a handle: wrong" in said.inner_text()
 
 
+def test_steps_go_from_right_to_wrong_to_a_latent(show):
+    """The first cabinet is opened in every way; the second is the first that is not."""
+    figure = show(VoxelCabinet(pointer(), BATCH, cabinet=2))
+    said = figure.locator(".frugal-readout")
+    steps = figure.locator(".frugal-steps button")
+    heights = set()
+    for number, words in enumerate(("top drawer: right", "bottom drawer: right", "wrong")):
+        steps.nth(number).click()
+        assert words in said.inner_text()
+        heights.add(figure.locator(".voxels-canvas").bounding_box()["height"])
+    assert figure.evaluate("(it) => it.model.get('cabinet')") == 1
+    assert len(heights) == 1
+    steps.nth(3).click()
+    assert "Latent 1 gives" in said.inner_text()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_gripper_comes_from_where_nothing_stands(show, number):
+    """Two voxels before the handle, on the way of the gripper, is empty space."""
+    figure = VoxelCabinet(pointer(), BATCH)
+    handle = figure.state["cabinets"][number]["handles"][0]
+    outward = [(-1, 0), (0, 1), (1, 0), (0, -1)][
+        (figure.state["cabinets"][number]["front"] - 30) % 360 // 90
+    ]
+    up, back, right = handle
+    occupied = BATCH.voxels[number, 3] == 1
+    for away in (1, 2):
+        place = (up, back + away * outward[0], right + away * outward[1])
+        if all(0 <= at < 12 for at in place):
+            assert not occupied[place]
+    behind = (up, back - outward[0], right - outward[1])
+    assert occupied[behind]
+
+
 def test_it_says_when_the_voxel_is_hidden(show):
     figure = show(VoxelCabinet(pointer(), BATCH))
     said = figure.locator(".frugal-readout")

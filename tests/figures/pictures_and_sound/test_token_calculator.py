@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import re
 
 import pytest
 
@@ -13,6 +14,9 @@ from frugal.figures.pictures_and_sound.token_calculator import (
     TokenCalculator,
     token_bill,
 )
+
+COUNTS = [196, 576, 2999, 8000, 50_176]
+"""Tokens of the landmarks."""
 
 
 def outcome(function, *args, **options):
@@ -81,7 +85,8 @@ def test_sliders_move_the_cut_the_count_and_the_chart(show):
     share = token_bill(196)
     percent = 100 * share.attention_flops / (share.attention_flops + share.other_flops)
     assert said.inner_text() == (
-        f"A picture makes 196 tokens; attention takes {percent:.1f} % of the FLOPs."
+        f"A picture makes 196 tokens; attention takes {percent:.1f} % of the FLOPs, less than all "
+        "the rest."
     )
     before = figure.locator(".tokens-here-attention").get_attribute("cy")
     assert figure.locator(".tokens-cut").count() == 2 * (14 + 1)
@@ -130,10 +135,36 @@ def test_landmarks_set_what_they_name(show, index):
     chosen = figure.evaluate("(it) => it.model.get('modality')")
     assert chosen == state["modality"]
     tokens = int(bill(figure)[0].replace(",", ""))
-    assert tokens == [196, 576, 2999, 8000, 50_176][index]
+    assert tokens == COUNTS[index]
+    assert figure.locator(".frugal-steps [aria-current]").inner_text() == f"{index + 1} {label}"
     here = float(figure.locator(".tokens-here-attention").get_attribute("cx"))
     line = figure.locator(".tokens-landmark").nth(index).get_attribute("d")
     assert float(line[1:].split()[0]) == pytest.approx(here)
+
+
+def test_from_some_number_of_tokens_on_attention_costs_more(show):
+    """The shaded part begins where both cost the same, and the sentence changes there."""
+    figure = show(TokenCalculator())
+    told = figure.locator(".tokens-chart").text_content()
+    even = int(re.search(r"from ([\d,]+) tokens on", told)[1].replace(",", ""))
+    before, there = token_bill(even - 1), token_bill(even)
+    assert before.attention_flops < before.other_flops
+    assert there.attention_flops >= there.other_flops
+    more = []
+    for button in figure.locator(".frugal-steps button").all():
+        button.click()
+        more.append("more than all the rest" in figure.locator(".frugal-readout").inner_text())
+    assert more == [token_bill(n).attention_flops > token_bill(n).other_flops for n in COUNTS]
+    assert True in more
+    assert False in more
+
+
+def test_a_larger_picture_is_drawn_larger(show):
+    figure = show(TokenCalculator())
+    small = figure.locator(".tokens-sky").bounding_box()["width"]
+    figure.get_by_label("Side").first.press("End")
+    large = figure.locator(".tokens-sky").bounding_box()["width"]
+    assert large / small == pytest.approx((1024 / 224) ** 0.5, rel=0.01)
 
 
 def test_the_still_picture_and_the_words_have_the_counts():

@@ -19,7 +19,7 @@ def test_a_dot_and_a_line_of_the_list_lead_to_the_chapter(show):
     for place in (".quality-dot", ".quality-list a"):
         links = figure.locator(place)
         assert links.evaluate_all("(all) => all.map((it) => it.getAttribute('href'))") == [*"abc"]
-    lines = figure.locator(".quality-list a")
+    lines = figure.locator(".quality-list li")
     assert lines.nth(1).inner_text().startswith("window: 35 % right (23 % to 47 %), 0.63 ms")
 
 
@@ -32,7 +32,7 @@ def test_dots_lie_where_their_numbers_say_and_move_with_the_cost(show):
     assert before[0][1] < before[2][1] < before[1][1]
     figure.get_by_role("radio", name="an update").check(force=True)
     assert dots.evaluate_all(read) != before
-    assert "8.7 ms" in figure.locator(".quality-list a").nth(2).inner_text()
+    assert "8.7 ms" in figure.locator(".quality-list li").nth(2).inner_text()
     figure.locator(".quality-list a").nth(2).focus()
     assert figure.locator(".quality-marked").get_attribute("data-number") == "3"
 

@@ -265,7 +265,7 @@ def normaliser(total: Tensor, floor: float | int | None) -> Tensor:
 def _of_raw(grad: Tensor, out: Tensor, total: Tensor, floor: float | None) -> Tensor:
     """The gradient of the numerators and, as the last column, of the normaliser."""
     raw = grad.new_empty(*grad.shape[:-1], grad.shape[-1] + 1)
-    torch.div(grad, normaliser(total, floor), out=raw[..., :-1])
+    raw[..., :-1] = grad / normaliser(total, floor)
     last = -(raw[..., :-1] * out).sum(-1, keepdim=True)
     # below the floor the normaliser is a constant
     raw[..., -1:] = last if floor is None else last.masked_fill(total < floor, 0.0)

@@ -209,16 +209,17 @@ class PatternAttention(Attention):
         q = rescaled(q, scale)
         keys, options = k.shape[2], dict(self.options)
         parts = set(self.name.split("+"))
-        step = causal and q.shape[2] == 1 and parts == {"window"}  # of decoding
-        blocks = not in_pieces(q) and not step
-        if blocks:  # one rule, global tokens and all: its block mask can be kept
+        if parts == {"window"}:
+            given = {"causal": causal, "padding": padding, **options}
+            return sliding_window_attention(q, k, v, **given)
+        if not in_pieces(q):  # one rule, global tokens and all: its block mask can be kept
             rule = pattern_rule(self.name, keys, causal=causal, **options)
             given = {"key": (causal, self._key), "padding": padding}
             apart = not parts.isdisjoint(("global", "random"))
             return block_sparse_attention(q, k, v, rule, apart=apart, **given)
-        if parts in ({"window"}, {"window", "global"}):
-            given = {"window": options["window"], "causal": causal, "padding": padding}
-            return attend_with_constant_tokens(q, k, v, options.get("global_tokens", ()), **given)
+        if parts == {"window", "global"}:
+            places, given = options.pop("global_tokens"), {"causal": causal, "padding": padding}
+            return attend_with_constant_tokens(q, k, v, places, **given, **options)
         if self.name in ("strided", "fixed"):
             attend = strided_attention if self.name == "strided" else fixed_attention
             return attend(q, k, v, padding=padding, **options)

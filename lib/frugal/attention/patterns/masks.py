@@ -40,15 +40,16 @@ def full_rule() -> Rule:
     return lambda i, j: (i >= 0) & (j >= 0)
 
 
-def window_from_sliding_window(sliding_window: int) -> int:
+def window_from_sliding_window(sliding_window: int, *, causal: bool = True) -> int:
     """The `window` for a `sliding_window` of transformers, as Mistral's and Gemma's: one less.
 
-    There the token itself is counted. `AdaptiveSpan(max_span=...)` counts it too. Longformer's
-    `attention_window` is the keys of both sides, so that half of it is the `window`.
-    Raises ValueError for a number below 1, which would leave a token nothing to see.
+    There the token itself is counted, in causal models; in those that see both sides (causal=False)
+    the number is of keys to each side, as here. `AdaptiveSpan(max_span=...)` counts the token, too.
+    Longformer's `attention_window` is the keys of both sides, so that half of it is the `window`.
+    Raises ValueError for a number below 1, which would leave a causal token nothing to see.
     """
     at_least(1, sliding_window=sliding_window)
-    return sliding_window - 1
+    return sliding_window - 1 if causal else sliding_window
 
 
 def window_rule(*, window: int) -> Rule:

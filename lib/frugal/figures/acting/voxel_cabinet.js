@@ -1,8 +1,8 @@
 // A cabinet of voxels that the reader turns, the instruction, and the voxel that a model names. Or
 // the same cabinet in the colors of a latent's attention, beside what it gives to each word.
-import { button, element, heat, onKeys, onThemeChange, readout, segmented, select, slider, store, toolbar } from "../../show/controls.js";
+import { button, element, heat, onKeys, onThemeChange, readout, segmented, select, slider, steps, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, read, sum, watch } from "../../show/drawing.js";
-import { paint } from "./voxel_painter.js";
+import { boxOf, paint } from "./voxel_painter.js";
 import { camera, faceAt, faces } from "./voxel_view.js";
 
 const STATE = ["cabinet", "drawer", "color", "latent", "turn", "tilt"];
@@ -34,7 +34,32 @@ export function gridsOf({ side, patch, cabinets }) {
     grid.forEach((value, index) => (full[patchOf(index)] ||= Boolean(value)));
     return full;
   });
-  return { grids, filled, patchOf, patches: across ** 3 };
+  const boxes = grids.map((grid) => boxOf(grid, side));
+  return { grids, filled, boxes, patchOf, patches: across ** 3 };
+}
+
+// From a cabinet's front towards the one who opens it, along `back` and `right`. One sees the front
+// from there, turned by 30 degrees.
+export function outwardOf({ front }) {
+  return [[-1, 0], [0, 1], [1, 0], [0, -1]][Math.round(((front + 330) % 360) / 90) % 4];
+}
+
+// Two instructions for the first cabinet that the model opens in every way, one that it does not,
+// and what a latent looks at.
+export function guideOf({ answers, cabinets, drawers }) {
+  const holds = (cabinet, drawer) =>
+    String(answers[cabinet][drawer].place) === String(cabinets[cabinet].handles[drawer]);
+  const all = cabinets.map((_, cabinet) => drawers.every((_, drawer) => holds(cabinet, drawer)));
+  const good = Math.max(0, all.indexOf(true));
+  const pairs = cabinets.flatMap((_, cabinet) => drawers.map((_, drawer) => ({ cabinet, drawer })));
+  const wrong = pairs.find(({ cabinet, drawer }) => !holds(cabinet, drawer));
+  const plain = { color: "cabinet" };
+  return [
+    [`“the ${drawers[0]} drawer”`, { cabinet: good, drawer: 0, ...plain }],
+    [`“the ${drawers.at(-1)} drawer”`, { cabinet: good, drawer: drawers.length - 1, ...plain }],
+    ...(wrong ? [["where it is wrong", { ...wrong, ...plain }]] : []),
+    ["what a latent reads", { cabinet: good, drawer: 0, color: "latent" }],
+  ];
 }
 
 // Whether something stands between the eye and a voxel.
@@ -169,7 +194,14 @@ function render({ model, el }) {
   const bars = element("div", { class: "voxels-words" });
   const said = readout();
   const panels = element("div", { class: "voxels-panels" }, canvas, bars);
-  const root = element("div", { class: "voxels" }, ...above, panels, below, said);
+  const guide = steps(model, "Does it listen, or does it take any handle?", guideOf(data));
+  const key = element(
+    "p",
+    { class: "voxels-key" },
+    "The gripper is where the model would take hold: green if that is right. Handles, knobs and " +
+      "rails are of one metal, and a thing on top means nothing.",
+  );
+  const root = element("div", { class: "voxels" }, guide, ...above, panels, key, below, said);
   el.append(root);
 
   const draw = () => {
@@ -180,7 +212,8 @@ function render({ model, el }) {
     const target = cabinets[cabinet].handles[drawer];
     latent.hidden = bars.hidden = !byLatent;
     if (byLatent) bars.replaceChildren(...wordNodes(words[drawer], gaze.slice(grids.patches)));
-    paint(canvas, { side, patch, ...scene, answer: answer.place, target });
+    const [box, outward] = [grids.boxes[cabinet], outwardOf(cabinets[cabinet])];
+    paint(canvas, { side, patch, ...scene, answer: answer.place, target, box, outward });
     said.textContent = sentence(
       answer,
       cabinets[cabinet],

@@ -64,8 +64,8 @@ class VoxelCabinet(Interactive):
         )
         super().__init__(
             alt=f"{len(cabinets)} cabinets of voxels with three drawers each, drawn from a side "
-            "that can be turned, one at a time. For the instruction that is chosen a ring marks "
-            f"the voxel which a trained model would grasp; {right} of {3 * len(cabinets)} are the "
+            "that can be turned, one at a time. For the chosen instruction a gripper stands at "
+            f"the voxel that a trained model names; {right} of {3 * len(cabinets)} are the "
             "handle that was asked for. The voxels can be colored by the attention of each of its "
             f"{len(model.perceiver.latents)} latents.",
             side=model.size[0],

@@ -1,7 +1,7 @@
 // Pixels, samples or voxels, cut into tokens: the cut, the count, and what attention costs for it.
 import { flops, memory } from "../where_the_cost_is/cost_formulas.js";
-import { button, element, quantity, readout, segmented, select, shape, slider, toolbar } from "../../show/controls.js";
-import { follow, percent, read, svg, text } from "../../show/drawing.js";
+import { element, quantity, readout, segmented, select, shape, slider, steps, toolbar } from "../../show/controls.js";
+import { clamp, follow, percent, read, svg, text } from "../../show/drawing.js";
 import { CUTS } from "./token_cuts.js";
 import { tokensOf } from "./token_formulas.js";
 
@@ -40,6 +40,12 @@ export function tokenBill(tokens, sizes) {
   };
 }
 
+// From how many tokens on attention costs more than all the rest: its share grows with the tokens.
+export function evenTokens(sizes) {
+  const one = tokenBill(1, sizes);
+  return one.other_flops / one.attention_flops;
+}
+
 function scale([low, high], [start, end]) {
   return (value) => start + ((end - start) * Math.log(value / low)) / Math.log(high / low);
 }
@@ -58,8 +64,16 @@ function drawChart(picture, width, bill, sizes, landmarks) {
   for (let power = 1e3; power < high.attention_flops; power *= 1e3) {
     if (power > least) powers.push(power);
   }
+  const even = clamp(evenTokens(sizes), ...DOMAIN);
   picture.setAttribute("viewBox", `0 0 ${width} 260`);
   picture.replaceChildren(
+    shape("rect", {
+      class: "tokens-dear",
+      x: x(even),
+      y: top - 6,
+      width: right - x(even),
+      height: bottom - top + 6,
+    }),
     ...powers.flatMap((power) => [
       shape("path", { class: "tokens-grid", d: `M${left} ${y(power)}H${right}` }),
       text(left - 6, y(power) + 4, number(power), { anchor: "end" }),
@@ -77,6 +91,8 @@ function drawChart(picture, width, bill, sizes, landmarks) {
     ]),
     shape("path", { class: "tokens-other", d: ends("other_flops") }),
     shape("path", { class: "tokens-attention", d: ends("attention_flops") }),
+    text(right - 4, bottom - 22, "attention costs more", { anchor: "end" }),
+    text(right - 4, bottom - 7, `from ${whole(Math.ceil(even))} tokens on`, { anchor: "end" }),
     ...(bill && bill.tokens >= DOMAIN[0] && bill.tokens <= DOMAIN[1] ? here(bill, x, y) : []),
   );
 }
@@ -139,18 +155,9 @@ function sentence(bill, { modality, seconds }, every) {
   }[modality];
   const share = bill.attention_flops / (bill.attention_flops + bill.other_flops);
   return (
-    `${unit}; attention takes ${percent(share)} of the FLOPs.` +
+    `${unit}; attention takes ${percent(share)} of the FLOPs, ${share > 0.5 ? "more" : "less"} than ` +
+    `all the rest.` +
     (every > 1 ? ` Only one line in ${every} is drawn.` : "")
-  );
-}
-
-// Buttons that set the state of a landmark.
-function presetsOf(model, landmarks) {
-  return landmarks.map(({ label, state }, index) =>
-    button(`${index + 1} ${label}`, () => {
-      for (const [name, value] of Object.entries(state)) model.set(name, value);
-      model.save_changes();
-    }),
   );
 }
 
@@ -190,15 +197,20 @@ function render({ model, el }) {
     element("span", { class: "tokens-key tokens-key-attention" }, "attention"),
     element("span", { class: "tokens-key tokens-key-other" }, "all the rest"),
   );
-  const presets = element("div", { class: "tokens-presets" }, ...presetsOf(model, landmarks));
+  const guide = steps(
+    model,
+    "Which of these pay more for attention than for all the rest?",
+    landmarks.map(({ label, state }) => [label, state]),
+  );
   const table = billView();
   const said = readout();
   const kinds = Object.keys(controls);
-  const panels = [element("div", {}, cut, table.node), element("div", {}, graph, legend, presets)];
+  const panels = [element("div", {}, cut, table.node), element("div", {}, graph, legend)];
   el.append(
     element(
       "div",
       { class: "tokens" },
+      guide,
       toolbar(segmented(model, "modality", { label: "Input", options: kinds })),
       ...Object.values(controls),
       element("div", { class: "tokens-panels" }, ...panels),

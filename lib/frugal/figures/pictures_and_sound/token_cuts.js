@@ -5,6 +5,7 @@ import { text } from "../../show/drawing.js";
 import { windowOf } from "./token_formulas.js";
 
 const MOST_LINES = 40;
+const LARGEST = 1024; // pixels, of a picture that fills its place
 
 // With very many lines only every second, fourth, … is drawn.
 function thinned(count) {
@@ -23,17 +24,21 @@ function borders(count) {
 
 function drawPicture({ side, patch }) {
   const { lines, every } = borders(side / patch);
-  const at = (share) => 30 + 200 * share;
+  const size = 200 * Math.sqrt(side / LARGEST); // a larger picture is drawn larger
+  const [left, low] = [130 - size / 2, 230];
+  const at = (share) => left + size * share;
+  const up = (share) => low - size * share;
+  const path = (...points) => points.map(([a, b]) => `${at(a)} ${up(b)}`).join("L");
   return {
     every,
     nodes: [
-      shape("rect", { class: "tokens-sky", x: 30, y: 30, width: 200, height: 200 }),
-      shape("circle", { class: "tokens-sun", cx: 178, cy: 78, r: 22 }),
-      shape("path", { class: "tokens-far", d: "M30 160L90 90L150 165L185 130L230 175V230H30Z" }),
-      shape("path", { class: "tokens-near", d: "M30 190Q110 160 230 205V230H30Z" }),
+      shape("rect", { class: "tokens-sky", x: left, y: low - size, width: size, height: size }),
+      shape("circle", { class: "tokens-sun", cx: at(0.74), cy: up(0.76), r: 0.11 * size }),
+      shape("path", { class: "tokens-far", d: `M${path([0, 0.35], [0.3, 0.7], [0.6, 0.33], [0.78, 0.5], [1, 0.28], [1, 0], [0, 0])}Z` }),
+      shape("path", { class: "tokens-near", d: `M${path([0, 0.2], [0.25, 0.27], [0.5, 0.25], [0.75, 0.2], [1, 0.12], [1, 0], [0, 0])}Z` }),
       ...lines.flatMap((share) => [
-        shape("path", { class: "tokens-cut", d: `M${at(share)} 30V230` }),
-        shape("path", { class: "tokens-cut", d: `M30 ${at(share)}H230` }),
+        shape("path", { class: "tokens-cut", d: `M${at(share)} ${up(1)}V${low}` }),
+        shape("path", { class: "tokens-cut", d: `M${left} ${up(share)}H${at(1)}` }),
       ]),
       text(130, 250, `${side} pixels`, { anchor: "middle" }),
     ],

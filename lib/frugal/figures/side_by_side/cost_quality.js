@@ -2,7 +2,7 @@
 import { element, segmented, shape } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 16, 12, 44, 340];
+const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 16, 32, 44, 360];
 
 // Where everything lies, from the state: dots in units of a drawing of this width.
 export function placed(model, width) {
@@ -44,6 +44,7 @@ function axes({ x, y, ticks, cost }, width, chance) {
     ]),
     shape("path", { class: "quality-chance", d: `M${LEFT} ${y(chance)}H${width - RIGHT}` }),
     text(width - RIGHT, y(chance) + 15, "a guess", { anchor: "end" }),
+    text(0, 12, "right answers", { anchor: "start" }),
     text((LEFT + width) / 2, HEIGHT - 4, `processor time per text, ${cost} (ms)`, { anchor: "middle" }),
   ];
 }
@@ -84,8 +85,9 @@ function render({ model, el }) {
     list.replaceChildren(
       ...found.dots.map((dot) => {
         const lead = (number) => () => mark(number);
-        const link = element("a", { href: dot.page, onfocus: lead(dot.number), onblur: lead(0) }, words(dot));
-        return element("li", { onpointerenter: lead(dot.number), onpointerleave: lead(0) }, link);
+        const link = element("a", { href: dot.page, onfocus: lead(dot.number), onblur: lead(0) }, dot.name);
+        const rest = words(dot).slice(dot.name.length);
+        return element("li", { onpointerenter: lead(dot.number), onpointerleave: lead(0) }, link, rest);
       }),
     );
   });

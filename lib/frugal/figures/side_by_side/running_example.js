@@ -73,7 +73,7 @@ function drawing({ words, matrix, query }, choose) {
 // The story, each word on the weight that it gets.
 function sentence({ words, weights, query }) {
   return words.map((word, index) => {
-    const share = Math.round(70 * Math.sqrt(Math.min(1, Math.abs(weights[index]))));
+    const share = Math.round(45 * Math.sqrt(Math.min(1, Math.abs(weights[index]))));
     const style = `background: color-mix(in srgb, var(--frugal-accent-1) ${share}%, transparent)`;
     return element("span", { style, class: index === query ? "running-query" : null }, word);
   });

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -186,7 +187,7 @@ class RunningExample(Interactive):
             1, len(names), figsize=(4.6 * len(names), 4.8), squeeze=False, layout="constrained"
         )
         for axes, name in zip(panels[0], names, strict=True):
-            axes.imshow(torch.tensor(self.state["matrices"][name]).abs().sqrt(), vmin=0, vmax=1)
+            axes.imshow(np.sqrt(np.abs(self.state["matrices"][name])), vmin=0, vmax=1)
             axes.set(title=name, xlabel="gives weight to")
             axes.set_xticks(range(len(words)), words, rotation=90)
             axes.set_yticks(range(len(words)), words)
