@@ -508,7 +508,7 @@ def test_the_progress_bar_can_be_switched_off_from_outside(disabled):
 
 def test_a_drawing_without_altair_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "altair", None)
-    with pytest.raises(ImportError, match=r"altair is not .* pip install 'frugal-attention\[figures\]'"):
+    with pytest.raises(ImportError, match=r"altair is not .*'frugal-attention\[figures\]'"):
         run(steps=2).plot()
 
 
