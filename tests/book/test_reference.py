@@ -6,6 +6,7 @@ import pytest
 
 import frugal
 from booktools.docstrings import modules, read
+from booktools.imports import imported
 from booktools.reference import Marked, library_names, pages, places, table
 from tests.book.pages import ROOT
 
@@ -134,3 +135,13 @@ def test_the_table_is_read_aloud_as_words(marked):
     assert 'aria-label="yes">✓' in html
     assert 'aria-label="no">–' in html
     assert all(name in html for name in ("Attentions", "Mixers", "Stacks"))
+
+
+def test_a_chapter_depends_on_the_module_behind_a_name_of_the_package():
+    """And on what that imports alone, not on the whole library."""
+    found = {path.relative_to(ROOT / "lib").as_posix() for path in imported_by_a_cell()}
+    assert found == {"frugal/__init__.py", "frugal/attention/lsh/__init__.py", "frugal/model.py"}
+
+
+def imported_by_a_cell():
+    return imported("from frugal import Decoder, LshAttention", ROOT, package=None)
