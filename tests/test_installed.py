@@ -4,6 +4,7 @@
 dependencies alone; then the library that is imported is that one.
 """
 
+import importlib
 import json
 import os
 import shutil
@@ -175,18 +176,19 @@ def test_the_version_is_said_once():
     assert first.startswith(frugal.__version__)
 
 
-def test_every_name_of_the_package_is_the_one_of_its_module():
-    import frugal
-
-    stub = (ROOT / "lib" / "frugal" / "__init__.pyi").read_text()
-    for name, home in frugal._HOME.items():
-        value = getattr(frugal, name)
-        assert f"from frugal.{home} import {name} as {name}\n" in stub
+@pytest.mark.parametrize("package", ["frugal", "frugal.decoding", "frugal.measure"])
+def test_every_name_of_a_package_is_the_one_of_its_module(package):
+    room = importlib.import_module(package)
+    folder = Path(room.__file__).parent
+    stub = (folder / "__init__.pyi").read_text()
+    for name, home in room._HOME.items():
+        value = getattr(room, name)
+        assert f"from {package}.{home} import {name} as {name}\n" in stub
         if isinstance(value, type):
-            assert value.__module__.startswith(f"frugal.{home}")
-    assert stub.count(" as ") == len(frugal._HOME) == len(frugal.__all__)
-    rooms = {path.stem for path in (ROOT / "lib" / "frugal").iterdir()}
-    assert not rooms & set(frugal.__all__), "a name is hidden by a module of the same name"
+            assert value.__module__.startswith(f"{package}.{home}")
+    assert stub.count(" as ") == len(room._HOME) == len(room.__all__)
+    rooms = {path.stem for path in folder.iterdir()}
+    assert not rooms & set(room.__all__), "a name is hidden by a module of the same name"
 
 
 @pytest.fixture(scope="module")

@@ -2,36 +2,42 @@
 
 Sources: gu2018nat, ghazvininejad2019mask, kasai2021deep, schuster2022calm, elhoushi2024layerskip.
 Chapters: decoding-in-parallel, writing-with-fewer-layers.
+
+The names below are imported on first use, so a page stands on the files alone that it uses.
 """
 
-from frugal.decoding.autoregressive import choose, extend, generate, translate
-from frugal.decoding.by_layer import exit_logits, exit_loss
-from frugal.decoding.distillation import distill
-from frugal.decoding.early import generate_early
-from frugal.decoding.parallel import (
-    MaskedTranslator,
-    hide,
-    mask_predict,
-    mask_predict_passes,
-    masked_loss,
-    target_lengths,
-)
-from frugal.decoding.speculation import speculate
+from __future__ import annotations
 
-__all__ = [
-    "MaskedTranslator",
-    "choose",
-    "distill",
-    "exit_logits",
-    "exit_loss",
-    "extend",
-    "generate",
-    "generate_early",
-    "hide",
-    "mask_predict",
-    "mask_predict_passes",
-    "masked_loss",
-    "speculate",
-    "target_lengths",
-    "translate",
-]
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "MaskedTranslator": "parallel",
+    "choose": "autoregressive",
+    "distill": "distillation",
+    "exit_logits": "by_layer",
+    "exit_loss": "by_layer",
+    "extend": "autoregressive",
+    "generate": "autoregressive",
+    "generate_early": "early",
+    "hide": "parallel",
+    "mask_predict": "parallel",
+    "mask_predict_passes": "parallel",
+    "masked_loss": "parallel",
+    "speculate": "speculation",
+    "target_lengths": "parallel",
+    "translate": "autoregressive",
+}
+"""Where each name lives. `__init__.pyi` says the same to type checkers."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

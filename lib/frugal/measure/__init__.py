@@ -1,28 +1,39 @@
 """What a computation costs: seconds, peak bytes, FLOPs; alone, or side by side over length.
 
 Chapter: where-the-cost-is, and the section Speed of every other.
+
+The names below are imported on first use, so a page stands on the files alone that it uses.
 """
 
-from frugal.measure.comparison import compare, fit_exponent
-from frugal.measure.cost import Cost, forward_backward, measure
-from frugal.measure.dots import dots
-from frugal.measure.drawing import describe, draw
-from frugal.measure.flops import count_flops
-from frugal.measure.gpu import GpuSpeed
-from frugal.measure.gpu_answers import GpuAnswers
-from frugal.measure.memory import peak_bytes
+from __future__ import annotations
 
-__all__ = [
-    "Cost",
-    "GpuAnswers",
-    "GpuSpeed",
-    "compare",
-    "count_flops",
-    "describe",
-    "dots",
-    "draw",
-    "fit_exponent",
-    "forward_backward",
-    "measure",
-    "peak_bytes",
-]
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Cost": "cost",
+    "GpuAnswers": "gpu_answers",
+    "GpuSpeed": "gpu",
+    "compare": "comparison",
+    "count_flops": "flops",
+    "describe": "drawing",
+    "dots": "recorded",
+    "draw": "drawing",
+    "fit_exponent": "comparison",
+    "forward_backward": "cost",
+    "measure": "cost",
+    "peak_bytes": "memory",
+}
+"""Where each name lives. `__init__.pyi` says the same to type checkers."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

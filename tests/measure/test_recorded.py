@@ -5,7 +5,7 @@ import pytest
 
 from frugal import results
 from frugal.measure import dots
-from frugal.measure.dots import describe_dots
+from frugal.measure.recorded import describe_dots
 
 
 @pytest.fixture
