@@ -44,9 +44,9 @@ function fitted(spec, width, columns) {
   const copy = structuredClone(spec);
   for (const panel of copy.vconcat ?? []) panel.width = Math.max(width - MARGIN, NARROWEST);
   if (copy.facet?.column && width < PHONE) {
-    const small = copy.spec.width + 10;
-    copy.columns = Math.max(1, Math.floor((width - MARGIN) / small));
     copy.facet = copy.facet.column;
+    copy.columns = 2;
+    copy.spec.width = Math.floor((width - MARGIN - 20) / 2);
   }
   adapt(copy, width < PHONE, columns);
   return copy;
@@ -58,12 +58,13 @@ function adapt(spec, narrow, columns) {
     adapt(part, narrow, columns);
   }
   const { y, ...others } = spec.encoding ?? {};
+  for (const { legend } of Object.values(others)) {
+    if (!legend) continue;
+    legend.labelLimit ??= 300;
+    if (columns && legend.direction !== "vertical") legend.columns = columns;
+  }
   if (narrow && y?.type === "nominal" && y.axis !== null) {
     y.axis = { labelExpr: "split(datum.label, ', ')", ...y.axis };
-  }
-  if (!columns) return;
-  for (const { legend } of Object.values(others)) {
-    if (legend && legend.direction !== "vertical") Object.assign(legend, { columns, labelLimit: 300 });
   }
 }
 
