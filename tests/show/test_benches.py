@@ -65,9 +65,8 @@ def test_it_is_said_in_words(bench):
         "An upright mark is what the book promises at most."
     )
     only = ["training 2048 ours"]
-    assert "Training, frugal / full: 0.50" in describe_dots(
-        bench, only=only, names={"ours": "frugal"}
-    )
+    words = describe_dots(bench, only=only, names={"ours": "frugal"})
+    assert "Training, frugal / full: 0.50" in words
 
 
 def test_a_name_that_is_not_there_is_one_sentence(bench):
