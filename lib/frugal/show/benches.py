@@ -149,13 +149,13 @@ def _panel(rows: pd.DataFrame, by: str, title: str, order: list[Any]) -> altair.
         legend=alt.Legend(orient="top", format=",d") if ramp else alt.Legend(orient="top"),
     )
     base = alt.Chart(rows)
-    even = base.mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(1.0))
-    spread = base.mark_rule(strokeWidth=2, yOffset=_BELOW).encode(
+    even = base.mark_rule(strokeDash=[4, 3], aria=False).encode(x=alt.datum(1.0))
+    spread = base.mark_rule(strokeWidth=2, yOffset=_BELOW, aria=False).encode(
         x=alt.X("low:Q", scale=alt.Scale(type="log", domain=ends)), x2="high:Q", y=place
     )
-    promised = base.mark_tick(height=14, thickness=2, yOffset=_BELOW, style="frugal-bar").encode(
-        x=alt.X("promised:Q", scale=alt.Scale(type="log", domain=ends)), y=place
-    )
+    promised = base.mark_tick(
+        aria=False, height=14, thickness=2, yOffset=_BELOW, style="frugal-bar"
+    ).encode(x=alt.X("promised:Q", scale=alt.Scale(type="log", domain=ends)), y=place)
     if len(order) > 1:
         base = base.encode(color=color)
     points = base.mark_circle(size=110, opacity=1, yOffset=_BELOW, style="frugal-dot").encode(
@@ -173,7 +173,7 @@ def _panel(rows: pd.DataFrame, by: str, title: str, order: list[Any]) -> altair.
     )
     words = (
         alt.Chart(rows.drop_duplicates("row"))
-        .mark_text(align="left", dy=-_BELOW - 1, fontSize=12)
+        .mark_text(aria=False, align="left", dy=-_BELOW - 1, fontSize=12)
         .encode(x=alt.value(2), y=place, text="row:N")
     )
     return (even + spread + promised + points + words).properties(height=_ROW * len(names))
