@@ -23,7 +23,7 @@ _THEME = ("styles/theme.css", "styles/pydata-sphinx-theme.css")
 _ICON_FONT = "vendor/fontawesome/webfonts/fa-solid-900.ttf"
 _FACE = re.compile(r"@font-face\{[^}]*?Font Awesome[^}]*\}")
 _ICON = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"(\\[^"]+)"\}')
-_CODE = re.compile(r'"\\(f[0-9a-f]{3})"')
+_CODE = re.compile(r'"\\(f[0-9a-f]{3})"|"([\ue000-\uf8ff])"')  # escaped, or as it is
 _IMPORT = re.compile(r'@import (?:url\()?"([^"]+)"\)?;')
 _OLD_FORM = re.compile(r',url\([^)]*\) ?format\("(?:woff|truetype)"\)')
 _URL = re.compile(r"url\((?!\"?data:)([^)\"']+)\)")
@@ -85,7 +85,8 @@ def with_icons(text: str, used: set[str], font: Path) -> str:
         return rule[0] if names & used else ""
 
     text = _ICON.sub(keep, _FACE.sub("", text))
-    codes = sorted({int(code, 16) for code in _CODE.findall(text)})
+    found = _CODE.findall(text)
+    codes = sorted({int(code, 16) if code else ord(icon) for code, icon in found})
     face = (
         '@font-face{font-display:block;font-family:"Font Awesome 6 Free";font-weight:900;'
         f"src:url(data:font/woff;base64,{_cut(font, codes)})}}"

@@ -217,7 +217,7 @@ def _legend(
     alt = installed("altair", extra="figures")
 
     found, first = crossovers(frame), _baseline(frame)
-    labels: dict[str, dict[str, str]] = {}
+    labels: dict[str, dict[str, list[str]]] = {}  # a second line: the whole must fit a phone
     for column in panels:
         said = labels.setdefault(PANELS[column][0], {})
         for name in names:
@@ -225,9 +225,9 @@ def _legend(
             grows = "" if exponent is None else f"exponent {exponent:.2f}"
             if not (frame[frame["name"] == name][column] > 0).any():
                 grows = "none counted"
+            said[name] = [f"{name}: {grows}" if grows else name]
             if column == "seconds" and name in found:
-                grows += f"{', ' if grows else ''}passes {first} at {_near(found[name])}"
-            said[name] = f"{name}: {grows}" if grows else name
+                said[name].append(f"passes {first} at {_near(found[name])}")
     spoken = json.dumps(labels, ensure_ascii=False)
     which = "quantity" if several else json.dumps(PANELS[panels[0]][0])
     return alt.Legend(

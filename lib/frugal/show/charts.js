@@ -33,14 +33,45 @@ function resolved(config, el) {
   return typeof config === "string" && config.startsWith("--") ? color(el, config) : config;
 }
 
-// Vega-Lite cannot fit panels below each other to a container, so their widths are set here.
+// Vega-Lite cannot fit panels below each other to a container, so their widths are set here; small
+// charts side by side go on in the next row.
 const MARGIN = 80; // for the y axis, its labels and its title
 const NARROWEST = 180;
+const PHONE = 480;
 
-function fitted(spec, width) {
+// `columns`: of legends that lie in a row, where the chart's own number was too wide.
+function fitted(spec, width, columns) {
   const copy = structuredClone(spec);
   for (const panel of copy.vconcat ?? []) panel.width = Math.max(width - MARGIN, NARROWEST);
+  if (copy.facet?.column && width < PHONE) {
+    copy.facet = copy.facet.column;
+    copy.columns = 2;
+    copy.spec.width = Math.floor((width - MARGIN - 20) / 2);
+  }
+  adapt(copy, width < PHONE, columns);
   return copy;
+}
+
+// On a phone the names of rows take a line more where they have a comma, and leave room for the rows.
+function adapt(spec, narrow, columns) {
+  for (const part of [...(spec.layer ?? []), ...(spec.vconcat ?? []), ...(spec.spec ? [spec.spec] : [])]) {
+    adapt(part, narrow, columns);
+  }
+  const { y, ...others } = spec.encoding ?? {};
+  for (const { legend } of Object.values(others)) {
+    if (!legend) continue;
+    legend.labelLimit ??= 300;
+    if (columns && legend.direction !== "vertical") legend.columns = columns;
+  }
+  if (narrow && y?.type === "nominal" && y.axis !== null) {
+    y.axis = { labelExpr: "split(datum.label, ', ')", ...y.axis };
+  }
+}
+
+function legendIsCut(place) {
+  const edge = place.getBoundingClientRect().right + 1;
+  const legends = [...place.querySelectorAll(".role-legend")];
+  return legends.some((legend) => legend.getBoundingClientRect().right > edge);
 }
 
 export default {
@@ -62,9 +93,13 @@ export default {
       const config = resolved(model.get("config"), el);
       const options = { actions: false, renderer: "svg", config };
       drawnAt = place.clientWidth;
-      embedded = await embed(place, fitted(spec, drawnAt), options);
-      for (const [name, value] of values) embedded.view.signal(name, value);
-      await embedded.view.runAsync();
+      for (const columns of [undefined, 2, 1]) {
+        embedded = await embed(place, fitted(spec, drawnAt, columns), options);
+        for (const [name, value] of values) embedded.view.signal(name, value);
+        await embedded.view.runAsync();
+        if (columns === 1 || !legendIsCut(place)) break;
+        embedded.finalize();
+      }
       for (const name of bound) {
         const show = () => model.set(name, embedded.view.signal(name));
         embedded.view.addSignalListener(name, show);

@@ -105,10 +105,10 @@ def vega_config() -> dict[str, Any]:
             "titleFontSize": 13,
             "titleFontWeight": "normal",
         },
-        "header": titles,
+        "header": {**titles, "labelFontSize": 12, "titleFontSize": 13},
         "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
         "view": {"stroke": "--frugal-line"},
-        "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat},
+        "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat[2:]},
     }
 
 

@@ -60,9 +60,9 @@ function labels() {
   const [low, high] = [HEADER - 1, HEADER - 8];
   return [
     shape("circle", { cx: x(0), cy: HEADER - 4, r: 5 }),
-    text(x(0) + 10, HEADER, "representations"),
-    shape("path", { d: `M133 ${low}C138 ${low} 138 ${high} 143 ${high}` }),
-    text(148, HEADER, "interactions"),
+    text(x(0) + 8, HEADER, "representations"),
+    shape("path", { d: `M139 ${low}C143 ${low} 143 ${high} 147 ${high}` }),
+    text(151, HEADER, "interactions"),
     text(272, HEADER, "layer", { anchor: "end" }),
     text(306, HEADER, "heads", { anchor: "middle" }),
     text(WIDTH, HEADER, "feed-forward", { anchor: "end" }),
