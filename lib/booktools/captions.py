@@ -67,7 +67,8 @@ def _listed(parts: list[str]) -> str:
 def _caption(chapter: str, count: int, words: str, *, whole: bool) -> nodes.raw:
     name = f"figure-{chapter.replace('.', '-')}-{count}"
     text = (
-        f'<p class="frugal-caption" id="{name}"><a href="#{name}" tabindex="-1">Figure {chapter}.{count}</a> '
+        f'<p class="frugal-caption" id="{name}"><a href="#{name}" tabindex="-1">'
+        f"Figure {chapter}.{count}</a> "
         f"<span{' data-whole' if whole else ''}>{escape(words)}</span></p>"
     )
     return nodes.raw("", text, format="html")
