@@ -18,7 +18,8 @@ _FIGURE = re.compile(
 _LABEL = re.compile(r'aria-label="([^"]*)"')
 _TITLE = re.compile(r'<p class="frugal-(?:plan|cells)-title">(.*?)</p>', re.DOTALL)
 _AXES = re.compile(r"<small>(.*?) ↓ (.*?) →</small>")
-_SENTENCE = re.compile(r".*?[.?!](?=\s+[A-Z0-9\"“]|$)", re.DOTALL)
+_SENTENCE = re.compile(r".*?[.?!](?=\s+\S|$)", re.DOTALL)
+_LONG = 200  # characters; what stands behind a colon then is left to the figure
 
 
 def add_captions(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -51,7 +52,8 @@ def caption_of(html: str) -> str:
     label = _LABEL.search(html)
     words = " ".join(unescape(label[1]).split()) if label else ""
     sentence = _SENTENCE.match(words)
-    return sentence[0] if sentence else words
+    told = sentence[0] if sentence else words
+    return told.partition(": ")[0] + "." if len(told) > _LONG and ": " in told else told
 
 
 def _plain(html: str) -> str:
@@ -65,7 +67,8 @@ def _listed(parts: list[str]) -> str:
 def _caption(chapter: str, count: int, words: str, *, whole: bool) -> nodes.raw:
     name = f"figure-{chapter.replace('.', '-')}-{count}"
     text = (
-        f'<p class="frugal-caption" id="{name}"><a href="#{name}">Figure {chapter}.{count}</a> '
+        f'<p class="frugal-caption" id="{name}"><a href="#{name}" tabindex="-1">'
+        f"Figure {chapter}.{count}</a> "
         f"<span{' data-whole' if whole else ''}>{escape(words)}</span></p>"
     )
     return nodes.raw("", text, format="html")

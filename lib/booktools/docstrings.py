@@ -56,7 +56,7 @@ def read(path: Path, root: Path) -> Module:
 
 
 def _members(body: list[ast.stmt], *, of_a_class: bool = False) -> Iterator[Member]:
-    for statement, after in zip(body, [*body[1:], None], strict=True):
+    for statement, after in zip(body, [*body, None][1:], strict=True):
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if _public(statement.name):
                 yield _function(statement, of_a_class=of_a_class)

@@ -25,6 +25,7 @@ _ENVIRONMENT = {
     "TQDM_DISABLE": "1",  # a progress bar is of no use on a page; see _KERNEL_CONFIG
     "OMP_NUM_THREADS": "1",  # on a busy small machine more threads make tiny operations slower
     "PYTHONHASHSEED": "0",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",  # torch's profiler warns of tensors that it has not seen made
 }
 
 # The book's own profile: what the reader starts IPython with stays out of the book, and a kernel

@@ -348,7 +348,7 @@ def frame():
 def test_the_picture_in_words(frame):
     words = describe(frame)
     assert "lengths 64 to 512" in words
-    assert "in time: 2.00 for SDPA, 1.00 for O'Hara" in words
+    assert "in time: 2.00 for SDPA; 1.00 for O'Hara" in words
     assert "in FLOPs: 2.00 for SDPA." in words
 
 

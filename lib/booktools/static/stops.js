@@ -31,6 +31,18 @@ window.frugalStops = (all, first) => {
   window.frugalStops(all(".page-toc a"));
   window.frugalStops(all(".cell.tag_hide-input details.hide > summary"));
 
+  window.frugalStops(all(".frugal-plan a"));
+
+  // The terms of a section are one stop, and so are the links of a long list or table.
+  for (const section of all(".bd-article section")) {
+    const own = (link) => link.closest("section") === section;
+    window.frugalStops([...section.querySelectorAll("a.frugal-term")].filter(own));
+  }
+  for (const list of all(".bd-article :is(table, dl.frugal-glossary, .citation-list, .frugal-modules)")) {
+    const links = list.querySelectorAll("a[href]");
+    if (links.length > 12) window.frugalStops(links);
+  }
+
   // A paper that is cited again: its card is one stop, at the first place that names it.
   const named = new Set();
   for (const link of all(".bd-article a[data-preview]")) {

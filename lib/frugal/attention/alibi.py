@@ -1,6 +1,6 @@
 """ALiBi: scores fall with distance, at a slope of its own for each head.
 
-Source: press2022alibi. Chapter: the-vanilla-transformer.
+Source: press2022alibi. Chapter: lost-in-the-middle.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ _HOME = {
     "compare": "comparison",
     "count_flops": "flops",
     "describe": "drawing",
-    "dots": "recorded",
     "draw": "drawing",
     "fit_exponent": "comparison",
     "forward_backward": "cost",

@@ -11,4 +11,3 @@ from frugal.measure.flops import count_flops as count_flops
 from frugal.measure.gpu import GpuSpeed as GpuSpeed
 from frugal.measure.gpu_answers import GpuAnswers as GpuAnswers
 from frugal.measure.memory import peak_bytes as peak_bytes
-from frugal.measure.recorded import dots as dots

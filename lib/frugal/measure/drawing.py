@@ -131,7 +131,7 @@ def describe(
     what = "Time, peak memory and FLOPs" if panels == tuple(PANELS) else _listed(panels)
     many = "lengths" if x == "length" else f"{x} from"
     sentences = [
-        f"{what} of {', '.join(names)} "
+        f"{what} of {'; '.join(names)} "
         f"over {many} {measured['length'].min()} to {measured['length'].max()}, on log axes."
     ]
     for column in panels:
@@ -142,7 +142,7 @@ def describe(
             if (exponent := _exponent(frame, name, column, fit_from)) is not None
         ]
         if growth:
-            sentences.append(f"Exponent of {x} in {quantity}: {', '.join(growth)}.")
+            sentences.append(f"Exponent of {x} in {quantity}: {'; '.join(growth)}.")
     if "seconds" in panels:
         for name, length in crossovers(frame).items():
             sentences.append(

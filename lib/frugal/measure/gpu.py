@@ -96,7 +96,7 @@ class GpuSpeed:
                 times: forward["ratio"],
                 "training, ms": 1e3 * training["seconds"],
                 f"{times} ": training["ratio"],
-                "peak, GB": training["peak_bytes"] / 1e9,
+                "peak in training, GB": training["peak_bytes"] / 1e9,
                 "% of FLOP/s": 1e2 * forward["flops_share"].where(forward["flops"] > 0),
                 "% of bytes/s": 1e2 * forward["bytes_share"],
             }

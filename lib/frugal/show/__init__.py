@@ -18,6 +18,7 @@ _HOME = {
     "cells": "grids",
     "building_site": "site",
     "chart": "charts",
+    "dots": "benches",
     "interact": "frames",
     "lines": "charts",
     "picture": "pictures",

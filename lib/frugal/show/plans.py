@@ -26,8 +26,12 @@ HINT = "An underlined part leads to the section that builds it."
 
 
 def anchor(heading: str) -> str:
-    """The address of a section on its page, as Docutils makes it from the heading."""
-    plain = unicodedata.normalize("NFKD", heading.lower()).encode("ascii", "ignore").decode()
+    """The address of a section on its page, as Docutils makes it from the heading.
+
+    An apostrophe is a curly one there, and leaves no trace.
+    """
+    straight = heading.lower().replace("'", "")
+    plain = unicodedata.normalize("NFKD", straight).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", " ".join(plain.split())).strip("-").lstrip("0123456789-")
 
 

@@ -1,4 +1,4 @@
-"""Do modifications transfer? 52 of them, each a few lines of difference from one encoder-decoder.
+"""Do modifications transfer? 51 of them, each a few lines of difference from one encoder-decoder.
 
 `names()` lists them and `build(name)` makes one, at the paper's size or at the book's.
 Source: narang2021modifications. Chapter: the-modification-zoo.

@@ -99,7 +99,8 @@ class TokenCalculator(Interactive):
             raise ValueError(f"seconds is {seconds}; it must be as long as one window or longer.")
         self.counts, self.shape = counts, shape
         super().__init__(
-            alt=f"A calculator. A picture of {side} x {side} pixels in patches of {patch} makes "
+            alt="Tokens of a picture, a sound or a cube of voxels, and what a Transformer pays for "
+            f"them. A picture of {side} x {side} pixels in patches of {patch} makes "
             f"{counts['picture']:,} tokens; {seconds} seconds of sound at {sample_rate:,} samples "
             f"a second with a hop of {hop} make {counts['sound']:,}; a cube of {voxel_side} voxels "
             f"a side in patches of {voxel_patch} makes {counts['voxels']:,}. For the chosen one it "

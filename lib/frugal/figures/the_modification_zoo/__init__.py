@@ -1,4 +1,4 @@
-"""The table of 52 modifications, the paper's beside ours. Chapter: the-modification-zoo."""
+"""The table of 51 modifications, the paper's beside ours. Chapter: the-modification-zoo."""
 
 from frugal.figures.the_modification_zoo.zoo_table import ZooRow, ZooTable, zoo_rows
 

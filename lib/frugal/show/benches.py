@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frugal.checks import installed
+from frugal.show.charts import PANEL_WIDTH, Chart, chart
 
 if TYPE_CHECKING:
     import altair
@@ -26,7 +27,6 @@ _CASE = re.compile(
 _TICKS = [power * step for power in (0.001, 0.01, 0.1, 1, 10, 100) for step in (1, 2, 5)]
 _ROW = 40  # pixels, with the name above the dots
 _BELOW = 9
-_WIDE = 560  # where the page does not fit it; a still picture
 
 
 def dots(
@@ -34,12 +34,12 @@ def dots(
     *,
     only: Iterable[str] | None = None,
     names: Mapping[str, str] | None = None,
-) -> altair.TopLevelMixin:
+) -> Chart:
     """A row for each competitor with a dot at the median of its ratios to its peer's time.
 
     A line through a dot reaches from the lowest to the highest round. What runs forward and what
     trains get a chart each, or a color where there is one length. The short upright mark is what
-    the bench promises at most. The chart's `description` says the medians in words.
+    the bench promises at most. Its `alt` says the medians in words.
 
     bench: a result of `experiments.bench`. only: the settings to show, by default all that have a
     peer. names: other names for competitors and peers.
@@ -60,9 +60,9 @@ def dots(
     drawn = (
         charts[0].properties(width="container")
         if len(charts) == 1
-        else alt.vconcat(*(one.properties(width=_WIDE) for one in charts))
+        else alt.vconcat(*(one.properties(width=PANEL_WIDTH) for one in charts))
     )
-    return drawn.properties(description=describe_dots(bench, only=only, names=names))
+    return chart(drawn, alt=describe_dots(bench, only=only, names=names))
 
 
 def describe_dots(
@@ -82,7 +82,8 @@ def describe_dots(
             f"{case['ratio']:.2f}" + (f" at {case['size']:,}" if case["size"] else "")
             for _, case in cases.iterrows()
         ]
-        sentences.append(f"{kind + ', ' if kind else ''}{row}: {', '.join(told)}.")
+        named = f"{kind + ', ' if kind else ''}{row}"
+        sentences.append(f"{named[0].upper()}{named[1:]}: {', '.join(told)}.")
     if frame["promised"].notna().any():
         sentences.append("An upright mark is what the book promises at most.")
     return " ".join(sentences)
@@ -148,13 +149,13 @@ def _panel(rows: pd.DataFrame, by: str, title: str, order: list[Any]) -> altair.
         legend=alt.Legend(orient="top", format=",d") if ramp else alt.Legend(orient="top"),
     )
     base = alt.Chart(rows)
-    even = base.mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(1.0))
-    spread = base.mark_rule(strokeWidth=2, yOffset=_BELOW).encode(
+    even = base.mark_rule(strokeDash=[4, 3], aria=False).encode(x=alt.datum(1.0))
+    spread = base.mark_rule(strokeWidth=2, yOffset=_BELOW, aria=False).encode(
         x=alt.X("low:Q", scale=alt.Scale(type="log", domain=ends)), x2="high:Q", y=place
     )
-    promised = base.mark_tick(height=14, thickness=2, yOffset=_BELOW, style="frugal-bar").encode(
-        x=alt.X("promised:Q", scale=alt.Scale(type="log", domain=ends)), y=place
-    )
+    promised = base.mark_tick(
+        aria=False, height=14, thickness=2, yOffset=_BELOW, style="frugal-bar"
+    ).encode(x=alt.X("promised:Q", scale=alt.Scale(type="log", domain=ends)), y=place)
     if len(order) > 1:
         base = base.encode(color=color)
     points = base.mark_circle(size=110, opacity=1, yOffset=_BELOW, style="frugal-dot").encode(
@@ -172,7 +173,7 @@ def _panel(rows: pd.DataFrame, by: str, title: str, order: list[Any]) -> altair.
     )
     words = (
         alt.Chart(rows.drop_duplicates("row"))
-        .mark_text(align="left", dy=-_BELOW - 1, fontSize=12)
+        .mark_text(aria=False, align="left", dy=-_BELOW - 1, fontSize=12)
         .encode(x=alt.value(2), y=place, text="row:N")
     )
     return (even + spread + promised + points + words).properties(height=_ROW * len(names))

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from frugal import results
-from frugal.measure import dots
-from frugal.measure.recorded import describe_dots
+from frugal.show import dots
+from frugal.show.benches import describe_dots
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def bench(tmp_path):
 
 
 def rows_of(chart):
-    sets = chart.to_dict()["datasets"].values()
+    sets = chart.state["spec"]["datasets"].values()
     return pd.concat(map(pd.DataFrame, sets)).drop_duplicates(["kind", "size", "row"])
 
 
@@ -59,13 +59,14 @@ def test_a_dot_is_the_median_and_its_line_the_rounds(bench):
 
 
 def test_it_is_said_in_words(bench):
-    assert describe_dots(bench) == dots(bench).to_dict()["description"]
+    assert describe_dots(bench) == dots(bench).alt
     assert describe_dots(bench).endswith(
-        "forward, ours / full: 1.00 at 512, 0.28 at 2,048. training, ours / full: 0.50 at 2,048. "
+        "Forward, ours / full: 1.00 at 512, 0.28 at 2,048. Training, ours / full: 0.50 at 2,048. "
         "An upright mark is what the book promises at most."
     )
     only = ["training 2048 ours"]
-    assert "frugal / full: 0.50" in describe_dots(bench, only=only, names={"ours": "frugal"})
+    words = describe_dots(bench, only=only, names={"ours": "frugal"})
+    assert "Training, frugal / full: 0.50" in words
 
 
 def test_a_name_that_is_not_there_is_one_sentence(bench):
@@ -87,5 +88,5 @@ def test_every_recorded_bench_has_its_dots(path):
     peers = [name for name, about in bench.settings.items() if about["against"]]
     assert len(shown) == len(peers)
     assert ((shown["low"] <= shown["ratio"]) & (shown["ratio"] <= shown["high"])).all()
-    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    svg = vl_convert.vegalite_to_svg(chart.state["spec"])
     assert svg.count('aria-roledescription="circle"') == len(peers)
