@@ -7,7 +7,8 @@ from booktools.tables import marked
 TABLE = (
     "<table><thead><tr><th>layer</th><th>share</th><th>kept</th></tr></thead>"
     '<tbody><tr><th>a name of many, many words</th><td>0.50</td><td class="data">any</td></tr>'
-    "<tr><th>window</th><td>0.48 (0.46 … 0.51)</td><td>the last keys and values</td></tr></tbody></table>"
+    "<tr><th>window</th><td>0.48 (0.46 … 0.51)</td><td>the last keys and values</td></tr>"
+    "</tbody></table>"
 )
 
 

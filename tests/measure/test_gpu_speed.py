@@ -146,7 +146,7 @@ def test_the_picture_is_of_time_per_sequence_beside_the_baseline(folder, tmp_pat
             ("window, causal", 4096): 4 / 2,
         }
     )
-    assert spec["description"].startswith("Time of SDPA, causal, window, causal over lengths 1024")
+    assert spec["description"].startswith("Time of SDPA, causal; window, causal over lengths 1024")
     nowhere = tmp_path_factory.mktemp("nowhere")
     assert GpuSpeed("window, causal", folder=nowhere).draw() is None
 

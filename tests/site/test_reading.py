@@ -20,6 +20,39 @@ def test_everyone_can_read_it(opened, name, theme, width) -> None:
     assert seen_by_axe(page) == []
 
 
+# Sizes as they are seen: a drawing that is shrunk to a phone shrinks its words. Figures that draw
+# with Vega may only now come, at this width.
+SMALL_WORDS = """
+() => {
+  const found = new Set();
+  const seen = (it) => {
+    const { width, height } = it.getBoundingClientRect();
+    const shown = it.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    return shown && width > 1 && height > 1;
+  };
+  for (const it of document.querySelectorAll("main *")) {
+    const own = [...it.childNodes].filter((part) => part.nodeType === Node.TEXT_NODE);
+    const words = own.map((part) => part.data).join("").replaceAll("\\u200b", "").trim();
+    if (!words || it.closest("script, style, .katex-mathml, title, desc") || !seen(it)) continue;
+    let size = parseFloat(getComputedStyle(it).fontSize);
+    if (it.ownerSVGElement) {
+      const { a, b } = it.getScreenCTM();
+      size *= Math.hypot(a, b);
+    }
+    if (size < 10.95) found.add(`${size.toFixed(1)} px: ${words.slice(0, 40)}`);
+  }
+  return [...found];
+}
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
+    page = opened.page
+    show_in(page, "dark", 390)
+    assert page.evaluate(SMALL_WORDS) == []
+
+
 def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
     page = visit.open((html / "chapters/2-interactions/kernels.html").as_uri())
     boxes = page.evaluate(
