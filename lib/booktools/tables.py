@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 _ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.DOTALL)
-_MANY = 14  # letters
+_MANY = 18  # letters
 
 
 def give_words_room(app: Sphinx, doctree: nodes.document) -> None:

@@ -7,7 +7,7 @@ from booktools.tables import marked
 TABLE = (
     "<table><thead><tr><th>layer</th><th>share</th><th>kept</th></tr></thead>"
     '<tbody><tr><th>a name of many, many words</th><td>0.50</td><td class="data">any</td></tr>'
-    "<tr><th>window</th><td>0.48 (0.46 … 0.51)</td><td>the last keys and values</td></tr>"
+    "<tr><th>window</th><td>0.48 (0.46 … 0.51)</td><td>the latest keys and values</td></tr>"
     "</tbody></table>"
 )
 
@@ -16,11 +16,11 @@ def test_a_column_of_words_is_marked_from_its_head_to_its_end():
     html = marked(TABLE)
     assert '<th class="frugal-words">kept</th>' in html
     assert '<td class="frugal-words data">any</td>' in html
-    assert '<td class="frugal-words">the last keys and values</td>' in html
+    assert '<td class="frugal-words">the latest keys and values</td>' in html
     assert html.count("frugal-words") == 3  # numbers are no words, and a row's name stands first
 
 
 def test_tables_of_numbers_and_of_joined_cells_stay_as_they_are():
-    numbers = TABLE.replace("the last keys and values", "12")
+    numbers = TABLE.replace("the latest keys and values", "12")
     joined = TABLE.replace("<th>kept", '<th colspan="1">kept')
     assert [marked(numbers), marked(joined)] == [numbers, joined]
