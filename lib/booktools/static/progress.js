@@ -62,7 +62,7 @@
       const mine = [now.read[name] && "✓ read", spent && `${spent} min spent`].filter(Boolean);
       line.textContent = [line.dataset.whole, ...mine].join(" · ");
     }
-    const line = document.querySelector("[data-kept]");
+    const line = document.querySelector("[data-told]")?.closest("[data-kept]"); // a figure may have one
     if (line) {
       const [read, labs] = [now.read, now.labs].map((all) => Object.values(all).filter(Boolean).length);
       const spent = minutes(sum(now.minutes));
@@ -84,7 +84,7 @@
       }),
     );
   }
-  document.querySelector("[data-kept] button")?.addEventListener("click", () => {
+  document.querySelector("[data-kept]:has([data-told]) button")?.addEventListener("click", () => {
     localStorage.removeItem(KEY);
     show();
   });

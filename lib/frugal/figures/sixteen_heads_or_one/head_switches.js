@@ -79,6 +79,7 @@ function texts(model, examples) {
     node.setAttribute("aria-label", `story ${index + 1}, read ${right ? "rightly" : "wrongly"}`);
     node.setAttribute("aria-pressed", String(index === chosen));
   });
+  globalThis.frugalStops?.(nodes, nodes[model.get("example")]); // on the site: one stop, and arrow keys
   const label = { class: "heads-texts", role: "group", "aria-label": "Stories" };
   return { node: element("div", label, ...nodes), show };
 }
