@@ -11,9 +11,7 @@ name that moves keeps its old address for one release.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
+from frugal.lazily import on_first_use
 from frugal.moved import forward
 
 _HOME = {
@@ -55,12 +53,4 @@ __all__ = sorted(_HOME)
 
 forward()
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = on_first_use(__name__, _HOME)

@@ -8,8 +8,7 @@ The names below are imported on first use, so a page stands on the files alone t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from frugal.lazily import on_first_use
 
 _HOME = {
     "MaskedTranslator": "parallel",
@@ -32,12 +31,4 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = on_first_use(__name__, _HOME)
