@@ -10,8 +10,10 @@ from frugal.transfer.agreement import (
     MEASURES,
     agreement,
     agreement_of,
+    by_seed,
     gain,
     gains,
+    pairs,
     paper_gain,
     ranks,
     seeds_of,
@@ -47,6 +49,17 @@ def test_a_gain_is_in_percent_of_vanilla_and_above_zero_when_better():
     assert (found.ours, found.seeds) == (pytest.approx(10), 2)
     assert found.low < 10 < found.high
     assert found.high - found.ours == pytest.approx(found.ours - found.low)
+
+
+def test_what_a_seed_does_to_all_rows_is_not_in_the_interval():
+    """The interval is of the differences: Student's t of the pairs, as SciPy has it."""
+    hard = np.array([0.0, 0.5, -0.3])
+    found = gain(1.8 + hard + [0.01, -0.01, 0], 2 + hard, lower=True)
+    test = stats.ttest_rel(2 + hard, 1.8 + hard + [0.01, -0.01, 0]).confidence_interval(0.95)
+    scale = 100 / (2 + hard).mean()
+    assert (found.low, found.high) == pytest.approx((scale * test.low, scale * test.high))
+    with pytest.raises(ValueError, match="values has 2 seeds and vanilla 3; both must be equal"):
+        gain([1, 2], [1, 2, 3])
 
 
 def test_the_papers_gains():
@@ -101,14 +114,22 @@ def record(**losses: list) -> Result:
     return Result("modifications", "", {name: {} for name in losses}, runs, {})
 
 
-def test_a_record_gives_gains_over_its_own_vanilla():
+def test_a_record_gives_gains_over_its_own_vanilla_seed_by_seed():
     found = record(
-        **{"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7, None], "Fixup": [None, float("nan")]}
+        **{
+            "Vanilla Transformer": [4.0, 3.0, 2.0],
+            "GeGLU": [None, 2.7, 1.8],
+            "Fixup": [None, float("nan")],
+        }
     )
-    assert seeds_of(found, "early_loss") == {"Vanilla Transformer": [4.0, 2.0], "GeGLU": [2.7]}
+    assert by_seed(found, "early_loss")["GeGLU"] == {1: 2.7, 2: 1.8}
+    assert seeds_of(found, "early_loss")["GeGLU"] == [2.7, 1.8]
+    assert "Fixup" not in by_seed(found, "early_loss")
+    assert pairs(found, "early_loss")["GeGLU"] == ([2.7, 1.8], [3.0, 2.0])
     told = gains(found, "early_loss")
-    assert told["GeGLU"] == (pytest.approx(10), None, None, 1)
+    assert (told["GeGLU"].ours, told["GeGLU"].seeds) == (pytest.approx(10), 2)
     assert told["Vanilla Transformer"].ours == pytest.approx(0)
+    assert gains(found, "early_loss", base="GeGLU")["Vanilla Transformer"].ours < 0
     assert gains(record(**{"Vanilla Transformer": [0.0], "GeGLU": [0.5]}), "early_loss") == {}
     with pytest.raises(ValueError, match="it must have 'Vanilla Transformer'"):
         gains(record(GeGLU=[1.0]), "early_loss")

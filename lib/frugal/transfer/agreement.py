@@ -44,8 +44,8 @@ REPAIRED = ".repaired"
 
 
 class Gain(NamedTuple):
-    """In percent of vanilla's value, above 0 is better: the mean over seeds, its 95 % interval
-    (None with one seed), and how many seeds."""
+    """In percent of vanilla's value, above 0 is better: the mean over pairs of the same seed, its
+    95 % interval (None with one pair), and how many pairs."""
 
     ours: float
     low: float | None
@@ -63,13 +63,19 @@ class Agreement(NamedTuple):
 
 
 def gain(values: ArrayLike, vanilla: ArrayLike, *, lower: bool = False) -> Gain:
-    """How much better the seeds' values of a row are than vanilla's mean, in percent of it.
+    """How much better a row is than vanilla, in percent of vanilla's mean.
 
-    values, vanilla: one number per seed. lower: less is better, as with a loss. The interval is of
-    the row's seeds alone (`frugal.results.mean_interval`).
+    values, vanilla: one number per seed, of the same seeds: the differences are taken seed by seed,
+    and the interval is of their mean (`frugal.results.mean_interval`). So vanilla's own spread is
+    in it, and what a seed does to all rows alike is not. lower: less is better, as with a loss.
+    Raises ValueError for lists of different lengths.
     """
-    base = float(np.mean(vanilla))
-    better = 100 * (np.asarray(values, dtype=float) - base) / abs(base) * (-1 if lower else 1)
+    ours, base = (np.asarray(one, dtype=float) for one in (values, vanilla))
+    if len(ours) != len(base):
+        raise ValueError(
+            f"values has {len(ours)} seeds and vanilla {len(base)}; both must be equal."
+        )
+    better = 100 * (ours - base) / abs(base.mean()) * (-1 if lower else 1)
     if len(better) < 2:
         return Gain(float(better.mean()), None, None, len(better))
     mean, low, high = (float(one) for one in mean_interval(better))
@@ -83,29 +89,50 @@ def paper_gain(name: str, measure: str) -> float:
     return gain([own], [base], lower=one.lower).ours
 
 
+def by_seed(record: Result, metric: str) -> dict[str, dict[int, float]]:
+    """By setting and seed what the runs gave, without those that have no finite number."""
+    found: dict[str, dict[int, float]] = {name: {} for name in record.settings}
+    for run in sorted(record.runs, key=lambda run: run["seed"]):
+        value = run["values"].get(metric)
+        if value is not None and np.isfinite(value):
+            found[run["setting"]][run["seed"]] = float(value)
+    return {name: seeds for name, seeds in found.items() if seeds}
+
+
 def seeds_of(record: Result, metric: str) -> dict[str, list[float]]:
-    """By setting what its seeds gave, in their order, without those that have no finite number."""
-    found = {}
-    for setting, values in record.values(metric).items():
-        kept = [float(one) for one in values if one is not None and np.isfinite(one)]
-        if kept:
-            found[setting] = kept
-    return found
+    """The same without the seeds' numbers, in their order."""
+    return {name: list(seeds.values()) for name, seeds in by_seed(record, metric).items()}
 
 
-def gains(record: Result, metric: str, *, lower: bool | None = None) -> dict[str, Gain]:
-    """By setting its gain over the vanilla model of the same record.
+def pairs(record: Result, metric: str, base: str | None = None) -> dict[str, tuple[list, list]]:
+    """By setting what it gave and what `base` gave, of the seeds that both have.
 
-    lower: less is better; as in `MEASURES` when None. Where vanilla has 0, as in a task that it
-    cannot do, there are no gains in percent, and the answer is empty. Raises ValueError for a
-    record that has no vanilla model.
+    base: a setting; vanilla when None. Raises ValueError for a record that lacks it.
+    """
+    base = names()[0] if base is None else base
+    found = by_seed(record, metric)
+    if base not in found:
+        raise ValueError(f"record has {list(found)}; it must have {base!r}.")
+    both = {name: [seed for seed in seeds if seed in found[base]] for name, seeds in found.items()}
+    return {
+        name: ([found[name][seed] for seed in seeds], [found[base][seed] for seed in seeds])
+        for name, seeds in both.items()
+        if seeds
+    }
+
+
+def gains(
+    record: Result, metric: str, *, base: str | None = None, lower: bool | None = None
+) -> dict[str, Gain]:
+    """By setting its gain over vanilla, or over another setting `base`, in the same record.
+
+    Seed by seed (`gain`), of the seeds that both have. lower: less is better; as in `MEASURES` when
+    None. Where all of the base's values are 0, as in a task that it cannot do, there is no gain in
+    percent, and the setting is left out. Raises ValueError for a record that lacks the base.
     """
     lower = MEASURES[metric].lower if lower is None else lower
-    seeds = seeds_of(record, metric)
-    if names()[0] not in seeds:
-        raise ValueError(f"record has {list(seeds)}; it must have {names()[0]!r}.")
-    base = seeds[names()[0]]
-    return {name: gain(of, base, lower=lower) for name, of in seeds.items() if any(base)}
+    found = pairs(record, metric, base)
+    return {name: gain(own, of, lower=lower) for name, (own, of) in found.items() if any(of)}
 
 
 def ranks(values: ArrayLike) -> NDArray:
@@ -173,13 +200,14 @@ def agreement_of(
 ) -> Agreement:
     """`agreement` of the paper's table with a record, of every modification that both have.
 
-    repaired: with the intended form of those rows that have two.
+    Ours are the differences to vanilla, seed by seed. repaired: with the intended form of those
+    rows that have two.
     """
-    seeds, sign = seeds_of(record, metric), -1 if MEASURES[metric].lower else 1
+    sign, found = -1 if MEASURES[metric].lower else 1, pairs(record, metric)
     ours = {}
     for name in names()[1:]:
-        both = seeds.get(name, [])
-        both = seeds.get(name + REPAIRED, both) if repaired else both
-        ours[name] = [sign * one for one in both]
+        both = found.get(name, ([], []))
+        both = found.get(name + REPAIRED, both) if repaired else both
+        ours[name] = [sign * (own - base) for own, base in zip(*both, strict=True)]
     paper = {name: paper_gain(name, metric) for name in names()[1:]}
     return agreement(paper, ours, draws=draws)
