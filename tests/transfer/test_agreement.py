@@ -11,6 +11,7 @@ from frugal.transfer.agreement import (
     agreement,
     agreement_of,
     by_seed,
+    family,
     gain,
     gains,
     pairs,
@@ -33,6 +34,20 @@ def test_ranks_and_their_correlation_are_scipys():
         np.testing.assert_array_equal(ranks(a), stats.rankdata(a))
         assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
     assert np.isnan(spearman([1, 1, 1], [1, 2, 3]))
+
+
+def test_the_order_inside_groups_leaves_out_the_order_of_the_groups():
+    """By hand: ranks inside each group, less the group's mean rank."""
+    one, other = [1, 2, 3, 11, 12], [21, 22, 23, 1, 2]
+    groups = ["a", "a", "a", "b", "b"]
+    assert spearman(one, other) < 0
+    assert spearman(one, other, groups) == 1
+    assert spearman(one, [21, 23, 22, 1, 2], groups) == pytest.approx((1 + 0 + 0 + 0.5) / 2.5)
+    chance = np.random.default_rng(3)
+    a, b = chance.integers(0, 5, (2, 20))
+    assert spearman(a, b, ["same"] * 20) == pytest.approx(stats.spearmanr(a, b).statistic)
+    with pytest.raises(ValueError, match="groups has 2 labels; it must have 5, one a value"):
+        spearman(one, other, ["a", "b"])
 
 
 def test_the_papers_own_correlations_come_out():
@@ -79,6 +94,14 @@ def test_one_table_agrees_with_itself_and_the_interval_covers_what_it_should():
     found = agreement(paper, noisy, draws=400)
     assert -1 <= found.low < found.correlation < found.high <= 1
     assert found == agreement(paper, noisy, draws=400)
+
+
+def test_agreement_inside_groups():
+    paper = {f"{group}{n}": 100.0 * (group == "a") + n for group in "ab" for n in range(8)}
+    ours = {name: [100.0 * (name[0] == "b") + value % 100] for name, value in paper.items()}
+    inside = agreement(paper, ours, groups={name: name[0] for name in paper}, draws=50)
+    assert inside[:3] == (1, 1, 1)
+    assert agreement(paper, ours, draws=50).correlation < 0
 
 
 def test_seeds_widen_the_interval():
@@ -141,6 +164,11 @@ def test_a_record_is_held_against_the_paper_in_either_form():
     turned = record(**losses, **{"Dynamic convolution.repaired": [-99.0]})
     assert agreement_of(turned, "early_loss", draws=20).correlation == 1
     assert agreement_of(turned, "early_loss", repaired=True, draws=20).correlation < 1
+    assert agreement_of(turned, "early_loss", inside_families=True, draws=20).correlation == 1
+    moved = {name: [of[0] + 9 * (family(name) == "activation")] for name, of in losses.items()}
+    assert agreement_of(record(**moved), "early_loss", draws=20).correlation < 0.9
+    inside = agreement_of(record(**moved), "early_loss", inside_families=True, draws=20)
+    assert inside.correlation == pytest.approx(1)
 
 
 def test_measures_are_columns_of_the_papers_table():

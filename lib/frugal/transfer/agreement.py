@@ -89,6 +89,11 @@ def paper_gain(name: str, measure: str) -> float:
     return gain([own], [base], lower=one.lower).ours
 
 
+def family(name: str) -> str:
+    """The category of a row in the paper's table, in its words."""
+    return published()[name]["category"].removeprefix("architecture: ")
+
+
 def by_seed(record: Result, metric: str) -> dict[str, dict[int, float]]:
     """By setting and seed what the runs gave, without those that have no finite number."""
     found: dict[str, dict[int, float]] = {name: {} for name in record.settings}
@@ -143,32 +148,51 @@ def ranks(values: ArrayLike) -> NDArray:
     return (last - (counts - 1) / 2)[first]
 
 
-def spearman(one: ArrayLike, other: ArrayLike) -> float:
+def spearman(one: ArrayLike, other: ArrayLike, groups: ArrayLike | None = None) -> float:
     """The correlation of two lists' ranks, from -1 to 1; NaN where all of one list are equal.
+
+    groups: a label per value. Then a rank is one inside its group, and the group's mean rank is
+    subtracted: what is left says whether the order *inside* groups agrees, whatever the order of
+    the groups. Large groups count for more, groups of one for nothing.
 
     Raises ValueError for lists of different lengths, or of fewer than three.
     """
-    a, b = ranks(one), ranks(other)
-    if len(a) != len(b) or len(a) < 3:
-        raise ValueError(f"one has {len(a)} values and other {len(b)}; both must have 3 or more.")
-    a, b = a - a.mean(), b - b.mean()
+    one, other = (np.asarray(values, dtype=float) for values in (one, other))
+    if len(one) != len(other) or len(one) < 3:
+        raise ValueError(
+            f"one has {len(one)} values and other {len(other)}; both must have 3 or more."
+        )
+    if groups is not None and len(groups) != len(one):
+        raise ValueError(f"groups has {len(groups)} labels; it must have {len(one)}, one a value.")
+    a, b = _centred_ranks(one, groups), _centred_ranks(other, groups)
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size > 0 else float("nan")
+
+
+def _centred_ranks(values: NDArray, groups: ArrayLike | None) -> NDArray:
+    """Ranks less the group's mean rank: half of how many are below, less half of those above."""
+    signs = np.sign(values[:, None] - values)
+    if groups is not None:
+        groups = np.asarray(groups)
+        signs = signs * (groups[:, None] == groups)
+    return signs.sum(1) / 2
 
 
 def agreement(
     paper: Mapping[str, float],
     ours: Mapping[str, Sequence[float]],
     *,
+    groups: Mapping[str, str] | None = None,
     draws: int = 2000,
     seed: int = 0,
 ) -> Agreement:
     """The rank correlation of a number per row with the mean over our seeds of that row.
 
     paper: one number per row. ours: one number per seed, by row; rows that one side lacks are left
-    out. Each of the draws of the bootstrap takes as many rows as there are, with repetition, and in
-    each of them as many seeds as it has, with repetition: so the interval has both in it, which
-    rows happened to be in the table and which seeds happened to be run.
+    out. groups: a label per row, for the order inside groups alone (`spearman`). Each of the draws
+    of the bootstrap takes as many rows as there are, with repetition, and in each of them as many
+    seeds as it has, with repetition: so the interval has both in it, which rows happened to be in
+    the table and which seeds happened to be run.
 
     Raises ValueError for fewer than three rows that both sides have.
     """
@@ -176,12 +200,14 @@ def agreement(
     both = [name for name in paper if len(ours.get(name, ()))]
     seeds = [np.asarray(ours[name], dtype=float) for name in both]
     theirs = np.array([paper[name] for name in both], dtype=float)
-    found = spearman(theirs, [one.mean() for one in seeds])
+    labels = np.array([groups[name] for name in both]) if groups else None
+    found = spearman(theirs, [one.mean() for one in seeds], labels)
     chance = np.random.default_rng(seed)
     drawn = []
     for _ in range(draws):
         rows = chance.integers(len(both), size=len(both))
-        drawn.append(spearman(theirs[rows], _redrawn(seeds, rows, chance)))
+        means = _redrawn(seeds, rows, chance)
+        drawn.append(spearman(theirs[rows], means, None if labels is None else labels[rows]))
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Agreement(found, float(low), float(high), len(both))
 
@@ -196,12 +222,17 @@ def _redrawn(seeds: list[NDArray], rows: NDArray, chance: np.random.Generator) -
 
 
 def agreement_of(
-    record: Result, metric: str, *, repaired: bool = False, draws: int = 2000
+    record: Result,
+    metric: str,
+    *,
+    repaired: bool = False,
+    inside_families: bool = False,
+    draws: int = 2000,
 ) -> Agreement:
     """`agreement` of the paper's table with a record, of every modification that both have.
 
     Ours are the differences to vanilla, seed by seed. repaired: with the intended form of those
-    rows that have two.
+    rows that have two. inside_families: of the order inside the categories of the paper's table.
     """
     sign, found = -1 if MEASURES[metric].lower else 1, pairs(record, metric)
     ours = {}
@@ -210,4 +241,5 @@ def agreement_of(
         both = found.get(name + REPAIRED, both) if repaired else both
         ours[name] = [sign * (own - base) for own, base in zip(*both, strict=True)]
     paper = {name: paper_gain(name, metric) for name in names()[1:]}
-    return agreement(paper, ours, draws=draws)
+    groups = {name: family(name) for name in paper} if inside_families else None
+    return agreement(paper, ours, groups=groups, draws=draws)

@@ -9,8 +9,15 @@ from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 from frugal.transfer import names, row
-from frugal.transfer.agreement import MEASURES, REPAIRED, Gain, gains, paper_gain, spearman
-from frugal.transfer.counting import published
+from frugal.transfer.agreement import (
+    MEASURES,
+    REPAIRED,
+    Gain,
+    family,
+    gains,
+    paper_gain,
+    spearman,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +53,7 @@ def zoo_rows(record: Result) -> list[ZooRow]:
     return [
         ZooRow(
             name,
-            published()[name]["category"].removeprefix("architecture: "),
+            family(name),
             {measure: paper_gain(name, measure) for measure in MEASURES},
             form(name),
             form(name + REPAIRED),
