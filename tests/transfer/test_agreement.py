@@ -17,6 +17,7 @@ from frugal.transfer.agreement import (
     pairs,
     paper_gain,
     ranks,
+    repeatability,
     seeds_of,
     spearman,
 )
@@ -169,6 +170,18 @@ def test_a_record_is_held_against_the_paper_in_either_form():
     assert agreement_of(record(**moved), "early_loss", draws=20).correlation < 0.9
     inside = agreement_of(record(**moved), "early_loss", inside_families=True, draws=20)
     assert inside.correlation == pytest.approx(1)
+
+
+def test_a_record_that_agrees_with_itself():
+    """Two seeds in the same order, the third in the opposite one: (1 - 1 - 1) / 3."""
+    rows = {name: [n, 2.0 * n, -n] for n, name in enumerate(map(str, names()[:13]))}
+    found = record(**{name: [float(one) for one in of] for name, of in rows.items()})
+    assert repeatability(found, "early_loss") == pytest.approx(-1 / 3)
+    alone = record(**{name: of[:1] for name, of in rows.items()})
+    assert np.isnan(repeatability(alone, "early_loss"))
+    some = {name: of[: 2 if n < 6 else 1] for n, (name, of) in enumerate(rows.items())}
+    assert np.isnan(repeatability(record(**some), "early_loss"))
+    assert repeatability(record(**some), "early_loss", least=4) == 1
 
 
 def test_measures_are_columns_of_the_papers_table():

@@ -7,6 +7,7 @@ the-modification-zoo.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -210,6 +211,25 @@ def agreement(
         drawn.append(spearman(theirs[rows], means, None if labels is None else labels[rows]))
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Agreement(found, float(low), float(high), len(both))
+
+
+def repeatability(record: Result, metric: str, *, least: int = 10) -> float:
+    """How far the record agrees with itself: the mean rank correlation of two of its seeds.
+
+    Over all pairs of seeds that have `least` modifications or more in common; NaN where there is no
+    such pair. Where it is high, a low `agreement` is no matter of luck.
+    """
+    found = by_seed(record, metric)
+    tables = [
+        {name: found[name][seed] for name in names()[1:] if seed in found.get(name, {})}
+        for seed in sorted({run["seed"] for run in record.runs})
+    ]
+    correlations = []
+    for one, other in combinations(tables, 2):
+        both = sorted(one.keys() & other.keys())
+        if len(both) >= least:
+            correlations.append(spearman(*([of[name] for name in both] for of in (one, other))))
+    return float(np.mean(correlations)) if correlations else float("nan")
 
 
 def _redrawn(seeds: list[NDArray], rows: NDArray, chance: np.random.Generator) -> NDArray:
