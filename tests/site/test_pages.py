@@ -20,10 +20,8 @@ SHARED_BY_FIGURES = ("vega.js", "figure.css")
 
 
 @pytest.fixture(scope="module")
-def soups(html: Path) -> dict[str, BeautifulSoup]:
-    return {
-        name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html5lib") for name in PAGES
-    }
+def soups(parsed) -> dict[str, BeautifulSoup]:
+    return {name: parsed(name) for name in PAGES}
 
 
 @pytest.mark.parametrize("name", PAGES)
