@@ -192,10 +192,13 @@ def _run(shell: Shell, source: str, seconds: float) -> BaseException | None:
 
 
 def _checked_in(source: str) -> list[str]:
-    """The questions that a cell checks: `grader.check("q1")`, whatever the grader's name."""
+    """The questions that a cell checks: `grader.check("q1")`, whatever the grader's name.
+
+    None in what Python cannot read: no Python, no text, nested too deep.
+    """
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [
         node.args[0].value

@@ -135,6 +135,13 @@ def finished(cluster: Cluster) -> int:
     return len(partial.read_text().splitlines()) - 1 if partial.exists() else 0
 
 
+def wait_for(cluster: Cluster, process: subprocess.Popen, jobs: int) -> None:
+    """Until so many are finished."""
+    while finished(cluster) < jobs:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.03)
+
+
 @pytest.mark.parametrize("moment", ["before the first job", 0, 1, 12, 22])
 def test_a_killed_worker_loses_and_doubles_nothing(cluster, moment):
     """Killed with its nanny, by SIGKILL, while it holds jobs; another worker is left."""
@@ -142,9 +149,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster, moment):
     cluster.add_worker()
     process = sweep(cluster)
     if moment != "before the first job":
-        while finished(cluster) < moment + 1:
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
+        wait_for(cluster, process, moment + 1)
     cluster.kill(cluster.workers[0])
     out, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
@@ -158,9 +163,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster, moment):
 def test_a_worker_that_comes_later_takes_over_from_the_last_one(cluster):
     cluster.add_worker()
     process = sweep(cluster)
-    while finished(cluster) < 3:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(cluster, process, 3)
     cluster.kill(cluster.workers[0])
     cluster.add_worker()
     _, err = process.communicate(timeout=LONG)
@@ -170,9 +173,7 @@ def test_a_worker_that_comes_later_takes_over_from_the_last_one(cluster):
 def test_a_sweep_that_stands_still_says_so_keeps_what_is_done_and_stops(cluster):
     cluster.add_worker()
     process = sweep(cluster, "--patience", "900", hurried=True)
-    while finished(cluster) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(cluster, process, 2)
     cluster.kill(cluster.workers[0])  # nobody is left
     while "has no workers; waiting for one" not in (line := process.stderr.readline()):
         assert line, "it ended before it had waited"
@@ -197,9 +198,7 @@ def test_a_job_that_dask_gives_up_is_submitted_again(cluster):
     cluster.add_worker()
     cluster.add_worker()
     process = sweep(cluster)
-    while finished(cluster) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(cluster, process, 2)
     cluster.kill(cluster.workers[0])
     _, err = process.communicate(timeout=LONG)
     assert process.returncode == 0, err
@@ -215,9 +214,7 @@ def test_a_worker_that_is_frozen_from_the_start_stops_no_other(cluster):
         time.sleep(0.05)
     cluster.freeze(cluster.workers[0])
     process = sweep(cluster, "--patience", "900", hurried=True)
-    while finished(cluster) < 18:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(cluster, process, 18)
     hurry(cluster)
     _, err = process.communicate(timeout=LONG)
     assert "nothing finished on tcp://127.0.0.1" in err
@@ -228,9 +225,7 @@ def test_a_worker_that_is_frozen_from_the_start_stops_no_other(cluster):
 def test_a_scheduler_that_goes_is_one_sentence(cluster):
     cluster.add_worker()
     process = sweep(cluster)
-    while finished(cluster) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(cluster, process, 2)
     cluster.kill(cluster.scheduler)
     _, err = process.communicate(timeout=LONG)
     assert process.returncode == 1
