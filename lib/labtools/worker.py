@@ -91,7 +91,7 @@ class _Run:
                 seconds = self.job["cell_seconds"] / 4
             if error is not None and (words := explain_cell(error, self.environment)):
                 self.report("cell", index=index, words=words)
-            for question in _checked_in(self.shell.transform_cell(source)):
+            for question in _checked_in(self.shell, source):
                 if question in self.tests:
                     self._grade(question)
                     graded.add(question)
@@ -182,22 +182,26 @@ def _new_shell() -> Shell:
 
 
 def _run(shell: Shell, source: str, seconds: float) -> BaseException | None:
-    """Run a cell as Jupyter would. An exception ends the cell, not the notebook."""
+    """Run a cell as Jupyter would. An exception ends the cell, not the notebook.
+
+    One may come out of IPython itself: a limit that strikes between two of its statements, or code
+    that is nested deeper than it expects.
+    """
     try:
         with time_limit(seconds, on_the_clock=seconds):
             outcome = shell.run_cell(source, store_history=False)
-    except (TimeLimit, KeyboardInterrupt) as error:  # struck between two statements of IPython
+    except (Exception, TimeLimit, KeyboardInterrupt) as error:
         return error
     return outcome.error_before_exec or outcome.error_in_exec
 
 
-def _checked_in(source: str) -> list[str]:
+def _checked_in(shell: Shell, source: str) -> list[str]:
     """The questions that a cell checks: `grader.check("q1")`, whatever the grader's name.
 
     None in what Python cannot read: no Python, no text, nested too deep.
     """
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(shell.transform_cell(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [
