@@ -192,7 +192,17 @@ def _run(shell: Shell, source: str, seconds: float) -> BaseException | None:
             outcome = shell.run_cell(source, store_history=False)
     except (Exception, TimeLimit, KeyboardInterrupt) as error:
         return error
+    finally:
+        _open_streams()
     return outcome.error_before_exec or outcome.error_in_exec
+
+
+def _open_streams() -> None:
+    """What a cell has closed or taken away takes the words of the next one, as in a kernel."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        if stream is None or getattr(stream, "closed", False):
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _checked_in(shell: Shell, source: str) -> list[str]:
