@@ -134,12 +134,12 @@ def test_pictures_have_words(soups) -> None:
     assert not problems, "\n".join(problems)
 
 
-# Markup of Markdown, of LaTeX or of BibTeX that nothing has set: `name`, N^1.88, \\$, $x$, **bold**.
+# Markup of Markdown, LaTeX or BibTeX that nothing has set: `name`, N^1.88, \\$, $x$, **bold**.
 MARKUP = re.compile(
     r"`|\*\*|\\[$a-z]|\w\^[\d{]|\$[^$\s\d][^$\n]*\$|\]\(|\{(?:ref|eq|numref|doc|term|cite)"
 )
 NOT_PROSE = "script, style, pre, code, kbd, textarea, .math, .frugal-figure svg"
-SAID = ("alt", "title", "aria-label", "content")
+SAID = ("alt", "aria-label", "content", "title")
 
 
 def test_no_markup_is_shown_as_it_was_written(html: Path) -> None:

@@ -123,6 +123,11 @@ def as_html(text: str) -> str:
     return _CODE.sub(r"<code>\1</code>", raised)
 
 
+def as_words(text: str) -> str:
+    """A sentence where no markup can be: a power is written with ^, and a name of code as it is."""
+    return EXPONENT.sub(r"^\1", text).replace("`", "")
+
+
 def filled(sentence: str, values: dict[str, Any]) -> str:
     """`sentence` with its numbers. Raises ValueError when it and `values` do not match."""
     if not sentence.strip():
