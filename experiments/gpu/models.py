@@ -22,6 +22,7 @@ from frugal.attention.kernels import KernelAttention
 from frugal.attention.patterns import PatternAttention
 from frugal.attention.softmax import MultiHeadAttention
 from frugal.attention.swin import ShiftedWindowAttention
+from frugal.decoding.early import generate_early
 from frugal.decoding.parallel import MaskedTranslator, mask_predict
 from frugal.depth.early_exit.encoder import ExitEncoder
 from frugal.depth.layerdrop import every_other, prune_layers
@@ -40,12 +41,24 @@ from frugal.tokens.latents import LatentStack
 from frugal.tokens.pooling import FunnelEncoder
 
 KERNEL, SIDE, EXPERTS, KEYS, LATENTS, LAYERS = 31, 8, 64, 256, 256, 4
+SMALL = 256
+"""Up to this length, which is that of a test, models are small and have few experts and keys."""
 NEW, PASSES = 16, 4
 """Tokens that a decoder writes, and in how many passes the one does that writes them together."""
 VOCABULARY = 256
 FEED_FORWARD, ENCODER, WRITER = "feed-forward layer", "plain encoder", "writing, softmax"
 MATRICES = 4 * WIDTH**2 + 8 * WIDTH**2
 """Weights of a layer, the same in attention and in the feed-forward network of four widths."""
+
+
+def config(n: int, **options: Any) -> TransformerConfig:
+    """Of the models that are called with n tokens."""
+    size = {"d_model": 64, "n_heads": 2} if n <= SMALL else {"d_model": WIDTH, "n_heads": HEADS}
+    return TransformerConfig(VOCABULARY, n_layers=LAYERS, **size, **options)
+
+
+def _many(number: int, n: int) -> int:
+    return number // 16 if n <= SMALL else number
 
 
 class OnSquares(nn.Module):
@@ -111,15 +124,19 @@ def layers() -> dict[str, Racer]:
             lambda n: DenseFeedForward(WIDTH, 4 * WIDTH), None, every(network), given="vectors"
         ),
         "Switch layer, 64 experts": Racer(
-            lambda n: SwitchFeedForward(WIDTH, 4 * WIDTH, EXPERTS), flops=every(network), **dense
+            lambda n: SwitchFeedForward(WIDTH, 4 * WIDTH, _many(EXPERTS, n)),
+            flops=every(network),
+            **dense,
         ),
         "layer of 7 of 64 small experts": Racer(
-            lambda n: MixtureOfExperts(WIDTH, WIDTH // 2, EXPERTS, k=7),
+            lambda n: MixtureOfExperts(
+                WIDTH, WIDTH // 2, _many(EXPERTS, n), k=min(7, _many(EXPERTS, n))
+            ),
             flops=every(network),
             **dense,
         ),
         "product-key layer": Racer(
-            lambda n: ProductKeyMemory(WIDTH, KEYS),
+            lambda n: ProductKeyMemory(WIDTH, _many(KEYS, n), k=min(32, _many(KEYS, n))),
             flops=every(2 * WIDTH**2 + 2 * WIDTH * KEYS + 2 * 4 * 32 * WIDTH),
             **dense,
         ),
@@ -153,17 +170,16 @@ def layers() -> dict[str, Racer]:
 
 def encoders() -> dict[str, Racer]:
     """On token ids: what a reader trains, in four layers, with fewer tokens or layers or none."""
-    config = TransformerConfig(VOCABULARY, d_model=WIDTH, n_heads=HEADS, n_layers=LAYERS)
     whole = {"given": "ids", "against": ENCODER, "longest": 16384}
 
     def layer(n: float, width: int = WIDTH) -> float:
         return 2 * MATRICES + 4 * n * width
 
     def stacked(make: Callable[..., nn.Module], **options: Any) -> Callable[[int], nn.Module]:
-        return lambda n: Encoder(replace(config, make_stack=partial(make, **options)))
+        return lambda n: Encoder(config(n, make_stack=partial(make, **options)))
 
     def pruned(n: int) -> nn.Module:
-        model = Encoder(config)
+        model = Encoder(config(n))
         prune_layers(model, every_other(LAYERS, LAYERS // 2))
         return model
 
@@ -188,19 +204,24 @@ def encoders() -> dict[str, Racer]:
     def ponders(n: int) -> nn.Module:
         """One layer, at whose start every token halts after its second step."""
         steps = partial(UniversalTransformer, n_steps=LAYERS)
-        return Encoder(replace(config, n_layers=1, make_stack=steps))
+        return Encoder(replace(config(n), n_layers=1, make_stack=steps))
+
+    def latents(n: int) -> nn.Module:
+        given = config(n)
+        size = {"d_model": given.d_model, "n_heads": given.n_heads}
+        return stacked(LatentStack, n_latents=_many(LATENTS, n), **size)(n)
 
     latent = LATENTS * layer(LATENTS)
 
     return {
-        ENCODER: Racer(lambda n: Encoder(config), None, plain, given="ids", longest=16384),
+        ENCODER: Racer(lambda n: Encoder(config(n)), None, plain, given="ids", longest=16384),
         "latent encoder": Racer(
-            stacked(LatentStack, d_model=WIDTH, n_heads=HEADS, n_latents=LATENTS),
+            latents,
             flops=lambda n: 2 * layer(LATENTS) + LAYERS * latent / n,
             **whole,
         ),
         "funnel encoder": Racer(
-            lambda n: FunnelEncoder(config, blocks=(2, 2)), flops=funnel, **whole
+            lambda n: FunnelEncoder(config(n), blocks=(2, 2)), flops=funnel, **whole
         ),
         "encoder that drops tokens": Racer(
             lambda n: stacked(WordVectorElimination, keep=geometric_schedule(n, LAYERS, n // 8))(n),
@@ -211,27 +232,33 @@ def encoders() -> dict[str, Racer]:
         "reversible encoder": Racer(stacked(ReversibleStack), flops=plain, **whole),
         "universal encoder, 2 of 4 steps": Racer(ponders, flops=lambda n: 2 * layer(n), **whole),
         "encoder, half leaves at each exit": Racer(
-            lambda n: Leaves(config), flops=leaving, trains=False, **whole
+            lambda n: Leaves(config(n)), flops=leaving, trains=False, **whole
         ),
     }
 
 
 def writers() -> dict[str, Racer]:
     """On token ids, without a backward pass: they read a text and write a few tokens more."""
-    config = TransformerConfig(
-        VOCABULARY, d_model=WIDTH, n_heads=HEADS, n_layers=LAYERS, positions="rope"
-    )
     write = partial(decoding.generate, max_new_tokens=NEW)
     short = {"given": "ids", "longest": 16384, "trains": False}
 
     def writes(**options: Any) -> Callable[[int], nn.Module]:
-        return lambda n: Writes(Decoder(replace(config, **options)), write)
+        return lambda n: Writes(Decoder(replace(config(n, positions="rope"), **options)), write)
 
     def flops(seen: Callable[[int], float]) -> Callable[[int], float]:
         return lambda n: (n + NEW) / n * LAYERS * (2 * MATRICES + 4 * seen(n) * WIDTH)
 
+    def early(n: int) -> nn.Module:
+        """With a threshold of 0 every token leaves at the first exit that is allowed."""
+
+        def leave(model: nn.Module, ids: Tensor) -> Tensor:
+            given = {"threshold": 0.0, "first": config(n).n_layers // 2, "max_new_tokens": NEW}
+            return generate_early(model, ids, **given).ids
+
+        return Writes(Decoder(config(n, positions="rope")), leave)
+
     def together(n: int) -> nn.Module:
-        sines = replace(config, positions="sinusoidal")
+        sines = replace(config(n), positions="sinusoidal")
         model = MaskedTranslator(sines, mask=3, max_target_length=NEW)
         lengths = partial(torch.full, (), NEW)
 
@@ -249,6 +276,18 @@ def writers() -> dict[str, Racer]:
         ),
         "writing, linear": Racer(
             writes(make_attend=lambda i, c: linear), WRITER, flops(lambda n: 64), **short
+        ),
+        "writing, half of the layers": Racer(
+            lambda n: writes(n_layers=config(n).n_layers // 2)(n),
+            WRITER,
+            lambda n: flops(lambda n: n / 2)(n) / 2,
+            **short,
+        ),
+        "writing, half of the layers at each token": Racer(
+            early,
+            WRITER,
+            lambda n: (2 * n + NEW) / (2 * (n + NEW)) * flops(lambda n: n / 2)(n),
+            **short,
         ),
         "writing in four passes": Racer(together, WRITER, flops(lambda n: n), **short),
     }

@@ -107,8 +107,11 @@ class GpuSpeed:
         return table.sort_values("", key=lambda names: names.map(order), kind="stable")
 
     def draw(self, what: str = "forward") -> altair.VConcatChart | None:
-        """Time per sequence over length, with the baselines; None without two lengths to join."""
-        if self.result is None:
+        """Time per sequence over length, with the baselines.
+
+        None without two lengths to join, and while one of the racers is missing.
+        """
+        if self.result is None or self.missing:
             return None
         beside = [*self.frame(what)["against"].dropna().unique()]
         frame = self._rows({*beside, *self.names}, what).dropna(subset=["seconds"])
