@@ -56,24 +56,34 @@ def main(arguments: list[str] | None = None) -> int:
 def _list(options: argparse.Namespace) -> None:
     states: dict[str, checking.State] = {}
     for name in runner.names():
-        module = runner.module_of(name)
-        print(f"{name}: {runner.question_of(module)}")
         try:
-            recorded = results.load(name, folder=runner.RESULTS)
-        except results.MissingResult:
-            print(f"    {len(module.settings())} settings, not recorded yet")
+            module = runner.module_of(name)
+        except Exception as error:  # one that cannot be imported hides none of the others
+            print(f"{name}: {type(error).__name__}: {error}")
+            continue
+        print(f"{name}: {runner.question_of(module)}")
+        if (runner.RESULTS / f"{name}.json").is_file():
+            states[name] = _tell(name, f"{len(module.settings())} settings. ")
         else:
-            print(f"    {len(module.settings())} settings. {recorded.provenance}")
-            states[name] = checking.state_of(name, recorded)
-            print(f"    {states[name].sentence}")
+            print(f"    {len(module.settings())} settings, not recorded yet")
     for path in sorted(runner.RESULTS.glob(f"{runner.BENCH}*.json")):
-        recorded = results.load(path.stem, folder=runner.RESULTS)
-        states[path.stem] = checking.state_of(path.stem, recorded)
-        print(f"{path.stem}: {recorded.question}\n    {recorded.provenance}")
-        print(f"    {states[path.stem].sentence}")
+        print(path.stem)
+        states[path.stem] = _tell(path.stem)
     old = [name for name, state in states.items() if not state.fits]
     if old:
         print(f"\nNot known to fit the code of this tree: {', '.join(old)}.")
+
+
+def _tell(name: str, before: str = "") -> checking.State:
+    """Print what is recorded, and how it stands to the code; one damaged file is told, too."""
+    try:
+        recorded = results.load(name, folder=runner.RESULTS)
+        print(f"    {before or recorded.question + ' '}{recorded.provenance}")
+        state = checking.state_of(name, recorded)
+    except (ValueError, KeyError, OSError) as error:
+        state = checking.State(False, f"It cannot be read: {error}")
+    print(f"    {state.sentence}")
+    return state
 
 
 def _run(options: argparse.Namespace) -> None:

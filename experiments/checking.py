@@ -42,11 +42,11 @@ def check(
 
     The largest distance, the date and the fingerprint of the code are noted in the result's file.
     settings: some of the experiment's, all by default. Raises ValueError for a setting or a seed
-    that is not recorded, or is another one now.
+    that is not recorded, or is another one now, and where there are only times.
     """
     folder = runner.RESULTS if folder is None else folder
     recorded = results.load(name, folder=folder)
-    chosen = tuple(settings) or tuple(recorded.settings)
+    chosen = tuple(dict.fromkeys(settings)) or tuple(recorded.settings)
     known = {(run["setting"], run["seed"]): run["values"] for run in recorded.runs}
     for setting in chosen:
         if (setting, seed) not in known:
@@ -64,6 +64,8 @@ def check(
     for setting in tqdm(chosen, desc=name, disable=not progress):
         again = runner.run_job(name, setting, seed, now[setting])["values"]
         rows += list(_compared(setting, known[setting, seed], again, stated))
+    if not rows:
+        raise ValueError(f"'{name}' has no number that a second run repeats: only times.")
     table = pd.DataFrame(rows)
     _note(folder / f"{name}.json", name, seed, chosen, table)
     return table
@@ -93,9 +95,9 @@ def _compared(
         value = recorded.get(metric)
         before, after = list(_numbers(value)), list(_numbers(now.get(metric)))
         apart = math.inf
-        if len(before) == len(after) > 0:
+        if metric in recorded and metric in now and len(before) == len(after):
             pairs = zip(before, after, strict=True)
-            apart = max(_apart(*pair) for pair in pairs)
+            apart = max((_apart(*pair) for pair in pairs), default=0.0)
         yield {
             "setting": setting,
             "metric": metric,
@@ -164,7 +166,9 @@ def state_of(name: str, recorded: results.Result) -> State:
     if checked is None:
         return State(False, f"{words}, never checked since: {_remedy(name)}")
     outcome = "held" if checked["held"] else f"NOT held (apart by {checked['apart']:.2g})"
-    what = f"{words}; checked on {checked['date'][:10]}: {outcome}"
+    some, every = len(checked["settings"]), len(recorded.settings)
+    of = "all settings" if some == every else f"{some} of {every} settings"
+    what = f"{words}; checked on {checked['date'][:10]}, seed {checked['seed']} of {of}: {outcome}"
     if checked["fingerprint"] != now:
         return State(False, f"{what}, but the code has changed since.")
-    return State(checked["held"], f"{what} with the code of this tree.")
+    return State(checked["held"] and some == every, f"{what} with the code of this tree.")

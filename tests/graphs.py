@@ -1,8 +1,9 @@
 """What becomes of a module in a graph: exported in either mode, or compiled, with its breaks.
 
 `python -m tests.graphs attention` tries every subject of that contract test and prints a line for
-each, without the checks of shapes that tests switch on: these would break graphs. `rows` tells what
-is held of each, for the reference.
+each, without the checks of shapes that tests switch on: these would break graphs. Without a kind it
+tries what it is asked for on its input, `attention softmax` a line. `rows` tells what is held of
+each, for the reference.
 """
 
 import copy
@@ -193,5 +194,7 @@ def tried(kind: str, names: list[str]) -> Iterator[dict[str, Any]]:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for line in tried(sys.argv[1], sys.argv[2:]):
-        print(json.dumps(line), flush=True)
+    asked_for = (line.rstrip("\n").split(" ", 1) for line in sys.stdin)
+    for which, *names in [sys.argv[1:]] if sys.argv[1:] else asked_for:
+        for line in tried(which, names):
+            print(json.dumps(line), flush=True)

@@ -23,7 +23,7 @@ def normalised(source: str) -> str:
             return ""
         tree = _Renamed(_bound(tree)).visit(_without_docstrings(tree))
         return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
 

@@ -1,6 +1,7 @@
 """Grade a folder of notebooks: the control first, then each in a process of its own."""
 
 import math
+import os
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ def grade_folder(
     also what is no notebook and what a later attempt of the same student replaces.
 
     Raises:
-        ValueError: if there is nothing to grade or no such lab.
+        ValueError: if there is nothing to grade, no such lab, or no folder to write in.
         ControlFailed: if a lab's own solution does not get full marks. Before the batch nothing is
             written then; after it the tables are written and not to be trusted.
     """
@@ -63,6 +64,7 @@ def grade_folder(
         raise ValueError(f"lab must be one of {', '.join(labs)}, got {only!r}.")
     desk = desk or Desk()
     to = to or folder / "grades"
+    _check_writable(to)
     files = find_submissions(folder, skip=to)
     if not any(path.suffix.lower() in (".ipynb", ".zip") for path in files):
         raise ValueError(f"submissions must hold .ipynb or .zip files, found none in {folder}.")
@@ -98,6 +100,13 @@ def grade_folder(
     for lab in used:  # in a new process: has a submission changed what is installed?
         run_control(lab, desk, say=say, again=True)
     return grades
+
+
+def _check_writable(to: Path) -> None:
+    """Said before an hour of grading, not after it."""
+    above = next(path for path in (to, *to.absolute().parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ValueError(f"to is {to}; it must be a folder to write in, or become one.")
 
 
 @contextmanager

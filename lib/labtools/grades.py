@@ -111,8 +111,11 @@ def grades_table(grades: Sequence[Grade]) -> str:
 
 
 def in_words(when: float | None) -> str:
-    """A time as a teacher and a spreadsheet read it."""
-    return "" if when is None else f"{datetime.fromtimestamp(when):%Y-%m-%d %H:%M}"
+    """A time as a teacher and a spreadsheet read it; nothing for one that no calendar has."""
+    try:
+        return "" if when is None else f"{datetime.fromtimestamp(when):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def table(rows: Iterable[Iterable[Any]]) -> str:

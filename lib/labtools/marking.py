@@ -1,5 +1,6 @@
 """Grade one notebook."""
 
+import math
 import re
 import signal
 from collections.abc import Callable, Sequence
@@ -30,6 +31,9 @@ class Desk:
     `seconds` is the time of one notebook on the clock, `call_seconds` what one tested call may
     compute. `accepted` names submissions whose flags a teacher has looked at. `deadline` is in
     seconds since 1970; `hide_hidden` leaves hidden tests out of the pages of feedback.
+
+    Raises:
+        ValueError: for no jobs, or no time.
     """
 
     jobs: int = 1
@@ -41,6 +45,13 @@ class Desk:
     deadline: float | None = None
     accepted: tuple[str, ...] = ()
     hide_hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ValueError(f"jobs is {self.jobs}; it must be 1 or more.")
+        for name in ("seconds", "call_seconds"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} is {value:g}; it must be above 0, and a number.")
 
 
 def run_control(

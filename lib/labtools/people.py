@@ -1,6 +1,7 @@
 """Who handed in what: names of files as learning platforms write them, and a list of the class."""
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -93,15 +94,19 @@ def read_roster(path: Path) -> Roster:
         raise ValueError(f"roster is {path}; it must be a CSV file in UTF-8 ({error}).") from error
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    columns = tuple(reader.fieldnames or ())
+    try:  # a quoted cell may go over several lines
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        columns = tuple(reader.fieldnames or ())
+        read = list(reader)
+    except csv.Error as error:
+        raise ValueError(f"roster is {path}; it must be a CSV file ({error}).") from error
     kind = _kind(columns)
     if not kind:
         raise ValueError(
             f"roster is {path} with the columns {', '.join(columns)}; it must have `id` and "
             "`name`, or be a grade book of Canvas or a worksheet of Moodle."
         )
-    rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
+    rows = [{key: value or "" for key, value in row.items() if key} for row in read]
     people = [_person(row, kind) for row in rows]
     return Roster(kind, columns, tuple(person for person in people if person is not None))
 

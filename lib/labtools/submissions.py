@@ -119,6 +119,8 @@ def _only_notebook(archive: zipfile.ZipFile) -> bytes:
         if info.filename.lower().endswith(".ipynb")
         and not any(part.startswith(".") or part == "__MACOSX" for part in info.filename.split("/"))
     ]
+    if sum(info.file_size for info in members) > LARGEST_BYTES:
+        raise _Unfit(f": what is in it has more than {LARGEST_BYTES // 2**20} MB.")
     read = [_member(archive, info) for info in members]
     if len(read) > 1:
         read = [content for content in read if b'"assignment_name"' in content]
@@ -130,8 +132,6 @@ def _only_notebook(archive: zipfile.ZipFile) -> bytes:
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.flag_bits & 1:
         raise _Unfit(": the zip file has a password.")
-    if info.file_size > LARGEST_BYTES:
-        raise _Unfit(f": a notebook in it has more than {LARGEST_BYTES // 2**20} MB.")
     try:
         return archive.read(info)
     except NotImplementedError as error:

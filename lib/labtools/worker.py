@@ -91,7 +91,7 @@ class _Run:
                 seconds = self.job["cell_seconds"] / 4
             if error is not None and (words := explain_cell(error, self.environment)):
                 self.report("cell", index=index, words=words)
-            for question in _checked_in(self.shell.transform_cell(source)):
+            for question in _checked_in(self.shell, source):
                 if question in self.tests:
                     self._grade(question)
                     graded.add(question)
@@ -182,20 +182,37 @@ def _new_shell() -> Shell:
 
 
 def _run(shell: Shell, source: str, seconds: float) -> BaseException | None:
-    """Run a cell as Jupyter would. An exception ends the cell, not the notebook."""
+    """Run a cell as Jupyter would. An exception ends the cell, not the notebook.
+
+    One may come out of IPython itself: a limit that strikes between two of its statements, or code
+    that is nested deeper than it expects.
+    """
     try:
         with time_limit(seconds, on_the_clock=seconds):
             outcome = shell.run_cell(source, store_history=False)
-    except (TimeLimit, KeyboardInterrupt) as error:  # struck between two statements of IPython
+    except (Exception, TimeLimit, KeyboardInterrupt) as error:
         return error
+    finally:
+        _open_streams()
     return outcome.error_before_exec or outcome.error_in_exec
 
 
-def _checked_in(source: str) -> list[str]:
-    """The questions that a cell checks: `grader.check("q1")`, whatever the grader's name."""
+def _open_streams() -> None:
+    """What a cell has closed or taken away takes the words of the next one, as in a kernel."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        if stream is None or getattr(stream, "closed", False):
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _checked_in(shell: Shell, source: str) -> list[str]:
+    """The questions that a cell checks: `grader.check("q1")`, whatever the grader's name.
+
+    None in what Python cannot read: no Python, no text, nested too deep.
+    """
     try:
-        tree = ast.parse(source)
-    except SyntaxError:
+        tree = ast.parse(shell.transform_cell(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return [
         node.args[0].value

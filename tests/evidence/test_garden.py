@@ -70,6 +70,14 @@ def test_recorded_noise_has_the_spread_of_single_runs():
     assert noise == pytest.approx(np.array([[-10, 10], [10, -10]]) * np.sqrt(2))
     assert noise.std(0) == pytest.approx(100 * np.std([0.5, 0.7], ddof=1))
     assert recorded_noise(record, "test", "valid").shape == (4, 2)
+    with pytest.raises(ValueError, match="setting is 'c'; it must be one of 'a', 'b'"):
+        recorded_noise(record, "test", "valid", ["a", "c"])
+    with pytest.raises(ValueError, match="settings is empty"):
+        recorded_noise(record, "test", "valid", [])
+    del runs[0]["values"]["test"]
+    del runs[1]["values"]["test"]
+    with pytest.raises(ValueError, match="setting is 'a'; it must be one of 'b'"):
+        recorded_noise(record, "test", "valid")
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -453,6 +453,10 @@ def test_list_says_which_results_other_code_made_and_check_compares(checkout):
     fake.write_text(FAKE.replace('"process": os.getpid(), ', ""))
     run(checkout, "run", "fake", "--seeds", "2", "--jobs", "1")
     fake.write_text(fake.read_text() + "\nMORE = 1\n")
+    run(checkout, "check", "fake", "--setting", "small")
+    told = run(checkout, "list")
+    assert "seed 0 of 1 of 2 settings: held with" in told
+    assert "Not known to fit the code of this tree: fake." in told  # not by that alone
     said = run(checkout, "check", "fake", "--seed", "1")
     # a missing number stays missing
     assert "8 of 8 numbers are what is recorded, 8 of them to the last digit" in said
@@ -496,6 +500,43 @@ def test_check_compares_every_metric_within_what_the_experiment_states(here):
     assert apart() == {"value": True, "curve": False, "other": False}
     of_few(here, change=("[seed, [1.5]]", "[seed]"))
     assert apart() == {"value": True, "curve": False}
+
+
+def test_what_is_empty_or_missing_in_both_runs_is_the_same(here):
+    of_few(here, change=("[seed, [1.5]]", "[], 'none': float('nan')"))
+    runner.record("fake", seeds=1, progress=False)
+    assert checking.check("fake", progress=False)["held"].all()
+    of_few(here, change=("[seed, [1.5]]", "[]"))
+    table = checking.check("fake", settings=["small", "small"], progress=False)
+    assert dict(zip(table["metric"], table["held"], strict=True)) == {
+        "value": True,
+        "curve": True,
+        "none": False,
+    }
+
+
+def test_check_says_that_only_times_are_there(here):
+    of_few(here, change=(FEW, 'return {"seconds": 1.0}'))
+    runner.record("fake", seeds=1, progress=False)
+    with pytest.raises(ValueError, match="no number that a second run repeats: only times"):
+        checking.check("fake", progress=False)
+
+
+def test_list_goes_on_behind_what_cannot_be_read(checkout):
+    run(checkout, "run", "fake", "--seeds", "1", "--jobs", "1")
+    results_of = checkout / "experiments" / "results"
+    whole = json.loads((results_of / "fake.json").read_text())
+    (results_of / "bench_a.json").write_text("{")
+    (results_of / "bench_b.json").write_text(json.dumps(whole | {"runs": []}))
+    layers = checkout / "experiments" / "layers"
+    (layers / "aa.py").write_text('"""A question?"""\nimport nowhere_to_be_found\n')
+    (layers / "bb.py").write_text(FAKE)
+    (results_of / "bb.json").write_bytes(b"\xff")
+    said = run(checkout, "list")
+    assert "aa: ModuleNotFoundError: No module named 'nowhere_to_be_found'" in said
+    assert "Made by the code of this tree." in said
+    assert said.count("It cannot be read: ") == 3
+    assert "Not known to fit the code of this tree: bb, bench_a, bench_b." in said
 
 
 def test_check_refuses_a_setting_that_is_another_now(here):

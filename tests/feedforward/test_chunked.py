@@ -49,3 +49,10 @@ def test_training_takes_less_memory():
 def test_a_size_below_1_is_refused():
     with pytest.raises(ValueError, match=r"^size is 0; .*\.$"):
         ChunkedFeedForward(torch.nn.Identity(), 0)
+
+
+def test_a_tensor_of_two_axes_is_refused(unchecked):
+    """Its second axis would be taken for positions."""
+    network = ChunkedFeedForward(torch.nn.Linear(8, 8), 4)
+    with pytest.raises(ValueError, match=r"x has shape \(6, 8\); it must have three axes"):
+        network(torch.ones(6, 8))

@@ -39,7 +39,7 @@ from frugal.figures.leaving_early import ExitPlayer, PromiseDial
 from frugal.figures.lost_in_the_middle import LostInTheMiddle, TrainedCurves
 from frugal.figures.low_rank import RankExplorer
 from frugal.figures.measuring_fairly import ForkingPaths, IntervalExplorer
-from frugal.figures.no_attention import kernels_in_text, kernels_over_training
+from frugal.figures.no_attention import KernelsInText, kernels_over_training
 from frugal.figures.one_layer_many_times import PonderView
 from frugal.figures.pictures_and_sound import TokenCalculator
 from frugal.figures.pooling_tokens import FunnelShape
@@ -202,7 +202,7 @@ def no_attention() -> Interactive:
 def no_attention_in_text() -> Interactive:
     text = list("def f(x):\n    return x")
     generator = torch.Generator().manual_seed(0)
-    return kernels_in_text(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
+    return KernelsInText(text, torch.randn(2, len(text), 3, 5, generator=generator).softmax(-1))
 
 
 def one_layer_many_times(**options: Any) -> PonderView:

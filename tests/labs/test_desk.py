@@ -17,6 +17,7 @@ from labtools.__main__ import main, make_parser
 from labtools.autograder import write_autograder
 from labtools.build import Lab, notebook_text
 from labtools.duplicates import normalised, same_code
+from labtools.exports import platform_tables
 from labtools.grade import grade_folder
 from labtools.grades import BYTE_ORDER_MARK, Grade
 from labtools.marking import Desk, empty_grade
@@ -122,6 +123,19 @@ def test_a_roster_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_roster(path)
     with pytest.raises(ValueError, match="must be a CSV file in UTF-8"):
         read_roster(tmp_path / "nowhere.csv")
+    endless = OWN + '103;"' + "x" * (csv.field_size_limit() + 1)
+    with pytest.raises(ValueError, match=r"must be a CSV file \(field larger"):
+        read_roster(roster_of(tmp_path, endless))
+
+
+def test_words_over_several_lines_come_back_as_they_were(tmp_path: Path) -> None:
+    words = '"Well done.\nAnd: why\u2028so ""slow""?"\n'
+    roster = read_roster(roster_of(tmp_path, WORKSHEET.removesuffix("\n") + words))
+    assert [person.id for person in roster.people] == ["777", "778"]
+    table = platform_tables([], roster)
+    assert table == {}
+    grade = Grade("a", "lab01", "graded", 30, platform=MOODLE, platform_id="777")
+    assert words in platform_tables([grade], roster)["moodle-lab01.csv"]
 
 
 @pytest.mark.parametrize(
@@ -441,7 +455,10 @@ def test_python_own_names_are_not_anybodys_choice() -> None:
     assert normalised(code) != normalised(code.replace("max(", "min("))
 
 
-@pytest.mark.parametrize("code", ["", "x = 1", "def f(:", "x = " + "+".join(["1"] * 9000)])
+@pytest.mark.parametrize(
+    "code",
+    ["", "x = 1", "def f(:", "x = " + "+".join(["1"] * 9000), "x = " + "-" * 9000 + "1", "\ud800"],
+)
 def test_code_that_says_nothing_about_its_author(code: str) -> None:
     assert normalised(code) == ""
 
@@ -593,6 +610,13 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         make_parser().parse_args(["grade", "here", "--deadline", "tomorrow"])
     assert "'tomorrow' is no time; write it as \"2026-11-20 23:59\"" in capsys.readouterr().err
+    for amount in ("0", "-1", "nan", "inf", "much"):
+        for option in ("--timeout", "--call-timeout", "--memory"):
+            with pytest.raises(SystemExit):
+                make_parser().parse_args(["grade", "here", f"{option}={amount}"])
+            assert f"{amount!r} is no amount" in capsys.readouterr().err
+    assert main(["--root", str(ROOT), "grade", str(tmp_path), "--jobs", "0"]) == 2
+    assert "labtools: jobs is 0; it must be 1 or more." in capsys.readouterr().err
     wrong = ["--roster", str(tmp_path / "nowhere.csv")]
     assert main(["--root", str(ROOT), "grade", str(tmp_path), *wrong]) == 2
     assert "labtools: roster is" in capsys.readouterr().err

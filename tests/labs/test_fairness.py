@@ -52,6 +52,25 @@ def test_a_harmless_habit_costs_nothing_and_raises_no_flag(
     assert outcome.finished
 
 
+UNREADABLE = {
+    "a zero byte": "x = 1\0",
+    "half a character": "x = '\ud800'",
+    "a row of signs": "x = " + "-" * 8000 + "1",
+    "a row of words": "x = " + "not " * 3000 + "1",
+    "a sum": "x = " + "+".join(["1"] * 20_000),
+}
+
+
+def test_a_cell_that_no_parser_takes_ends_nothing_but_itself(
+    student: Student, lab: Lab, warm: Warm, possible: float
+) -> None:
+    first, *rest = solved(student)
+    outcome = run(student, lab, warm, [first, *UNREADABLE.values(), *rest])
+    assert (outcome.crash, outcome.tampered) == ("", [])
+    assert [index for index, _ in outcome.cell_errors] == list(range(1, 1 + len(UNREADABLE)))
+    assert points(outcome) == possible
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code"),
     [

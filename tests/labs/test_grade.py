@@ -12,7 +12,7 @@ import pytest
 
 from labtools.build import Lab
 from labtools.grade import ControlFailed, grade_folder
-from labtools.grades import BYTE_ORDER_MARK, Grade, grades_table
+from labtools.grades import BYTE_ORDER_MARK, Grade, grades_table, in_words
 from labtools.marking import Desk, only_draws
 from labtools.pages import feedback_page
 from labtools.running import CaseResult
@@ -387,6 +387,29 @@ def test_any_content_gets_a_sentence(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
     submission = read_submission(path, tmp_path)
     assert submission.problem.startswith("thing.ipynb is not a notebook")
+
+
+def test_many_notebooks_in_a_zip_do_not_fill_the_memory(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("labtools.submissions.LARGEST_BYTES", 2**20)
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "abc":
+            archive.writestr(f"{name}.ipynb", " " * 2**19)
+    assert "what is in it has more than 1 MB" in read_submission(path, tmp_path).problem
+
+
+def test_a_results_folder_that_cannot_be_is_named_before_anything_runs(
+    lab: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "a.ipynb").write_text("{}", encoding="utf-8")
+    for to in (tmp_path / "a.ipynb", tmp_path / "a.ipynb" / "below"):
+        with pytest.raises(ValueError, match=r"to is .*; it must be a folder to write in"):
+            grade_folder(tmp_path, {"lab01": lab}, to=to)
+
+
+def test_a_time_that_no_calendar_has_is_left_out() -> None:
+    assert in_words(2.0**40) == in_words(None) == ""
+    assert in_words(-(2.0**60)) == in_words(float("nan")) == ""
 
 
 def test_results_folder_and_checkpoints_are_not_submissions(tmp_path: Path) -> None:

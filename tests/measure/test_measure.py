@@ -425,6 +425,11 @@ def test_one_quantity_has_no_switch(frame):
     assert [p["name"] for p in spec["params"]] == ["competitor"]
     assert spec["layer"][0]["encoding"]["y"]["title"] == "peak memory (MiB)"
     assert "filter" not in json.dumps(spec)
+    assert draw(frame, panels="flops").to_dict()["layer"][0]["encoding"]["y"]["title"]
+    with pytest.raises(ValueError, match="panels is 'speed'; it must be one of 'seconds'"):
+        describe(frame, panels=("flops", "speed"))
+    with pytest.raises(ValueError, match="panels is empty; it must hold one or more of seconds"):
+        draw(frame, panels=[])
 
 
 def test_fits_can_leave_short_lengths_out(frame):

@@ -162,3 +162,32 @@ def test_bars_keep_the_order_of_the_frame_and_label_every_fourth() -> None:
     panels = bars(two, "place", "share", by="holds", panel="matrix", alt="Bars.")
     assert [part["title"] for part in panels.state["spec"]["vconcat"]] == ["E", "F"]
     assert panels.to_png().startswith(b"\x89PNG")
+
+
+ROWS = pd.DataFrame({"arm": ["a", "b"], "n": [0, 8], "right": [0.5, 0.7], "said": [0.5, "0.7"]})
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        (lambda f: lines(f, "arm", "right", by="n", alt="x"), "column 'arm' holds 'a'; it must"),
+        (lambda f: lines(f, "n", "said", by="arm", alt="x"), "column 'said' holds '0.7'; it must"),
+        (lambda f: lines(f, "n", "right", by="arm", low="arm", high="n", alt="x"), "holds 'a'"),
+        (lambda f: lines(f, "n", "rihgt", by="arm", alt="x"), "did you mean 'right'"),
+        (lambda f: lines(f, "n", "right", by="arm", tell=["who"], alt="x"), "no column 'who'"),
+        (lambda f: lines(f, "n", "right", by="arm", log=True, alt="x"), "goes down to 0; on a log"),
+        (lambda f: lines(f[:0], "n", "right", by="arm", alt="x"), "has 0 rows"),
+        (lambda f: points(f, "n", "right", name="arm", alt="x"), "goes down to 0; on a log"),
+        (lambda f: points(f, "right", "arm", name="n", alt="x"), "column 'arm' holds 'a'"),
+        (lambda f: bars(f, "arm", "said", by="n", alt="x"), "column 'said' holds '0.7'"),
+        (lambda f: bars(f, "arm", "right", by="m", alt="x"), "no column 'm'"),
+    ],
+)
+def test_a_frame_that_does_not_fit_gets_one_sentence(draw, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        draw(ROWS)
+
+
+def test_numbers_may_be_missing_and_of_mixed_kinds() -> None:
+    frame = ROWS.assign(n=pd.Series([2, 2.5], dtype=object), right=[None, 0.5])
+    lines(frame, "n", "right", by="arm", alt="One point is not there.", log=True)

@@ -15,10 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from filelock import FileLock
 from playwright.sync_api import Browser, Page
 
@@ -82,6 +84,17 @@ def html() -> Path:
                 said = f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
                 pytest.fail(f"The book does not build:\n{said}")
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def parsed(html: Path) -> Callable[[str], BeautifulSoup]:
+    """Gives a page of the site as it lies on the disk, parsed once for all tests that read it."""
+
+    @cache
+    def parsed(name: str) -> BeautifulSoup:
+        return BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser")
+
+    return parsed
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from bs4 import BeautifulSoup
 
 from booktools.captions import caption_of
 from tests.site.conftest import SOURCES
@@ -44,8 +43,8 @@ def test_the_words_are_the_first_that_the_figure_says(html, words) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith("chapters/")])
-def test_every_figure_of_a_chapter_can_be_cited(html, name) -> None:
-    soup = BeautifulSoup((html / f"{name}.html").read_text("utf-8"), "html.parser")
+def test_every_figure_of_a_chapter_can_be_cited(parsed, name) -> None:
+    soup = parsed(f"{name}.html")
     figures, captions = soup.select(FIGURES), soup.select(".frugal-caption")
     title = re.match(r"([\d.]+)\.? ", soup.select_one("article h1").get_text())
     if title is None:  # the appendix has no numbers

@@ -20,10 +20,8 @@ SHARED_BY_FIGURES = ("vega.js", "figure.css")
 
 
 @pytest.fixture(scope="module")
-def soups(html: Path) -> dict[str, BeautifulSoup]:
-    return {
-        name: BeautifulSoup((html / name).read_text(encoding="utf-8"), "html5lib") for name in PAGES
-    }
+def soups(parsed) -> dict[str, BeautifulSoup]:
+    return {name: parsed(name) for name in PAGES}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -131,6 +129,29 @@ def test_pictures_have_words(soups) -> None:
         for picture in soup.select(".frugal-figure, .frugal-picture"):
             if len(picture.get("aria-label", "").split()) < 2:
                 problems.append(f"{name}: a figure has no words that say what it shows")
+    assert not problems, "\n".join(problems)
+
+
+# Markup of Markdown, LaTeX or BibTeX that nothing has set: `name`, N^1.88, \\$, $x$, **bold**.
+MARKUP = re.compile(
+    r"`|\*\*|\\[$a-z]|\w\^[\d{]|\$[^$\s\d][^$\n]*\$|\]\(|\{(?:ref|eq|numref|doc|term|cite)"
+)
+NOT_PROSE = "script, style, pre, code, kbd, textarea, .math, .frugal-figure svg"
+SAID = ("alt", "aria-label", "content", "title")
+
+
+def test_no_markup_is_shown_as_it_was_written(html: Path) -> None:
+    problems = []
+    for name in PAGES:
+        soup = BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser")
+        said = [one[it] for it in SAID for one in soup.find_all(attrs={it: True})]
+        for element in soup.select(NOT_PROSE):
+            element.decompose()
+        problems += [
+            f"{name}: {text.strip()[:120]}"
+            for text in [*said, *soup.find_all(string=MARKUP)]
+            if MARKUP.search(text)
+        ]
     assert not problems, "\n".join(problems)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect
 
 from booktools.terms import PAGE, glossary
@@ -120,10 +118,10 @@ def test_a_finger_opens_a_card_that_fits_the_screen(phone: Page) -> None:
     assert phone.url.endswith(CHAPTER)
 
 
-def test_every_card_is_there_and_every_marked_link_has_one(html: Path) -> None:
+def test_every_card_is_there_and_every_marked_link_has_one(parsed) -> None:
     terms = {term.id: term for term in glossary(ROOT).values()}
     for name in SOURCES:
-        soup = BeautifulSoup((html / f"{name}.html").read_text("utf-8"), "html.parser")
+        soup = parsed(f"{name}.html")
         links = [link["data-preview"] for link in soup.select("a[data-preview]")]
         cards = [one["data-preview"] for one in soup.select("template[data-preview]")]
         assert set(links) == set(cards), name
@@ -140,8 +138,8 @@ def test_every_card_is_there_and_every_marked_link_has_one(html: Path) -> None:
             assert one.select_one('a[href^="http"]') or title.startswith(ON_PAPER), name
 
 
-def test_the_glossary_explains_all_terms_and_leads_to_their_chapters(html: Path) -> None:
-    page = BeautifulSoup((html / f"{PAGE}.html").read_text("utf-8"), "html.parser")
+def test_the_glossary_explains_all_terms_and_leads_to_their_chapters(parsed) -> None:
+    page = parsed(f"{PAGE}.html")
     entries = page.select("dl.frugal-glossary > dt")
     terms = glossary(ROOT)
     assert [entry.get_text().strip().lower() for entry in entries] == sorted(map(str.lower, terms))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import Tag
 from docutils import nodes
 from PIL import Image
 
@@ -20,11 +20,8 @@ BOOK = "The Annotated Efficient Transformer"
 
 
 @pytest.fixture(scope="module")
-def heads(html: Path) -> dict[str, BeautifulSoup]:
-    return {
-        name: BeautifulSoup((html / f"{name}.html").read_text("utf-8"), "html.parser").head
-        for name in SOURCES
-    }
+def heads(parsed) -> dict[str, Tag]:
+    return {name: parsed(f"{name}.html").head for name in SOURCES}
 
 
 def test_every_page_says_what_it_is(heads) -> None:
@@ -86,8 +83,8 @@ def test_a_description_is_the_first_text_without_formulas() -> None:
     assert len(text) <= LONGEST
 
 
-def test_a_wrong_address_is_answered(html) -> None:
-    page = BeautifulSoup((html / "404.html").read_text("utf-8"), "html.parser")
+def test_a_wrong_address_is_answered(html, parsed) -> None:
+    page = parsed("404.html")
     links = [link["href"] for link in page.select("a")]
     assert len(links) == len(SOURCES)
     assert all(link.startswith("/") and (html / link[1:]).is_file() for link in links)

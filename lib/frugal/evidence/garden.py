@@ -127,11 +127,16 @@ def recorded_noise(
 
     test, validation: names of two metrics that are shares. settings: all by default. Each setting's
     deviations are stretched by sqrt(n / (n - 1)), so that their spread is that of single runs.
+    Raises ValueError for a setting without both metrics, or with one run.
     """
     values = [record.values(name) for name in (validation, test)]
+    known = [name for name in record.settings if all(name in one for one in values)]
     found = []
-    for setting in settings or record.settings:
+    for setting in record.settings if settings is None else settings:
+        one_of(known, setting=setting)
         runs = 100 * np.array([one[setting] for one in values]).T  # (seeds, 2)
         at_least(2, seeds=len(runs))
         found.append((runs - runs.mean(0)) * np.sqrt(len(runs) / (len(runs) - 1)))
+    if not found:
+        raise ValueError("settings is empty; it must hold one or more.")
     return np.concatenate(found)

@@ -28,7 +28,14 @@ class ChunkedFeedForward(nn.Module):
         self.network, self.size = network, size
 
     def forward(self, x: Float[Tensor, "batch length width"]) -> Tensor:
-        """(batch, length, width) to what the network makes of it, its positions in order."""
+        """(batch, length, width) to what the network makes of it, its positions in order.
+
+        Raises ValueError for a tensor of other axes, in which positions would not be the second.
+        """
+        if x.ndim != 3:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; it must have three axes: (batch, length, width)."
+            )
         if x.shape[1] <= self.size:
             return self.network(x)
         pieces = x.split(self.size, dim=1)  # each (batch, size, width), the last maybe shorter

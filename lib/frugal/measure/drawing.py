@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from frugal.checks import installed
+from frugal.checks import installed, one_of
 from frugal.measure.comparison import fit_exponent
 
 if TYPE_CHECKING:
@@ -49,13 +49,14 @@ def draw(
     to lengths from here on, where fixed costs no longer show. panels: which of "seconds",
     "peak_bytes" and "flops" can be shown; the first is shown before anyone switches.
 
-    Raises ValueError: the frame lacks a column, or has nothing to draw.
+    Raises ValueError: the frame lacks a column, or has nothing to draw, or there is no such panel.
     """
     alt = installed("altair", extra="figures")
 
+    panels = _panels(panels)
     words = describe(frame, fit_from=fit_from, panels=panels)
     x, frame = _by_length(frame)
-    names, panels = _names(frame), tuple(panels)
+    names = _names(frame)
     titles = {PANELS[column][0]: PANELS[column][1] for column in panels}
     quantity = alt.param(
         name="quantity",
@@ -125,8 +126,9 @@ def describe(
 
     Raises ValueError: the frame lacks a column, or has nothing to draw.
     """
+    panels = _panels(panels)
     x, frame = _by_length(frame)
-    names, panels = _names(frame), tuple(panels)
+    names = _names(frame)
     measured = frame.dropna(subset=["seconds"])
     what = "Time, peak memory and FLOPs" if panels == tuple(PANELS) else _listed(panels)
     many = "lengths" if x == "length" else f"{x} from"
@@ -149,6 +151,16 @@ def describe(
                 f"{name} is faster than {_baseline(frame)} from about {_near(length)}."
             )
     return " ".join(sentences)
+
+
+def _panels(panels: Iterable[str]) -> tuple[str, ...]:
+    """The columns that can be shown, in the order asked for."""
+    chosen = (panels,) if isinstance(panels, str) else tuple(panels)
+    if not chosen:
+        raise ValueError(f"panels is empty; it must hold one or more of {', '.join(PANELS)}.")
+    for panel in chosen:
+        one_of(PANELS, panels=panel)
+    return chosen
 
 
 def _listed(panels: tuple[str, ...]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from frugal.checks import installed
+from frugal.checks import did_you_mean, installed
 from frugal.show.interactive import Interactive
 from frugal.show.theme import vega_config, with_light_colors
 
@@ -100,8 +101,17 @@ def lines(
     column whose value is a dashed line across, such as what a guess has. tell: more columns for the
     tooltip. log: x by powers of two. domain: of y, else what the points need. form: of y, on the
     axis and in the tooltip.
+
+    Raises ValueError when the frame has no such column, or words where the axes need numbers: over
+    words stand `bars`.
     """
     alt_ = installed("altair", extra="figures")
+    check_columns(
+        frame,
+        numbers=[x, y, low, high, level],
+        others=[by, detail, dash, panel, beside, *tell],
+        above_zero=x if log else None,
+    )
 
     series = frame[by].drop_duplicates().tolist()
     legend = None
@@ -161,6 +171,39 @@ def lines(
             column=alt_.Column(field=beside, type="nominal", sort=order, title=None)
         )
     return chart(panels(drawn, frame, panel) if panel else drawn, alt=alt)
+
+
+def check_columns(
+    frame: pd.DataFrame,
+    *,
+    numbers: Iterable[str | None],
+    others: Iterable[str | None] = (),
+    above_zero: str | None = None,
+) -> None:
+    """The frame has rows and these columns, those of an axis with numbers in them.
+
+    Nothing is asked of None. above_zero: a column that stands on a logarithmic axis.
+    """
+    of_axes = [name for name in numbers if name is not None]
+    for name in [*of_axes, *(name for name in others if name is not None)]:
+        if name not in frame.columns:
+            known = list(frame.columns)
+            raise ValueError(
+                f"frame has no column {name!r}; it has {known}{did_you_mean(name, known)}."
+            )
+    if frame.empty:
+        raise ValueError("frame has 0 rows; it must have one or more.")
+    for name in of_axes:
+        others = [one for one in frame[name].dropna() if not isinstance(one, Real)]
+        if others:
+            raise ValueError(
+                f"column {name!r} holds {others[0]!r}; it must hold numbers. Bars take words."
+            )
+    if above_zero is not None and not frame[above_zero].min() > 0:
+        raise ValueError(
+            f"column {above_zero!r} goes down to {frame[above_zero].min():g}; on a logarithmic "
+            "axis it must be above 0."
+        )
 
 
 def panels(drawn: Any, frame: pd.DataFrame, column: str) -> altair.VConcatChart:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from frugal.checks import installed
-from frugal.show.charts import Chart, chart, panels
+from frugal.show.charts import Chart, chart, check_columns, panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +34,11 @@ def points(
     deviation of y, drawn to both sides of a point. choose: a column
     of which one value is shown at a time; buttons choose it. turn: from this x on a name stands to
     the left of its point. form: of both numbers in the tooltip.
+
+    Raises ValueError when the frame has no such column, or words where the axes need numbers.
     """
     alt_ = installed("altair", extra="figures")
+    check_columns(frame, numbers=[x, y, spread], others=[name, by, choose], above_zero=x)
     up = alt_.Y(field=y, type="quantitative", title=y, scale=alt_.Scale(zero=False))
     across = alt_.X(field=x, type="quantitative", title=x, scale=alt_.Scale(type="log"))
     if spread:
@@ -92,8 +95,11 @@ def bars(
 
     panel: a column whose values get a chart of their own, one below the other. every: which of the
     x have a label, each fourth for 4. form: of y in the tooltip.
+
+    Raises ValueError when the frame has no such column, or words where y needs numbers.
     """
     alt_ = installed("altair", extra="figures")
+    check_columns(frame, numbers=[y], others=[x, by, panel])
     places, kinds = (frame[column].drop_duplicates().tolist() for column in (x, by))
     legend = alt_.Legend(orient="top") if len(kinds) > 1 else None
     labels = alt_.Axis(values=places[::every], labelAngle=0)

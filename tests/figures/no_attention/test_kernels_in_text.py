@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from frugal.figures.no_attention import kernels_in_text
+from frugal.figures.no_attention import KernelsInText
 
 TEXT = list("def f(x):\n    return x")
 WEIGHTS = (2 * torch.randn(2, 22, 3, 5, generator=torch.Generator().manual_seed(0))).softmax(-1)
@@ -39,7 +39,7 @@ def said(figure):
 
 def test_formulas_equal_the_definition(formulas):
     page = formulas("text_formulas.js", "kit")
-    made = kernels_in_text(TEXT, WEIGHTS)
+    made = KernelsInText(TEXT, WEIGHTS)
     for layer in (1, 2):
         of_layer = WEIGHTS[layer - 1].double().flip(-1)
         found = page.evaluate("(places) => kit.moves(places)", of_layer.tolist())
@@ -54,7 +54,7 @@ def test_formulas_equal_the_definition(formulas):
 
 def test_the_first_state_tells_the_finding(show):
     """The place of a whole window where the kernels move most, beside their mean."""
-    made = kernels_in_text(TEXT, WEIGHTS)
+    made = KernelsInText(TEXT, WEIGHTS)
     moved = made.moves(1)
     place = made.state["place"]
     assert place >= 5
@@ -69,7 +69,7 @@ def test_the_first_state_tells_the_finding(show):
 
 
 def test_keys_steps_and_the_text_choose_the_place_and_the_layer(show):
-    figure = show(kernels_in_text(TEXT, WEIGHTS, place=12, tries=TRIES))
+    figure = show(KernelsInText(TEXT, WEIGHTS, place=12, tries=TRIES))
     assert window(figure) == [")", ":", "⏎", "␣", "␣"]
     figure.get_by_role("slider", name="Place in the text").press("ArrowRight")
     assert drawn(figure, 0) == pytest.approx(expected(WEIGHTS[0, 12]), abs=2e-3)
@@ -88,7 +88,7 @@ def test_keys_steps_and_the_text_choose_the_place_and_the_layer(show):
 @pytest.mark.parametrize("width", [375, 1280])
 def test_nothing_jumps_and_all_can_be_touched(show, visit, width):
     visit.page.set_viewport_size({"width": width, "height": 900})
-    figure = show(kernels_in_text(TEXT, WEIGHTS, tries=TRIES))
+    figure = show(KernelsInText(TEXT, WEIGHTS, tries=TRIES))
     heights = set()
     for layer in ("Home", "End"):
         figure.get_by_role("slider", name="Layer").press(layer)
@@ -116,6 +116,6 @@ def test_nothing_jumps_and_all_can_be_touched(show, visit, width):
 @pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_named(options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        kernels_in_text(TEXT, WEIGHTS, **options)
+        KernelsInText(TEXT, WEIGHTS, **options)
     with pytest.raises(ValueError, match="characters has 21 places and weights 22"):
-        kernels_in_text(TEXT[:-1], WEIGHTS)
+        KernelsInText(TEXT[:-1], WEIGHTS)

@@ -1,4 +1,4 @@
-"""`kernels_in_text`: the kernels that a dynamic convolution makes at the places of a text."""
+"""`KernelsInText`: the kernels that a dynamic convolution makes at the places of a text."""
 
 from __future__ import annotations
 
@@ -116,18 +116,3 @@ class KernelsInText(Interactive):
         places[1].set_xticklabels(range(kernel_size - 1, -1, -1))
         places[0].set_ylabel("head")
         return figure
-
-
-def kernels_in_text(
-    characters: Sequence[str],
-    weights: Float[Tensor, "layers length heads kernel_size"],
-    *,
-    place: int | None = None,
-    layer: int = 1,
-    question: str = "Where does the kernel leave its mean?",
-    tries: Sequence[tuple[str, int, int]] = (),
-) -> KernelsInText:
-    """The figure with these; see `KernelsInText`."""
-    return KernelsInText(
-        characters, weights, place=place, layer=layer, question=question, tries=tries
-    )
