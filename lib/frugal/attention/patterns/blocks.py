@@ -57,6 +57,7 @@ class Named(NamedTuple):
     options: tuple[tuple[str, int], ...]
 
     def rule(self, keys: int) -> Rule:
+        """The function that is so named, for so many keys."""
         options: dict[str, Any] = {}
         for option, value in self.options:
             if option in SEQUENCES:
