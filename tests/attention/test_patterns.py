@@ -519,6 +519,8 @@ def test_the_blocks_of_a_graph_are_those_of_a_call(monkeypatch, name, queries):
 def test_a_rule_without_a_name_is_not_kept_in_a_graph():
     assert block_sparse.named("window", window=3, generator=torch.Generator()) is None
     assert block_sparse.named("window", window=3).rule(9)(torch.tensor(5), torch.tensor(2))
+    nobody = block_sparse.named("window+global", window=3, global_tokens=())
+    assert not nobody.rule(9)(torch.tensor(5), torch.tensor(0))
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
