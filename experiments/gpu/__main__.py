@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +19,11 @@ import torch
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.report import REPOSITORY, Report
 
-PROCESSES = {"correctness": 8, "speed": 1, "compile": 8, "training": 6}
+MANY = max(2, min(14, (os.cpu_count() or 8) - 2))
+PROCESSES = {"correctness": MANY, "speed": 1, "compile": MANY, "training": 6}
 """That share a card: several where kernels are compiled, one where they are timed."""
 
-PARTS = {"correctness": 0.35, "speed": 0.4, "compile": 0.15, "training": 0.1}
+PARTS = {"correctness": 0.22, "speed": 0.5, "compile": 0.18, "training": 0.1}
 """In order, with the share of the minutes; what a part leaves over goes to the next."""
 
 MODULES = {
@@ -37,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--smoke", action="store_true", help="at the size of a test")
     parser.add_argument("--out", type=Path, help="folder of the files; experiments/results if none")
+    parser.add_argument("--more", action="store_true", help="keep what the files have, add to it")
     parser.add_argument("--minutes", type=float, default=6.0, help="for all parts together")
     options = parser.parse_args(arguments)
     if unknown := set(options.part) - set(PARTS):
@@ -59,26 +64,32 @@ def main(arguments: list[str] | None = None) -> int:
     held = True
     for part in chosen:
         spent += PARTS[part] / whole
-        held &= run_part(
-            part,
-            folder,
-            torch.device(options.device),
-            smoke=options.smoke,
-            until=began + 60 * options.minutes * spent,
-        )
+        until = began + 60 * options.minutes * spent
+        device = torch.device(options.device)
+        given = {"smoke": options.smoke, "more": options.more, "until": until}
+        try:
+            held &= run_part(part, folder, device, **given)
+        except Exception:  # the others are worth having all the same
+            traceback.print_exc()
+            held = False
     print(f"{time.monotonic() - began:.0f} s in all; the files are in {folder}")
     return 0 if held else 1
 
 
-def run_part(part: str, folder: Path, device: torch.device, *, smoke: bool, until: float) -> bool:
+def run_part(
+    part: str, folder: Path, device: torch.device, *, smoke: bool, until: float, more: bool = False
+) -> bool:
     """Run one part until its time is over, write its file, print what matters of it."""
     module, began = MODULES[part], time.monotonic()
     question = (module.__doc__ or part).strip().splitlines()[0]
     report = Report(f"gpu_{part}", question, folder=folder, device=device, smoke=smoke)
+    if more:
+        report.go_on()
     report.write()
     try:
         if part == "speed" and device.type == "cuda":
-            warm(smoke=smoke, until=began + (until - began) / 2)
+            jobs = [job for job in speed.compiled(smoke) if not report.has(*_place(job, speed))]
+            warm(jobs, until=began + (until - began) / 2)
         fill(report, module, device, smoke=smoke, until=until)
     finally:
         report.write()
@@ -87,9 +98,8 @@ def run_part(part: str, folder: Path, device: torch.device, *, smoke: bool, unti
     return SUMMARIES[part](runs)
 
 
-def warm(*, smoke: bool, until: float) -> None:
+def warm(jobs: list[str], *, until: float) -> None:
     """Have the kernels compiled side by side, before they are timed one after the other."""
-    jobs = speed.compiled(smoke)
     for job, _, seconds, error in workers.run(
         speed.warm, jobs, "cuda", processes=PROCESSES["compile"], until=until
     ):
@@ -103,13 +113,21 @@ def fill(
     """The jobs of a module, in processes on a card and one after the other on a CPU."""
     part = next(name for name, one in MODULES.items() if one is module)
     processes = PROCESSES[part] if device.type == "cuda" else 0
+    jobs = [job for job in module.names(smoke) if not report.has(*_place(job, module))]
     for job, values, seconds, error in workers.run(
-        module.work, module.names(smoke), device.type, processes=processes, until=until
+        module.work, jobs, device.type, processes=processes, until=until
     ):
-        setting, seed = job.rpartition(" | ")[0], 0
-        if module is training:
-            setting, seed = setting.split(" | ")[0], int(setting.split(" | ")[1])
+        setting, seed = _place(job, module)
         report.add(setting, module.about(job), values, seconds=seconds, seed=seed, error=error)
+
+
+def _place(job: str, module: ModuleType) -> tuple[str, int]:
+    """The setting and the seed under which a job stands in the file."""
+    setting = job.rpartition(" | ")[0]
+    if module is not training:
+        return setting, 0
+    where, seed = setting.split(" | ")
+    return where, int(seed)
 
 
 def summarise_correctness(runs: list[dict[str, Any]]) -> bool:
@@ -135,8 +153,8 @@ def summarise_speed(runs: list[dict[str, Any]]) -> bool:
         print(
             f"  {run['setting']:42}"
             f" {1e3 * values['forward seconds']:9.3f} ms"
-            f" {1e3 * values['training seconds']:9.3f} ms"
-            f" {values['training peak bytes'] / 1e9:7.2f} GB"
+            f" {1e3 * values.get('training seconds', math.nan):9.3f} ms"
+            f" {values.get('training peak bytes', math.nan) / 1e9:7.2f} GB"
             f" {values['forward flops per second'] / 1e12:7.1f} TFLOP/s"
         )
     return True

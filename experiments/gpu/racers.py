@@ -1,5 +1,7 @@
 """Who is timed on heads of one size: torch's fused kernel, the library, and public kernels.
 
+Layers and whole models, which are timed too, are in `models`.
+
 A racer's FLOPs are those of the definition, forward: products of queries with the keys that they
 see, and as many with values. What a kernel computes beyond that, or skips, is not in the number.
 """
@@ -7,7 +9,6 @@ see, and as many with values. What a kernel computes beyond that, or skips, is n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -15,40 +16,19 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from experiments.gpu.models import encoders, layers, writers
+from experiments.gpu.racer import HEAD_DIM, HEADS, LAYER, WIDTH, Racer
+from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.kernels import FavorFeatures, KernelAttention, elu_features
 from frugal.attention.kernels.gate import RandomFeatureAttention
 from frugal.attention.linformer import LinformerAttention
 from frugal.attention.lsh import LshAttention
 from frugal.attention.patterns import PatternAttention
 from frugal.attention.sinkhorn import SinkhornAttention
-from frugal.attention.softmax import MultiHeadAttention
 from frugal.attention.span import AdaptiveSpan
-from frugal.mixing.convolution import DynamicConv, LightweightConv
-from frugal.mixing.fourier import FourierMixing
-from frugal.mixing.synthesizer import Synthesizer
 
-HEADS, HEAD_DIM = 16, 64
-WIDTH = HEADS * HEAD_DIM
-WINDOW, STRIDE, SUMMARY, BUCKET, ROUNDS, RANK, FEATURES, KERNEL = 128, 128, 8, 64, 4, 256, 64, 31
+WINDOW, STRIDE, SUMMARY, BUCKET, ROUNDS, RANK, FEATURES, CUT = 128, 128, 8, 64, 4, 256, 64, 2
 CAUSAL, BOTH = "SDPA, causal", "SDPA, both ways"
-
-
-@dataclass(frozen=True)
-class Racer:
-    """One thing to time.
-
-    make: the callable, for a length; called with q, k, v (batch, heads, length, head_dim), or, for
-    a `layer`, with (batch, length, width). against: the racer that its time is divided by. flops: a
-    head's, forward, for N tokens, in units of head_dim; of a layer, a token's, all widths counted.
-    longest: beyond it the definition itself needs N² numbers.
-    """
-
-    make: Callable[[int], Callable[..., Any]]
-    against: str | None
-    flops: Callable[[int], float]
-    options: tuple[tuple[str, Any], ...] = ()
-    layer: bool = False
-    longest: int | None = None
 
 
 def racers() -> dict[str, Racer]:
@@ -106,6 +86,16 @@ def racers() -> dict[str, Racer]:
         ),
         "Sinkhorn": Racer(sorts, BOTH, lambda n: 8 * n * BUCKET + 4 * n * n / BUCKET),
         "Linformer": Racer(lambda n: LinformerAttention(HEADS, n, RANK), BOTH, _each(8 * RANK)),
+        "SortCut": Racer(
+            lambda n: SinkhornAttention(
+                HEADS, HEAD_DIM, block_size=BUCKET, max_blocks=-(-n // BUCKET), sort_cut=CUT
+            ),
+            BOTH,
+            lambda n: 4 * n * CUT * BUCKET + 4 * n * n / BUCKET,
+        ),
+        "entmax, causal": Racer(
+            lambda n: EntmaxAttention(HEADS), CAUSAL, lambda n: 2 * n * n, causal, longest=2048
+        ),
         "adaptive span, causal": Racer(
             lambda n: AdaptiveSpan(HEADS, 512, 32, start=96),
             CAUSAL,
@@ -124,38 +114,7 @@ def racers() -> dict[str, Racer]:
             causal,
         ),
     }
-    return found | layers()
-
-
-def layers() -> dict[str, Racer]:
-    """On vectors: whole mixing layers with their projections."""
-    projections = 8 * WIDTH**2
-    conv = 6 * WIDTH**2 + 2 * KERNEL * WIDTH
-    layer = {"layer": True, "against": "softmax layer"}
-
-    def heads(n: int) -> nn.Module:
-        return MultiHeadAttention(WIDTH, HEADS)
-
-    return {
-        "softmax layer": Racer(heads, None, lambda n: projections + 4 * n * WIDTH, layer=True),
-        "Fourier layer": Racer(lambda n: FourierMixing(), flops=lambda n: 0, **layer),
-        "LightConv layer": Racer(
-            lambda n: LightweightConv(WIDTH, HEADS, KERNEL, causal=True),
-            flops=lambda n: conv,
-            **layer,
-        ),
-        "DynamicConv layer": Racer(
-            lambda n: DynamicConv(WIDTH, HEADS, KERNEL, causal=True),
-            flops=lambda n: conv + 2 * WIDTH * HEADS * KERNEL,
-            **layer,
-        ),
-        "Synthesizer layer": Racer(
-            lambda n: Synthesizer(WIDTH, HEADS, n, kind="dense", causal=True),
-            flops=lambda n: 6 * WIDTH**2 + 4 * n * WIDTH,
-            longest=2048,
-            **layer,
-        ),
-    }
+    return found | layers() | encoders() | writers()
 
 
 def _each(per_token: float) -> Callable[[int], float]:
@@ -235,7 +194,7 @@ def _longformer() -> Racer:
             raise ValueError(f"n is {n}; its window needs {2 * WINDOW}.")
         return Layer()
 
-    return Racer(make, "softmax layer", lambda n: 6 * WIDTH**2 + 4 * 257 * WIDTH, layer=True)
+    return Racer(make, LAYER, lambda n: 6 * WIDTH**2 + 4 * 257 * WIDTH, given="vectors")
 
 
 def _reformer() -> Racer:
@@ -262,7 +221,7 @@ def _reformer() -> Racer:
             return self.attention(x).hidden_states
 
     flops = 4 * WIDTH**2 + 8 * BUCKET * ROUNDS * WIDTH
-    return Racer(Layer, "softmax layer", lambda n: flops, layer=True)
+    return Racer(Layer, LAYER, lambda n: flops, given="vectors")
 
 
 def _buckets(number: int) -> int | list[int]:
@@ -285,4 +244,4 @@ def _fnet() -> Racer:
         def forward(self, x: Tensor) -> Tensor:
             return self.mix(x.float())[0].to(x.dtype)
 
-    return Racer(lambda n: Layer(), "softmax layer", lambda n: 0, layer=True)
+    return Racer(lambda n: Layer(), LAYER, lambda n: 0, given="vectors")

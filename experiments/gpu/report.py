@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import platform
 import re
@@ -71,6 +72,28 @@ class Report:
         self.result["runs"].append(run)
         if time.monotonic() - self.written > EVERY:
             self.write()
+
+    def go_on(self) -> None:
+        """Keep what an earlier run of the same code on the same card has in the file."""
+        try:
+            before = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return
+        same = ("card", "torch", "fingerprint")
+        if any(before["made"].get(one) != self.result["made"].get(one) for one in same):
+            return
+        if before["smoke"] != self.result["smoke"]:
+            return
+        kept = [run for run in before["runs"] if "error" not in run]
+        names = {run["setting"] for run in kept}
+        self.result["runs"] = kept
+        self.result["settings"] = {
+            name: about for name, about in before["settings"].items() if name in names
+        }
+
+    def has(self, setting: str, seed: int = 0) -> bool:
+        """Whether there are numbers for this case already."""
+        return any(run["setting"] == setting and run["seed"] == seed for run in self.result["runs"])
 
     def write(self) -> Path:
         """Put the file in place, whole."""

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from experiments.gpu import timing
-from experiments.gpu.racers import HEAD_DIM, HEADS, WIDTH, Racer, public, racers
+from experiments.gpu.models import VOCABULARY
+from experiments.gpu.racer import HEAD_DIM, HEADS, TOKENS, WIDTH, Racer
+from experiments.gpu.racers import public, racers
 from frugal.attention.patterns import PatternAttention
 
 LENGTHS = (4096, 65536, 512, 16384, 1024, 32768, 2048, 8192)
 """In the order in which they are timed: a run that is cut off has the ends and the middle."""
-TOKENS = 65536
+MAIN = LENGTHS[:4]
+"""Those at which every pattern is timed: each length is a kernel of its own, to be compiled."""
+ALWAYS = ("window, causal", "window")
 SMOKE_LENGTHS, SMOKE_TOKENS = (256,), 256
 CEILINGS = "the card's own ceilings"
 MISSING = "not installed"
@@ -29,33 +33,47 @@ MISSING = "not installed"
 def names(smoke: bool) -> list[str]:
     """The jobs, "racer | length | size": the ceilings, then at each length the fused kernels first.
 
-    A public kernel that is not installed has one job, which says why.
+    Public kernels come after the first two lengths, since some try out many forms of themselves
+    beforehand, and at other lengths last. One that is not installed has one job, which says why.
     """
     size = "smoke" if smoke else "full"
-    theirs, missing = public()
-    everyone = racers() | theirs
-    fused = [name for name, racer in everyone.items() if racer.against is None]
-    ordered = [*fused, *(name for name in everyone if name not in fused)]
+    ours, (theirs, missing) = racers(), public()
+    fused = [name for name, racer in ours.items() if racer.against is None]
+    ordered = [*fused, *(name for name in ours if name not in fused)]
     jobs = [f"{CEILINGS} | 0 | {size}", *(f"{name} | {MISSING} | {size}" for name in missing)]
-    for length in SMOKE_LENGTHS if smoke else LENGTHS:
-        for name in ordered:
-            longest = everyone[name].longest
-            if longest is None or length <= longest:
-                jobs.append(f"{name} | {length} | {size}")
+    lengths = SMOKE_LENGTHS if smoke else LENGTHS
+    for place, length in enumerate(lengths):
+        if place == 2:
+            jobs += _at(lengths[0], theirs, size)
+        jobs += _at(length, {name: ours[name] for name in ordered}, size)
+    for length in lengths[1:] if len(lengths) > 2 else lengths:
+        jobs += _at(length, theirs, size)
     return jobs
+
+
+def _at(length: int, known: dict[str, Racer], size: str) -> list[str]:
+    """The jobs of those who are timed at this length."""
+    return [
+        f"{name} | {length} | {size}"
+        for name, racer in known.items()
+        if (racer.longest is None or length <= racer.longest)
+        and (size == "smoke" or length in MAIN or name in ALWAYS or not _compiles(racer, length))
+    ]
+
+
+def _compiles(racer: Racer, length: int) -> bool:
+    return racer.given == "heads" and isinstance(racer.make(length), PatternAttention)
 
 
 def compiled(smoke: bool) -> list[str]:
     """The jobs whose kernels are made at run time, to be made by many processes beforehand."""
-    theirs, ours = public()[0], racers()
-    found = []
-    for job in names(smoke):
-        name, length, _ = job.split(" | ")
-        if length in ("0", MISSING):
-            continue
-        if name in theirs or isinstance(ours[name].make(int(length)), PatternAttention):
-            found.append(job)
-    return found
+    ours = racers()
+    return [
+        job
+        for job in names(smoke)
+        for name, length, _ in [job.split(" | ")]
+        if name in ours and _compiles(ours[name], int(length))
+    ]
 
 
 def warm(job: str, device: str) -> dict[str, float]:
@@ -64,7 +82,8 @@ def warm(job: str, device: str) -> dict[str, float]:
     racer = (racers() | public()[0])[name]
     forward, both = calls(racer, int(length), torch.device(device), smoke=size == "smoke")[:2]
     forward()
-    both()
+    if racer.trains:
+        both()
     return {}
 
 
@@ -96,11 +115,14 @@ def measure(racer: Racer, length: int, device: torch.device, *, smoke: bool) -> 
     forward, both, given = calls(racer, length, device, smoke=smoke)
     batch = given[0].shape[0]
     # a layer's FLOPs are counted a token, those of heads a sequence and in units of head_dim
-    each = length if racer.layer else HEADS * HEAD_DIM
+    each = HEADS * HEAD_DIM if racer.given == "heads" else length
     flops = racer.flops(length) * batch * each
     moved = sum(x.nbytes for x in given) + given[0].nbytes
+    if racer.given == "ids":  # the embeddings are read, and as many numbers written
+        moved = 2 * 2 * batch * length * WIDTH
     values: dict[str, float] = {"length": length, "batch": batch}
-    for what, run, times in (("forward", forward, 1.0), ("training", both, 3.5)):
+    passes = [("forward", forward, 1.0), ("training", both, 3.5)]
+    for what, run, times in passes if racer.trains else passes[:1]:
         seconds, spread = timing.seconds_of(run, device, smoke=smoke)
         values |= {
             f"{what} seconds": seconds,
@@ -124,15 +146,24 @@ def calls(
         call = call.to(device, torch.bfloat16)
         call.requires_grad_()
         weights = list(call.parameters())
-    shape = (batch, length, WIDTH) if racer.layer else (batch, HEADS, length, HEAD_DIM)
-    draw = {"device": device, "dtype": torch.bfloat16}
-    given = [torch.randn(shape, **draw) for _ in range(1 if racer.layer else 3)]
+    given = _drawn(racer, batch, length, device)
     options = dict(racer.options)
 
     def forward() -> Any:
         with torch.no_grad():
             return call(*given, **options)
 
-    leaves = [x.detach().requires_grad_() for x in given]
-    both = timing.training(lambda: call(*leaves, **options), [*leaves, *weights])
+    leaves = [x.detach().requires_grad_() if x.is_floating_point() else x for x in given]
+    learn = [*(x for x in leaves if x.requires_grad), *weights]
+    both = timing.training(lambda: call(*leaves, **options), learn)
     return forward, both, given
+
+
+def _drawn(racer: Racer, batch: int, length: int, device: torch.device) -> list[Tensor]:
+    """What a racer is called with."""
+    if racer.given == "ids":
+        return [torch.randint(4, VOCABULARY, (batch, length), device=device)]
+    vectors = racer.given == "vectors"
+    shape = (batch, length, WIDTH) if vectors else (batch, HEADS, length, HEAD_DIM)
+    draw = {"device": device, "dtype": torch.bfloat16}
+    return [torch.randn(shape, **draw) for _ in range(1 if vectors else 3)]

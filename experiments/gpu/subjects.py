@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from frugal.attention.alibi import AlibiAttention
+from frugal.attention.dynamic_span import DynamicSpan
+from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.kernels import FavorFeatures, KernelAttention
 from frugal.attention.kernels.features import RandomFourierFeatures
 from frugal.attention.kernels.gate import RandomFeatureAttention
@@ -97,6 +99,12 @@ def attentions(length: int) -> dict[str, tuple[Callable[[], Callable[..., Any]],
         "softmax": (lambda: softmax_attention, whole | {"mask", "bias"}),
         "alibi": (lambda: AlibiAttention(HEADS), whole),
         "relative": (lambda: _scattered(RelativeAttention(HEADS, WIDTH)), {"both", "padding"}),
+        "entmax": (lambda: EntmaxAttention(HEADS, learned=True), whole | {"mask", "bias"}),
+        "sparsemax": (lambda: EntmaxAttention(HEADS, alpha=2.0), {"both", "padding"}),
+        "span of each query": (
+            lambda: _scattered(DynamicSpan(HEADS, HEAD_DIM, 60, 8, start=20)),
+            {"both", "causal", "padding"},
+        ),
         "elu": (lambda: KernelAttention(), whole),
         "performer": (lambda: KernelAttention(FavorFeatures(HEAD_DIM, 48)), whole),
         "fourier features": (

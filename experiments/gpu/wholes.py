@@ -11,13 +11,21 @@ from torch import Tensor, nn
 
 from experiments.gpu.subjects import HEADS, WIDTH, Subject, picture, ragged, rows
 from frugal import decoding
+from frugal.attention.heads import layers_of, prune_heads
 from frugal.attention.kernels import KernelAttention
 from frugal.attention.patterns import PatternAttention
 from frugal.attention.swin import SwinEncoder
 from frugal.decoding import parallel as nonautoregressive
+from frugal.depth.early_exit.encoder import ExitEncoder
 from frugal.depth.reversible import ReversibleStack
+from frugal.depth.universal import UniversalTransformer
+from frugal.feedforward.chunked import ChunkedFeedForward
 from frugal.feedforward.dense import DenseFeedForward
+from frugal.feedforward.experts import MixtureOfExperts, SwitchFeedForward
+from frugal.feedforward.gated import GatedFeedForward
+from frugal.feedforward.product_keys import ProductKeyMemory
 from frugal.model import Decoder, Encoder, EncoderDecoder, TransformerConfig
+from frugal.tokens.byteformer import ByteFormer
 from frugal.tokens.elimination import WordVectorElimination
 from frugal.tokens.latents import LatentStack, PerceiverIO
 from frugal.tokens.pooling import FunnelEncoder
@@ -63,6 +71,22 @@ def _elimination() -> nn.Module:
     return Encoder(replace(CONFIG, make_stack=keep))
 
 
+def _few_heads() -> nn.Module:
+    model = Encoder(SINES)
+    prune_heads(model, {name: [0, 2] for name in layers_of(model)})
+    return model
+
+
+def _leaving() -> nn.Module:
+    """An encoder that a sequence leaves after its first layer, and the other never."""
+    model = ExitEncoder(CONFIG, 3)
+
+    def rule(scores: Tensor, state: Tensor) -> Tensor:
+        return torch.arange(len(scores), device=scores.device) == 1
+
+    return Writes(model, lambda model, ids: model.leave(ids, rule=rule).scores)
+
+
 def _latents() -> nn.Module:
     stack = partial(LatentStack, d_model=WIDTH, n_heads=HEADS, n_latents=8)
     return Encoder(replace(SINES, make_stack=stack))
@@ -104,6 +128,18 @@ def of_wholes(length: int) -> dict[str, Subject]:
         "feed-forward, gelu": Subject(
             lambda: DenseFeedForward(WIDTH, 4 * WIDTH, activation="gelu"), vectors
         ),
+        "feed-forward, gated": Subject(lambda: GatedFeedForward(WIDTH, 2 * WIDTH), vectors),
+        "feed-forward in chunks": Subject(
+            lambda: ChunkedFeedForward(DenseFeedForward(WIDTH, 2 * WIDTH), 16), vectors
+        ),
+        "experts": Subject(lambda: SwitchFeedForward(WIDTH, WIDTH, 5), vectors, real),
+        "experts, room for each sequence": Subject(
+            lambda: SwitchFeedForward(WIDTH, WIDTH, 5, 0.7, per="sequence"), vectors
+        ),
+        "experts, two for each token": Subject(
+            lambda: MixtureOfExperts(WIDTH, WIDTH // 2, 6), vectors
+        ),
+        "memory of keys": Subject(lambda: ProductKeyMemory(WIDTH, 9, k=4), vectors, half=False),
         "encoder": Subject(lambda: Encoder(SINES), text, real),
         "encoder, norm last": Subject(lambda: Encoder(post), text, real),
         "decoder": Subject(lambda: Decoder(CONFIG), text),
@@ -124,6 +160,14 @@ def of_wholes(length: int) -> dict[str, Subject]:
             lambda: FunnelEncoder(SINES, blocks=(1, 1), relative=True), text, real
         ),
         "latents": Subject(_latents, text, real),
+        "universal": Subject(
+            lambda: Encoder(replace(CONFIG, make_stack=partial(UniversalTransformer, n_steps=3))),
+            text,
+            real,
+        ),
+        "half of the heads": Subject(_few_heads, text, real),
+        "leaving early": Subject(_leaving, text, half=False),
+        "bytes": Subject(lambda: ByteFormer(3, d_model=WIDTH, n_heads=HEADS), text, compiles=True),
         "perceiver": Subject(perceiver, asks, real),
         "swin": Subject(
             lambda: SwinEncoder(WIDTH, HEADS, 4, depths=(2, 1)), partial(picture, side=11)

@@ -30,6 +30,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from booktools.card_pictures import picture, shared
 from booktools.collected import claims_of
+from frugal.claims.sentences import as_words
 from frugal.figures.first_page.scenes import Scene
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def _number(app: Sphinx, docname: str, name: str, card: dict[str, str]) -> str:
         return ""
     number, sentence = found
     words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(number))
-    return f'<p class="frugal-card-number" title="✓ {escape(sentence)}">{words}</p>'
+    return f'<p class="frugal-card-number" title="✓ {escape(as_words(sentence))}">{words}</p>'
 
 
 def widen(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:

@@ -31,7 +31,7 @@ from booktools.sharing import describe, write_answers
 from booktools.solutions import leave_out, leave_out_of_sources, with_solutions
 from booktools.sources import name_sources
 from booktools.stylesheet import leave_sheets, use_templates, write_sheet
-from booktools.tables import give_words_room
+from booktools.tables import set_tables
 from booktools.terms import setup_terms
 from frugal.show.site import figure_style
 
@@ -54,7 +54,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", keep_outputs)
     app.connect("doctree-read", report_failures)
     app.connect("doctree-read", add_card)
-    app.connect("doctree-read", give_words_room)
+    app.connect("doctree-read", set_tables)
     app.connect("doctree-resolved", name_sources)
     app.connect("doctree-resolved", add_captions)
     app.connect("doctree-resolved", keep_imports)

@@ -1,4 +1,8 @@
-"""Tables of results: columns of many words get a class, so that none is a tower of single words."""
+"""Tables of results: what stands together, and which columns are of words.
+
+A number and its spread ("0.98 ± 0.01") stay on one line. Columns of many words get a class, so that
+none is a tower of single words.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,22 @@ _TABLE = re.compile(r"<table\b.*?</table>", re.DOTALL)
 _ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.DOTALL)
 _MANY = 18  # letters
+# Not in a script: what a chart draws does not wrap.
+_SPREAD = re.compile(r"(?s)<script\b.*?</script>|(?<=[\d%]) ± (?=\d)")
 
 
-def give_words_room(app: Sphinx, doctree: nodes.document) -> None:
-    """Mark them in every table that a cell has put out."""
+def set_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Set every table and every sentence that a cell has put out."""
     for output in doctree.findall(nodes.raw):
         text = output.astext()
-        if "html" in output.get("format", "") and "<td" in text:
+        if "html" in output.get("format", ""):
             output.children = []
-            output += nodes.Text(marked(text))
+            output += nodes.Text(marked(unbroken(text)))
+
+
+def unbroken(html: str) -> str:
+    """The HTML with no-break spaces between a number and its spread: "0.98 ± 0.01"."""
+    return _SPREAD.sub(lambda found: "\xa0±\xa0" if found[0] == " ± " else found[0], html)
 
 
 def marked(html: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from booktools.tables import marked
+from booktools.tables import marked, unbroken
 
 TABLE = (
     "<table><thead><tr><th>layer</th><th>share</th><th>kept</th></tr></thead>"
@@ -24,3 +24,10 @@ def test_tables_of_numbers_and_of_joined_cells_stay_as_they_are():
     numbers = TABLE.replace("the latest keys and values", "12")
     joined = TABLE.replace("<th>kept", '<th colspan="1">kept')
     assert [marked(numbers), marked(joined)] == [numbers, joined]
+
+
+def test_a_number_and_its_spread_stay_on_one_line():
+    html = "<td>0.952 ± 0.008</td><p>4% ± 1%, after ± a number</p>"
+    assert unbroken(html) == "<td>0.952\xa0±\xa00.008</td><p>4%\xa0±\xa01%, after ± a number</p>"
+    script = '<script>{"text": "2 ± 1"}</script>'
+    assert unbroken(script) == script

@@ -116,6 +116,11 @@ def test_html_is_escaped():
     assert "<script>" not in shown
 
 
+def test_names_of_code_are_code():
+    html = counted("`generate` takes {n} <s.", n=2)._repr_html_()
+    assert html == '<p class="frugal-counted"><code>generate</code> takes 2 &lt;s.</p>'
+
+
 def test_claims_are_listed_in_order():
     before = len(claims())
     first = claim("One {n}.", lambda n: n == 1, n=1)

@@ -211,3 +211,25 @@ def test_answers_name_what_does_not_compile(tmp_path):
     assert "outputs differ by 1.0e-06 at most, gradients by 2.0e-05" in text
     assert "The graph breaks in “in parts”." in text
     assert "“bad” raised an error: InductorError: no." in text
+
+
+def test_a_racer_that_the_file_does_not_have_is_named_as_missing(folder):
+    speed = GpuSpeed("window, causal", "entmax, causal", folder=folder)
+    assert speed.measured
+    assert speed.missing == ("entmax, causal",)
+    assert speed.notes()[-1] == "Not measured on a GPU yet: “entmax, causal”."
+    assert not speed.reached(1024)
+    assert GpuSpeed("window, causal", folder=folder).reached(1024, 4096)
+    alone = GpuSpeed("entmax, causal", folder=folder)
+    assert not alone.measured
+    assert str(alone).startswith("Not measured on a GPU yet")
+
+
+def test_what_only_writes_has_no_columns_of_training(tmp_path):
+    values = timed(0.01, 1024)
+    forward = {name: one for name, one in values.items() if not name.startswith("training")}
+    settings = {"writing | 1024": {"racer": "writing", "against": None, "length": 1024}}
+    write(tmp_path, "gpu_speed", [("writing | 1024", forward, None)], settings)
+    table = GpuSpeed("writing", folder=tmp_path).table()
+    assert [column for column in table if "training" in column] == []
+    assert table["forward, ms"].item() == pytest.approx(10)

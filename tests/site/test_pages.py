@@ -132,6 +132,29 @@ def test_pictures_have_words(soups) -> None:
     assert not problems, "\n".join(problems)
 
 
+# Markup of Markdown, LaTeX or BibTeX that nothing has set: `name`, N^1.88, \\$, $x$, **bold**.
+MARKUP = re.compile(
+    r"`|\*\*|\\[$a-z]|\w\^[\d{]|\$[^$\s\d][^$\n]*\$|\]\(|\{(?:ref|eq|numref|doc|term|cite)"
+)
+NOT_PROSE = "script, style, pre, code, kbd, textarea, .math, .frugal-figure svg"
+SAID = ("alt", "aria-label", "content", "title")
+
+
+def test_no_markup_is_shown_as_it_was_written(html: Path) -> None:
+    problems = []
+    for name in PAGES:
+        soup = BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser")
+        said = [one[it] for it in SAID for one in soup.find_all(attrs={it: True})]
+        for element in soup.select(NOT_PROSE):
+            element.decompose()
+        problems += [
+            f"{name}: {text.strip()[:120]}"
+            for text in [*said, *soup.find_all(string=MARKUP)]
+            if MARKUP.search(text)
+        ]
+    assert not problems, "\n".join(problems)
+
+
 def test_pages_are_light(html: Path, soups) -> None:
     problems = []
     for name, soup in soups.items():

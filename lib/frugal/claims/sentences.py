@@ -21,6 +21,7 @@ MIME = "application/vnd.frugal.claim+json"
 # A field to fill in; one that follows ^ and has no value is an exponent, and stays.
 FIELD = re.compile(r"(?P<exponent>\^)?\{(?P<name>\w+)(?P<format>(?:![rsa])?(?::[^{}]*)?)\}")
 EXPONENT = re.compile(r"\^\{([^{}]*)\}")
+_CODE = re.compile(r"`([^`]+)`")
 
 _held: list[Claim] = []
 
@@ -117,8 +118,14 @@ def claims() -> tuple[Claim, ...]:
 
 
 def as_html(text: str) -> str:
-    """A sentence for a page: escaped, its powers raised."""
-    return EXPONENT.sub(r"<sup>\1</sup>", html.escape(text))
+    """A sentence for a page: escaped, its powers raised, its names of code (`generate`) as code."""
+    raised = EXPONENT.sub(r"<sup>\1</sup>", html.escape(text))
+    return _CODE.sub(r"<code>\1</code>", raised)
+
+
+def as_words(text: str) -> str:
+    """A sentence where no markup can be: a power is written with ^, and a name of code as it is."""
+    return EXPONENT.sub(r"^\1", text).replace("`", "")
 
 
 def filled(sentence: str, values: dict[str, Any]) -> str:

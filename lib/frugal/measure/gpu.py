@@ -34,24 +34,24 @@ class GpuSpeed:
     """Times on a GPU of some of those that `experiments.gpu` races, shown as a table by a notebook.
 
     names: racers, such as "window, causal". folder: of the results, as for `frugal.results.load`.
-    `measured` says whether there is a result; without one, the sentence that there is none is
-    shown. Raises ValueError for a name that the result does not have.
+    `measured` says whether there is a result with any of them; without one, the sentence that there
+    is none is shown. `missing`: those that the result does not have yet, which the notes name.
+    Raises ValueError when there is no name.
     """
 
     def __init__(self, *names: str, folder: Path | str | None = None) -> None:
         if not names:
             raise ValueError("names is empty; it must hold at least one racer.")
-        self.names, self.result = names, None
+        self.names, self.missing = names, names
+        self.result: Result | None = None
         try:
-            self.result: Result | None = load(NAME, folder=folder)
+            found = load(NAME, folder=folder)
         except MissingResult:
             return
-        known = {about["racer"] for about in self.result.settings.values()}
-        for name in names:
-            if name not in known:
-                raise ValueError(
-                    f"names has {name!r}; it must be among {', '.join(sorted(known))}."
-                )
+        known = {about["racer"] for about in found.settings.values()}
+        self.missing = tuple(name for name in names if name not in known)
+        if len(self.missing) < len(names):
+            self.result = found
 
     @property
     def measured(self) -> bool:
@@ -101,12 +101,17 @@ class GpuSpeed:
                 "% of bytes/s": 1e2 * forward["bytes_share"],
             }
         )[forward["seconds"].notna() | training["seconds"].notna()]
+        if training["seconds"].isna().all():  # what only writes
+            table = table.drop(columns=["training, ms", f"{times} ", "peak in training, GB"])
         order = {name: place for place, name in enumerate(self.names)}
         return table.sort_values("", key=lambda names: names.map(order), kind="stable")
 
     def draw(self, what: str = "forward") -> altair.VConcatChart | None:
-        """Time per sequence over length, with the baselines; None without two lengths to join."""
-        if self.result is None:
+        """Time per sequence over length, with the baselines.
+
+        None without two lengths to join, and while one of the racers is missing.
+        """
+        if self.result is None or self.missing:
             return None
         beside = [*self.frame(what)["against"].dropna().unique()]
         frame = self._rows({*beside, *self.names}, what).dropna(subset=["seconds"])
@@ -122,6 +127,9 @@ class GpuSpeed:
         if forward["seconds"].notna().any():
             said.append(words.columns(forward, *self._ceilings()))
         said.append(words.left_out(forward))
+        if self.missing:
+            listed = words.listed([words.quoted(name) for name in self.missing])
+            said.append(f"Not measured on a GPU yet: {listed}.")
         assert self.result is not None
         for run in self.result.runs:
             about = self.result.settings[run["setting"]]

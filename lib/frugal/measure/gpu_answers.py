@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frugal.claims.sentences import as_html
 from frugal.measure.gpu import NOT_YET
 from frugal.measure.gpu_words import NO_TIME, first_line, listed, quoted
 from frugal.results import MissingResult, Result, load
@@ -51,8 +52,8 @@ class GpuAnswers:
             return f'<p class="frugal-provenance">{html.escape(NOT_YET)}</p>'
         parts = []
         for name, said in self.answers.items():
-            question = html.escape(self.results[name].question)
-            text = html.escape(" ".join(said))
+            question = as_html(self.results[name].question)
+            text = as_html(" ".join(said))
             parts.append(f"<p><strong>{question}</strong> {text}</p>")
             parts.append(self.results[name]._repr_html_())
         return "".join(parts)

@@ -142,6 +142,13 @@ export function steps(model, question, list, go = (state) => arrive(model, state
   );
 }
 
+// The question and the steps that `guided` of interactive.py was given, as a list to append: empty
+// where there are none.
+export function guide(model) {
+  const given = model.get("guide");
+  return given ? [steps(model, given.question, given.tries.map(({ words, state }) => [words, state]))] : [];
+}
+
 function arrive(model, state) {
   Object.entries(state).forEach(([name, value]) => model.set(name, value));
   model.save_changes();

@@ -44,7 +44,8 @@ What a module may rely on:
 - **Controls** come from `show/controls.js`: `slider`, `select`, `segmented`, `checkbox`, `button`,
   `toolbar`, and `element`/`shape` for HTML and SVG elements. Each control is bound to a name of the
   state in both directions, has a label and works from the keyboard. `onKeys` is for other parts.
-  `steps` asks a question and has a numbered button for each state that is worth seeing.
+  `steps` asks a question and has a numbered button for each state that is worth seeing; `guide`
+  makes them of what `guided` was given.
 - **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which
   draws whenever the state changes. What is drawn is computed by a pure function of the state, which
   a test can call alone; a view only sets attributes.
@@ -136,6 +137,25 @@ class Interactive(ABC):
         self.alt = " ".join(alt.split())
         self.state: dict[str, Any] = {name: _plain(value, name) for name, value in state.items()}
         self._widget: AnyWidget | None = None
+
+    def guided(self, question: str, *tries: tuple[str, dict[str, Any]]) -> Interactive:
+        """The same figure, with a question to try and a numbered button for each step.
+
+        tries: words and the state that the step leads to, by name, as `(words, {"turn": 3})`. The
+        figure's module puts them in their place with `guide` of `controls.js`.
+
+        Raises ValueError when there is no step, or one names what the state does not have.
+        """
+        if not tries:
+            raise ValueError("tries is empty; a question needs a step or more to try.")
+        for words, state in tries:
+            if unknown := sorted(set(state) - set(self.state)):
+                raise ValueError(
+                    f"tries has {unknown[0]!r} ({words!r}); the state has {sorted(self.state)}."
+                )
+        steps = [{"words": words, "state": state} for words, state in tries]
+        self.state["guide"] = _plain({"question": question, "tries": steps}, "guide")
+        return self
 
     @abstractmethod
     def picture(self) -> Figure:

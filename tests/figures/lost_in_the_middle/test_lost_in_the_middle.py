@@ -184,8 +184,27 @@ def test_its_height_stays(show, visit, width):
         longest = max((one["model"] for one in group["curves"]), key=len)
         choose(figure, group=group["label"], model=longest)
         heights.add(figure.bounding_box()["height"])
+    for part in (1, 2):
+        choose(figure, part=part)
+        heights.add(figure.bounding_box()["height"])
     assert len(heights) == 1
+    if width < 640:
+        assert heights.pop() < 1.5 * 844
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_narrow_page_shows_one_part_at_a_time(show, visit):
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    figure = show()
+    charts = figure.locator(".middle-chart")
+    seen = [charts.nth(at).is_visible() for at in range(charts.count())]
+    assert seen == [True, True, False, False, False]
+    figure.get_by_label("the paper's").check()
+    assert figure.locator(".middle-theirs").is_visible()
+    assert not panel(figure, 0).is_visible()
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    assert panel(figure, 0).is_visible()
+    assert figure.get_by_label("the paper's").is_disabled()
 
 
 def test_worse_than_no_documents_is_said(show):

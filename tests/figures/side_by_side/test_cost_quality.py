@@ -1,5 +1,6 @@
 """The chart of cost and quality: intervals of the record, and links to the chapters."""
 
+import numpy as np
 import pytest
 
 from frugal.figures.side_by_side import CostQuality, Dot
@@ -26,7 +27,7 @@ def test_a_dot_and_a_line_of_the_list_lead_to_the_chapter(show):
 def test_dots_lie_where_their_numbers_say_and_move_with_the_cost(show):
     figure = show(cost_quality())
     read = "(all) => all.map((it) => [+it.getAttribute('cx'), +it.getAttribute('cy')])"
-    dots = figure.locator(".quality-dot circle")
+    dots = figure.locator(".quality-point")
     before = dots.evaluate_all(read)
     assert before[1][0] < before[0][0] < before[2][0]
     assert before[0][1] < before[2][1] < before[1][1]
@@ -35,6 +36,19 @@ def test_dots_lie_where_their_numbers_say_and_move_with_the_cost(show):
     assert "8.7 ms" in figure.locator(".quality-list li").nth(2).inner_text()
     figure.locator(".quality-list a").nth(2).focus()
     assert figure.locator(".quality-marked").get_attribute("data-number") == "3"
+
+
+@pytest.mark.parametrize("width", [360, 680])
+def test_numbers_stand_clear_of_each_other_and_of_the_dots(formulas, width):
+    rng = np.random.default_rng(0)
+    crowd = [[90 + 6 * k, 270] for k in range(4)] + [[130, 60], [132, 58], [131, 66]]
+    places = [*crowd, *([60 + (width - 80) * x, 40 + 300 * y] for x, y in rng.random((6, 2)))]
+    page = formulas("cost_quality.js", "quality")
+    found = np.array(page.evaluate("([p, w]) => quality.badges(p, w)", [places, width]))
+    between = np.hypot(*(found[:, None] - found[None]).transpose(2, 0, 1)) + 99 * np.eye(len(found))
+    assert between.min() >= 24
+    to_dots = np.hypot(*(found[:, None] - np.array(places)[None]).transpose(2, 0, 1))
+    assert to_dots.min() >= 12 + 4
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -23,7 +23,12 @@ from torch import Tensor
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention, rescaled
 from frugal.attention.groups import grouped
-from frugal.attention.patterns.blocks import block_sparse_attention, in_pieces
+from frugal.attention.patterns.blocks import (
+    Named,
+    block_sparse_attention,
+    in_pieces,
+    named,
+)
 from frugal.attention.patterns.global_tokens import (
     attend_with_constant_tokens,
     attend_with_global_tokens,
@@ -86,7 +91,8 @@ def sliding_window_attention(
     _check_flags("global_tokens", global_tokens, (k.shape[0], k.shape[2]))
     if not in_pieces(q):
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
-        return block_sparse_attention(q, k, v, rule, key=("window", window, causal), **options)
+        key = named("window", causal=causal, window=window)
+        return block_sparse_attention(q, k, v, rule, key=key, **options)
 
     cut = cut_into("window", window, causal)
     if global_tokens is None:
@@ -118,7 +124,8 @@ def strided_attention(
     rule = pattern_rule("strided", k.shape[2], stride=stride)
 
     cut = cut_into("strided", stride)
-    return _in_strides(q, k, v, cut, rule, stride=stride, padding=padding)
+    key = named("strided", stride=stride)
+    return _in_strides(q, k, v, cut, rule, key=key, stride=stride, padding=padding)
 
 
 @grouped("in turns")
@@ -146,7 +153,8 @@ def fixed_attention(
     rule = pattern_rule("fixed", k.shape[2], stride=stride, summary=summary)
 
     cut = cut_into("fixed", stride, summary)
-    return _in_strides(q, k, v, cut, rule, stride=stride, padding=padding)
+    key = named("fixed", stride=stride, summary=summary)
+    return _in_strides(q, k, v, cut, rule, key=key, stride=stride, padding=padding)
 
 
 class PatternAttention(Attention):
@@ -173,7 +181,7 @@ class PatternAttention(Attention):
             options["seed"] = random_seed(options.get("seed"), options.pop("generator"))
         pattern_rule(name, 1, **options)  # tells at once what does not fit
         self.name, self.options = name, options
-        self._key = (name, *sorted((option, repr(value)) for option, value in options.items()))
+        self._key = {causal: named(name, causal=causal, **options) for causal in (False, True)}
 
     @property
     def shifts(self) -> bool:
@@ -214,9 +222,8 @@ class PatternAttention(Attention):
             return sliding_window_attention(q, k, v, **given)
         if not in_pieces(q):  # one rule, global tokens and all: its block mask can be kept
             rule = pattern_rule(self.name, keys, causal=causal, **options)
-            given = {"key": (causal, self._key), "padding": padding}
-            apart = not parts.isdisjoint(("global", "random"))
-            return block_sparse_attention(q, k, v, rule, apart=apart, **given)
+            given = {"key": self._key[causal], "padding": padding}
+            return block_sparse_attention(q, k, v, rule, **given)
         if parts == {"window", "global"}:
             places, given = options.pop("global_tokens"), {"causal": causal, "padding": padding}
             return attend_with_constant_tokens(q, k, v, places, **given, **options)
@@ -248,13 +255,14 @@ def _in_strides(
     cut: Cut,
     rule: Rule,
     *,
+    key: Named | None,
     stride: int,
     padding: Tensor | None,
 ) -> Tensor:
     """Causal attention in pieces that `cut` makes of a length that is a multiple of `stride`."""
     queries, keys = q.shape[2], k.shape[2]
     if not in_pieces(q):
-        return block_sparse_attention(q, k, v, rule, key=cut, padding=padding)
+        return block_sparse_attention(q, k, v, rule, key=key, padding=padding)
     if queries < keys:  # one step of decoding: a few rows of the matrix
         mask = _matrix(rule, queries, keys, q.device)
         return softmax_attention(q, k, v, mask=mask, padding=padding)

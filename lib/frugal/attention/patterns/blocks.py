@@ -10,17 +10,20 @@ Where no kernel can be made the same rule is written out as a mask over all pair
 graph that is exported, which has to run on any device and without this library, and for tensors
 that have a shape and no numbers.
 
-On CUDA under `torch.compile`, "window+global" and "window+global+random" raised an
-`InductorError`, as measured with torch 2.11 (`experiments/results/gpu_compile.json`). They are
-called through one break in the graph; the window alone is part of it.
+In a compiled graph the block mask of a named rule comes from one operation (`pattern_blocks`),
+which works it out once as well. Written into the graph it would be made anew at every call, from
+all pairs; and that of "window+global+random" torch 2.11 could not compile. Global tokens that come
+with the data are read by the rule itself, which it could not compile either: they are called
+through one break in the graph.
 
 Chapter: fixed-patterns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache
+from numbers import Integral
 from typing import Any, NamedTuple, no_type_check
 
 import torch
@@ -30,7 +33,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from frugal.attention.patterns.masks import Rule
+from frugal.attention.patterns.masks import Rule, pattern_rule
 from frugal.attention.softmax import softmax_attention
 
 BLOCK = 128
@@ -41,6 +44,42 @@ PAIRS = 2**24
 """Pairs of a query and a key that a rule is asked about at once, to see which blocks it touches."""
 
 Sees = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Named(NamedTuple):
+    """A rule by its name, as `pattern_rule` makes it: what a graph can hold in place of a function.
+
+    options: pairs of an option's name and its number, a pair for each number of a sequence.
+    """
+
+    name: str
+    causal: bool
+    options: tuple[tuple[str, int], ...]
+
+    def rule(self, keys: int) -> Rule:
+        """The function that is so named, for so many keys."""
+        options: dict[str, Any] = {}
+        if "global" in self.name.split("+"):
+            options[SEVERAL] = tuple(value for option, value in self.options if option == SEVERAL)
+        options |= {option: value for option, value in self.options if option != SEVERAL}
+        return pattern_rule(self.name, keys, causal=self.causal, **options)
+
+
+SEVERAL = "global_tokens"
+"""The option that is several numbers."""
+
+
+def named(name: str, *, causal: bool = False, **options: Any) -> Named | None:
+    """The name of a rule, or None where an option is no whole number and has none."""
+    pairs: list[tuple[str, int]] = []
+    for option, value in options.items():
+        if value is None:  # as if it were not given
+            continue
+        values = value if option == SEVERAL else (value,)
+        if not all(isinstance(one, Integral) for one in values):
+            return None
+        pairs += [(option, int(one)) for one in values]
+    return Named(name, causal, tuple(pairs))
 
 
 class _Kept(NamedTuple):
@@ -64,15 +103,14 @@ def block_sparse_attention(
     global_tokens: Bool[Tensor, "batch keys"] | None = None,
     causal: bool = False,
     padding: Bool[Tensor, "batch keys"] | None = None,
-    apart: bool = False,
 ) -> Float[Tensor, "batch heads queries value_dim"]:
     """Softmax attention of each query over the keys that `rule` lets it see.
 
     The last query is at the place of the last key. global_tokens see all and are seen by all, up to
     the query's place if `causal` (the rule itself has to be causal then); no one sees a key whose
     `padding` is False. A query without keys gets zeros. key: names the rule, so that its block mask
-    can be kept for the next call. apart: the rule is one that a compiled graph cannot write down,
-    as it never can one that reads `global_tokens`; the graph has a break there.
+    can be kept for the next call; a compiled graph keeps only those that are `Named`, and has a
+    break where `global_tokens` are given.
     """
     queries, keys = q.shape[2], k.shape[2]
     # the number 0, not a difference of symbols, where a graph is made for any length
@@ -93,7 +131,7 @@ def block_sparse_attention(
 
     if torch.compiler.is_exporting() or isinstance(q, FakeTensor):
         return _masked(q, k, v, sees)
-    if (apart or global_tokens is not None) and torch.compiler.is_dynamo_compiling():
+    if global_tokens is not None and torch.compiler.is_dynamo_compiling():
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return _outside(q, k, v, rule, key=key, **options)
     kept = _blocks_of(alone, key, queries, keys, q.device)
@@ -111,10 +149,16 @@ def block_sparse_attention(
         shape = (batch, *kept.some.shape)
         mask = _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
     scale, value_dim = q.shape[-1] ** -0.5, v.shape[-1]
-    q, k, v = (F.pad(x, (0, max(0, LEAST_WIDTH - x.shape[-1]))) for x in (q, k, v))
+    q, k, v = (_wide_enough(x) for x in (q, k, v))
     alone_here = q.device.type == "cuda" and not torch.compiler.is_compiling()
     kernel = _fused if alone_here else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
+
+
+def _wide_enough(x: Tensor) -> Tensor:
+    """x with zeros up to the kernel's least width; x itself where it is: by 0 `F.pad` copies."""
+    missing = LEAST_WIDTH - x.shape[-1]
+    return F.pad(x, (0, missing)) if missing > 0 else x
 
 
 def in_pieces(q: Tensor) -> bool:
@@ -153,12 +197,18 @@ def _blocks_of(
     alone: Sees, key: Hashable | None, queries: int, keys: int, device: torch.device
 ) -> _Kept:
     """What a rule does to each block, from the last call with this key or worked out now."""
+    if torch.compiler.is_compiling():
+        if not isinstance(key, Named):
+            return _worked_out(alone, queries, keys, device)
+        options, values = [one[0] for one in key.options], [one[1] for one in key.options]
+        given = key.name, key.causal, options, values
+        found = torch.ops.frugal.pattern_blocks(*given, queries, keys, device)
+        return _Kept(found[0], found[1], _as_mask(found[2:], queries, keys, alone))
     place = (key, queries, keys, device)
-    keep = key is not None and not torch.compiler.is_compiling()
-    if keep and place in _kept:
-        return _kept[place]
-    if not keep:
+    if key is None:
         return _worked_out(alone, queries, keys, device)
+    if place in _kept:
+        return _kept[place]
     # what inference mode makes could not be trained with afterwards
     with torch.inference_mode(False):
         made = _worked_out(alone, queries, keys, device)
@@ -166,6 +216,52 @@ def _blocks_of(
         _kept.pop(next(iter(_kept)))  # the oldest
     _kept[place] = made
     return made
+
+
+def _in_graph(
+    name: str,
+    causal: bool,
+    options: Sequence[str],
+    values: Sequence[int],
+    queries: int,
+    keys: int,
+    device: torch.device,
+) -> list[Tensor]:
+    """What is kept of a rule, as tensors that the graph owns: it may write over them."""
+    key = Named(name, causal, tuple(zip(options, values, strict=True)))
+    rule, offset = key.rule(keys), keys - queries
+
+    @no_type_check
+    def alone(batch: Tensor, head: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return rule(i + offset, j)
+
+    kept = _blocks_of(alone, key, queries, keys, device)
+    return [x.clone() for x in (kept.some, kept.every, *_ordered_blocks(kept.mask))]
+
+
+def _in_graph_shapes(
+    name: str,
+    causal: bool,
+    options: Sequence[str],
+    values: Sequence[int],
+    queries: int,
+    keys: int,
+    device: torch.device,
+) -> list[Tensor]:
+    rows, columns = -(-queries // BLOCK), -(-keys // BLOCK)
+    flags = [torch.empty(rows, columns, dtype=torch.bool, device=device) for _ in range(2)]
+    sizes = [(rows,), (rows, columns)] * 2 + [(columns,), (columns, rows)] * 2
+    counts = [torch.empty(1, 1, *size, dtype=torch.int32, device=device) for size in sizes]
+    return [*flags, *counts]
+
+
+torch.library.custom_op(
+    "frugal::pattern_blocks",
+    _in_graph,
+    mutates_args=(),
+    schema="(str name, bool causal, str[] options, SymInt[] values, SymInt queries, SymInt keys, "
+    "Device device) -> Tensor[]",
+).register_fake(_in_graph_shapes)
 
 
 def _worked_out(alone: Sees, queries: int, keys: int, device: torch.device) -> _Kept:
@@ -222,15 +318,21 @@ def _block_mask(
     sees: Sees,
 ) -> BlockMask:
     full, partial = every[:, None], (some & ~every)[:, None]  # (batch, 1, rows, columns)
-    return BlockMask(
-        (queries, keys),
-        *_ordered(partial),
-        *_ordered(full),
-        *_ordered(partial.mT),
-        *_ordered(full.mT),
-        BLOCK_SIZE=(BLOCK, BLOCK),
-        mask_mod=sees,
-    )
+    ordered = [*_ordered(partial), *_ordered(full), *_ordered(partial.mT), *_ordered(full.mT)]
+    return _as_mask(ordered, queries, keys, sees)
+
+
+def _as_mask(ordered: Sequence[Tensor], queries: int, keys: int, sees: Sees) -> BlockMask:
+    """Of what `_ordered` gives for partial and full blocks, by rows and then by columns."""
+    return BlockMask((queries, keys), *ordered, BLOCK_SIZE=(BLOCK, BLOCK), mask_mod=sees)
+
+
+def _ordered_blocks(mask: BlockMask) -> list[Tensor]:
+    """The tensors that `_as_mask` was given."""
+    return [
+        *(mask.kv_num_blocks, mask.kv_indices, mask.full_kv_num_blocks, mask.full_kv_indices),
+        *(mask.q_num_blocks, mask.q_indices, mask.full_q_num_blocks, mask.full_q_indices),
+    ]
 
 
 def _ordered(blocks: Bool[Tensor, "batch 1 rows columns"]) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 // A query in two halves that the reader turns, the scores of the half-keys, and the pairs that are
 // looked at and read.
-import { element, onDrag, onKeys, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
+import { element, guide, onDrag, onKeys, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 import { bestPairs, candidates, ranked, scores } from "./key_formulas.js";
 
@@ -174,7 +174,7 @@ function render({ model, el }) {
   );
   const halves = element("div", { class: "keys-dials" }, ...dials.map(({ picture }) => picture));
   const views = element("div", { class: "keys-views" }, halves, pairs.picture);
-  el.append(element("div", { class: "keys-figure" }, controls, views, legend(), said));
+  el.append(element("div", { class: "keys-figure" }, ...guide(model), controls, views, legend(), said));
   return follow(model, "first second k sorted", () => {
     const found = reading(model);
     for (const view of [...dials, pairs]) view.show(found);

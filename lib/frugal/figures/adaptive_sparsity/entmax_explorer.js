@@ -1,5 +1,5 @@
 // Scores that the reader drags, and below them the weights that entmax gives and their gradient.
-import { element, onDrag, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
+import { element, guide, onDrag, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 import { entmax, gradient, softmax } from "./entmax_formulas.js";
 
@@ -157,7 +157,7 @@ function render({ model, el }) {
       format: (alpha) => ({ 1: "1.00 (softmax)", 2: "2.00 (sparsemax)" })[alpha] ?? two(alpha),
     }),
   );
-  el.append(element("div", { class: "entmax-figure" }, controls, picture, said));
+  el.append(element("div", { class: "entmax-figure" }, ...guide(model), controls, picture, said));
   return follow(model, "scores alpha chosen", () => {
     const found = weighed(model);
     drawn.replaceChildren(...marks(places, found));

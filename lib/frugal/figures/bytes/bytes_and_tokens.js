@@ -1,5 +1,5 @@
 // The reader's text as characters, as bytes and as pieces, and what attention among them costs.
-import { element, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
+import { element, guide, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
 import { follow, watch } from "../../show/drawing.js";
 import { pieces, ranks, utf8 } from "./byte_pairs.js";
 
@@ -195,7 +195,7 @@ function render({ model, el }) {
     mark(-1);
   });
   const chosen = controls(model, samples, model.get("merges").length);
-  const views = [chosen, node, ...strips.sections, detail, table.node, said];
+  const views = [...guide(model), chosen, node, ...strips.sections, detail, table.node, said];
   el.append(element("div", { class: "bt-figure" }, ...views));
   return () => [stop, stopChoosing, stopDrawing].forEach((end) => end());
 }

@@ -1,6 +1,6 @@
 // Several ways to write one text, on one clock. Each lane shows the text after as many parallel
 // steps as the clock says; a lane that needs fewer steps stands still when it has finished.
-import { button, element, onKeys, readout, select, slider, store, toolbar } from "../../show/controls.js";
+import { button, element, guide, onKeys, readout, select, slider, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent } from "../../show/drawing.js";
 
 const MILLISECONDS_A_STEP = 700;
@@ -157,7 +157,7 @@ function render({ model, el }) {
   const titles = model.get("examples").map(({ source }, index) => [index, source]);
   const choice = titles.length > 1 ? [select(model, "example", { label: "Write", options: titles })] : [];
   const tools = toolbar(...choice, play, back, forth, time);
-  el.append(element("div", { class: "decoding" }, tools, lanes.node, legend(), said));
+  el.append(element("div", { class: "decoding" }, ...guide(model), tools, lanes.node, legend(), said));
 
   const draw = () => {
     const step = model.get("step");

@@ -1,6 +1,6 @@
 // Trained models whose layers the reader switches off: one row of switches for all, what each model
 // still finds at every distance, and one ring of letters in words. The models run in the page.
-import { button, element, onKeys, readout, segmented, shape, store, toolbar } from "../../show/controls.js";
+import { button, element, guide, onKeys, readout, segmented, shape, store, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, svg, text } from "../../show/drawing.js";
 import { forward, unpack } from "./shallow_encoder.js";
 
@@ -178,6 +178,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "layers" },
+      ...guide(model),
       title("Layers, the first one left: press one to switch it off or on in all models"),
       row.node,
       controls(model, layers),

@@ -104,8 +104,8 @@ class TokenPruning(Interactive):
         super().__init__(
             alt=(
                 f"A text of {len(given[0]['ids'])} words in {layers} rows, one for each layer of a "
-                f"trained model, which keeps {', '.join(map(str, first))} of them. Words that a "
-                "layer drops fade. Bars show the probability of each class, and moving the "
+                f"trained model, which keeps {', '.join(map(str, first))} of them at most. Words "
+                "that a layer drops fade. Bars show the probability of each class, and moving the "
                 "schedule changes words, bars and FLOPs."
             ),
             shape=shape,

@@ -2,6 +2,7 @@
 import {
   button,
   element,
+  guide,
   readout,
   segmented,
   select,
@@ -178,7 +179,7 @@ function render({ model, el }) {
   });
   const said = readout();
   const move = () => store(model, "bias", nudged(model.get("bias"), routed(model).load, RATE));
-  el.append(element("div", { class: "router-figure" }, ...controls(model, move), picture, said));
+  el.append(element("div", { class: "router-figure" }, ...guide(model), ...controls(model, move), picture, said));
   return follow(model, "run moment capacity_factor token bias", () => {
     const found = routed(model);
     picture.replaceChildren(...drawing(model, at, found));

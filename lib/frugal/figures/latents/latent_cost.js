@@ -3,6 +3,7 @@
 import {
   button,
   element,
+  guide,
   onKeys,
   quantity,
   readout,
@@ -175,7 +176,7 @@ function render({ model, el }) {
     { class: "latent-key" },
     ...STEPS.flatMap((name) => [element("i", { "data-step": name }), `${name} `]),
   );
-  const parts = [...controls(model), surface.picture, bars.picture, key, said];
+  const parts = [...guide(model), ...controls(model), surface.picture, bars.picture, key, said];
   el.append(element("div", { class: "latent-figure" }, ...parts));
   return follow(model, "inputs latents layers outputs", () => {
     const [inputs, latents] = [model.get("inputs"), model.get("latents")];

@@ -1,5 +1,5 @@
 // One text climbs the layers until a rule lets it leave; beside it, what the rule does to many texts.
-import { button, checkbox, element, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
+import { button, checkbox, element, guide, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 import { byConfidence, byPatience, outcome, streaks } from "./exit_formulas.js";
 
@@ -176,6 +176,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "exit" },
+      ...guide(model),
       made.top,
       story,
       toolbar(made.rule, ...made.confidence, ...made.patience),

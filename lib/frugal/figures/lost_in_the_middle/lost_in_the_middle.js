@@ -1,5 +1,6 @@
 // Lost in the middle: small multiples of our readers' accuracy by place, a panel for each position
-// code and each way to ask in training, at a recorded moment; below them the published curves.
+// code and each way to ask in training, at a recorded moment; below them the published curves. Where
+// the page is narrow, one of these parts is seen at a time.
 import { element, readout, segmented, select, slider, steps, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, mean } from "../../show/drawing.js";
 import {
@@ -123,7 +124,7 @@ function publishedView(model) {
       `Accuracy of ${chosen.model} by place: ${chosen.accuracy.join(", ")} percent at places ${chosen.positions.join(", ")}.`,
     );
   }
-  return { nodes: [heading, row], chart, build, show };
+  return { part: element("div", {}, heading, row), chart, build, show };
 }
 
 // A place of the grid: one position code, one way to ask. What was not trained keeps its place.
@@ -161,7 +162,7 @@ function trainedView(model) {
     panels.push(...of);
     const { asked } = ours.find((run) => run.asks === asks);
     const title = element("p", { class: "middle-title" }, `Training asked ${asks} `, askedChart(asked));
-    return [title, element("div", { class: "middle-grid" }, ...of.map(({ node }) => node))];
+    return element("div", {}, title, element("div", { class: "middle-grid" }, ...of.map(({ node }) => node)));
   });
   const said = readout();
   const show = (gold) => {
@@ -169,7 +170,7 @@ function trainedView(model) {
     panels.forEach((panel) => panel.show(runs, gold, most));
     said.textContent = words;
   };
-  return { nodes: rows.flat(), said, charts: panels.map(({ chart }) => chart), show };
+  return { parts: rows, said, charts: panels.map(({ chart }) => chart), show };
 }
 
 // The updates go as far as the architecture's record.
@@ -219,6 +220,31 @@ function dragOver(area, [from, to], move) {
   });
 }
 
+// A narrow page shows one part: they lie on each other, so that the height is that of the tallest,
+// and a switch says which is seen. A wide page shows all, and has no switch.
+const NARROW = 640;
+
+function oneAtATime(model, root, nodes, names, legend) {
+  const bar = toolbar(segmented(model, "part", { label: "Show", options: names.map((name, at) => [at, name]) }));
+  const all = element("div", { class: "middle-parts" }, ...nodes.slice(0, -1), legend, nodes.at(-1));
+  const fit = () => {
+    const narrow = root.clientWidth < NARROW;
+    root.classList.toggle("middle-narrow", narrow);
+    bar.hidden = !narrow;
+    bar.querySelectorAll("input").forEach((input) => (input.disabled = !narrow));
+  };
+  const observer = new ResizeObserver(fit);
+  observer.observe(root);
+  const stop = follow(model, "part", () =>
+    nodes.forEach((node, at) => node.classList.toggle("middle-unseen", at !== model.get("part"))),
+  );
+  const leave = () => {
+    observer.disconnect();
+    stop();
+  };
+  return { bar, all, fit, leave };
+}
+
 function guide(model) {
   const list = model.get("tries").map(({ words, architecture, moment }) => [words, { architecture, moment }]);
   return steps(model, model.get("question"), list);
@@ -234,8 +260,12 @@ function render({ model, el }) {
   const ours = trainedView(model);
   const { bar, stop: stopControls } = controls(model, places);
   const legend = element("p", { class: "middle-legend" }, LEGEND);
-  const nodes = [guide(model), ours.said, bar, ...ours.nodes, legend, ...theirs.nodes];
-  el.append(element("div", { class: "middle" }, ...nodes));
+  const root = element("div", { class: "middle" });
+  const asked = each(model.get("ours"), "asks").map((asks) => `asked ${asks}`);
+  const parts = oneAtATime(model, root, [...ours.parts, theirs.part], [...asked, "the paper's"], legend);
+  root.append(guide(model), ours.said, bar, parts.bar, parts.all);
+  el.append(root);
+  parts.fit();
   dragOver(theirs.chart, edgesOfPublished(places), moveTo);
   ours.charts.forEach((chart) => dragOver(chart, edgesOfTrained(places), moveTo));
 
@@ -245,6 +275,7 @@ function render({ model, el }) {
   };
   const stops = [
     stopControls,
+    parts.leave,
     follow(model, "group", () => {
       building = true; // until the model is one of the group's
       theirs.build();

@@ -132,6 +132,8 @@ class TrainedCurves:
 class LostInTheMiddle(Interactive):
     """A panel for each position code and each way to ask; below them, the paper's curves.
 
+    On a narrow page one way to ask is seen at a time, or the paper's curves.
+
     ours: at most one TrainedCurves of an architecture for each position code and way to ask, all
     with as many places. architecture, updates, gold: shown first; updates is one of the
     architecture's recorded moments, by default the one with the deepest dips; gold is the place of
@@ -193,6 +195,7 @@ class LostInTheMiddle(Interactive):
             architecture=architecture,
             moment=steps.index(updates),
             gold=gold,
+            part=0,
             question=question,
             tries=[
                 {"words": words, "architecture": name, "moment": steps.index(moment)}

@@ -1,6 +1,6 @@
 // An expression of nested lists whose words run through one layer until each has had enough. The
 // reader writes the expression and moves the threshold; the trained model runs in the page.
-import { element, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
+import { element, guide, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
 import { follow, mean } from "../../show/drawing.js";
 import { parse, ponder, unpack } from "./ponder_formulas.js";
 
@@ -87,7 +87,7 @@ function render({ model, el }) {
   const shape = model.get("shape");
   const weights = unpack(model.get("weights"), shape.parameters);
   const [line, said, expression] = [element("div", { class: "ponder-line", role: "list" }), readout(), field(model)];
-  el.append(element("div", { class: "ponder" }, controls(model), expression.node, line, said));
+  el.append(element("div", { class: "ponder" }, ...guide(model), controls(model), expression.node, line, said));
   const chosen = () => {
     const example = model.get("example");
     if (example && example !== model.get("text")) store(model, "text", example);

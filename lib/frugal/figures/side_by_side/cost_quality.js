@@ -1,8 +1,11 @@
-// Cost against quality: a numbered dot for each method, with its intervals; a list leads to the chapters.
+// Cost against quality: a dot for each method, with its intervals and a number that stands beside it,
+// clear of the others; a list leads to the chapters.
 import { element, segmented, shape } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 16, 32, 44, 360];
+const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 16, 32, 44, 400];
+const [RADIUS, POINT] = [12, 4]; // of a number's badge, of a dot
+const APART = 2 * RADIUS + 1;
 
 // Where everything lies, from the state: dots in units of a drawing of this width.
 export function placed(model, width) {
@@ -22,6 +25,32 @@ export function placed(model, width) {
     ticks: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].filter((one) => one >= least && one <= most),
     dots: dots.map((dot, index) => ({ ...dot, number: index + 1, time: dot.costs[cost] })),
   };
+}
+
+// Where the badges of dots at these places stand: above each, and pushed off the others and off all
+// dots until none overlaps. The pushes are the same for the same places.
+export function badges(places, width) {
+  const found = places.map(([x, y], index) => [x + 0.1 * (index - places.length / 2), y - APART]);
+  const push = (one, from, least, share) => {
+    const [dx, dy] = [one[0] - from[0], one[1] - from[1]];
+    const far = Math.hypot(dx, dy) || 1e-6;
+    if (far >= least) return [0, 0];
+    const by = (share * (least - far)) / far;
+    return [dx * by, dy * by || by];
+  };
+  for (let turn = 0; turn < 400; turn += 1) {
+    found.forEach((one, index) => {
+      const moves = [
+        ...found.filter((_, other) => other !== index).map((other) => push(one, other, APART + 1, 0.5)),
+        ...places.map((dot) => push(one, dot, RADIUS + POINT + 3, 0.5)),
+      ];
+      const home = [0.01 * (places[index][0] - one[0]), 0.01 * (places[index][1] - one[1])];
+      const [dx, dy] = [...moves, home].reduce(([x, y], [mx, my]) => [x + mx, y + my], [0, 0]);
+      one[0] = clamp(one[0] + dx, LEFT + RADIUS, width - RADIUS);
+      one[1] = clamp(one[1] + dy, RADIUS + 6, HEIGHT - BOTTOM - RADIUS - 2);
+    });
+  }
+  return found;
 }
 
 // A method in words, with both intervals.
@@ -49,7 +78,7 @@ function axes({ x, y, ticks, cost }, width, chance) {
   ];
 }
 
-function dotOf({ number, page, right, time, ...dot }, { x, y }) {
+function dotOf({ number, page, right, time, ...dot }, [bx, by], { x, y }) {
   const [cx, cy] = [x(time.mean), y(right.mean)];
   const said = words({ ...dot, right, time });
   return shape(
@@ -57,8 +86,10 @@ function dotOf({ number, page, right, time, ...dot }, { x, y }) {
     { href: page, class: "quality-dot", "data-number": number, "aria-label": said, tabindex: -1 },
     shape("title", {}, said),
     shape("path", { d: `M${x(time.low)} ${cy}H${x(time.high)}M${cx} ${y(right.low)}V${y(right.high)}` }),
-    shape("circle", { cx, cy, r: 10 }),
-    text(cx, cy + 4, String(number), { anchor: "middle" }),
+    shape("path", { class: "quality-lead", d: `M${cx} ${cy}L${bx} ${by}` }),
+    shape("circle", { class: "quality-point", cx, cy, r: POINT }),
+    shape("circle", { class: "quality-badge", cx: bx, cy: by, r: RADIUS }),
+    text(bx, by + 4, String(number), { anchor: "middle" }),
   );
 }
 
@@ -81,7 +112,9 @@ function render({ model, el }) {
   );
   return follow(model, "cost", () => {
     const found = placed(model, width);
-    picture.replaceChildren(...axes(found, width, model.get("chance")), ...found.dots.map((dot) => dotOf(dot, found)));
+    const stand = badges(found.dots.map(({ right, time }) => [found.x(time.mean), found.y(right.mean)]), width);
+    const dots = found.dots.map((dot, index) => dotOf(dot, stand[index], found));
+    picture.replaceChildren(...axes(found, width, model.get("chance")), ...dots);
     list.replaceChildren(
       ...found.dots.map((dot) => {
         const lead = (number) => () => mark(number);

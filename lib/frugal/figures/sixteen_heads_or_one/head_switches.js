@@ -1,6 +1,6 @@
 // A trained model whose heads the reader switches off: a grid of switches, the texts that it still
 // reads rightly, and one of them in words. The model runs in the page.
-import { button, element, onKeys, readout, store, toolbar } from "../../show/controls.js";
+import { button, element, guide, onKeys, readout, store, toolbar } from "../../show/controls.js";
 import { follow, percent, sum } from "../../show/drawing.js";
 import { forward, unpack } from "./gated_encoder.js";
 
@@ -134,6 +134,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "heads" },
+      ...guide(model),
       title("Heads: press one to switch it off or on. Bars and numbers: share of all importance"),
       heads.node,
       controls(model, numbers),

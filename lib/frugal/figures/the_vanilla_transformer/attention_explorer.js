@@ -1,6 +1,6 @@
 // The attention explorer: heads side by side, the chosen head as a heat map, and the chosen query
 // as bands from its token to the tokens it reads. All three show the same row of the same matrix.
-import { element, onThemeChange, readout, segmented, select, store, toolbar } from "../../show/controls.js";
+import { element, guide, onThemeChange, readout, segmented, select, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, read } from "../../show/drawing.js";
 import { KINDS, decode, describe, row } from "./attention_maps.js";
 import { headsView, mapView, tokensView } from "./attention_views.js";
@@ -67,7 +67,7 @@ function render({ model, el }) {
   const picture = mapView(choose, placeNow);
   const said = readout();
   const views = element("div", { class: "attention-views" }, tokens.node, picture.node);
-  const root = element("div", { class: "attention" }, controls.node, heads.node, said, views);
+  const root = element("div", { class: "attention" }, ...guide(model), controls.node, heads.node, said, views);
   el.append(root);
 
   // Another example or kind may have fewer layers, heads or tokens. While the lists are being

@@ -1,5 +1,5 @@
 // The letters of a text: how many layers each took, or which drafts of the lower layers held.
-import { element, readout, segmented, slider, toolbar } from "../../show/controls.js";
+import { element, guide, readout, segmented, slider, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, sum } from "../../show/drawing.js";
 import { expected, outcome, rounds } from "./letter_formulas.js";
 
@@ -122,7 +122,7 @@ function render({ model, el }) {
   const prompt = element("p", { class: "few-prompt" });
   const letters = element("div", { class: "few-text" });
   const [key, said] = [element("p", { class: "few-key" }), readout()];
-  el.append(element("div", { class: "few" }, made.top, made.early, made.drafts, prompt, letters, key, said));
+  el.append(element("div", { class: "few" }, ...guide(model), made.top, made.early, made.drafts, prompt, letters, key, said));
   return follow(model, "view text threshold depth n_drafted", () => {
     const found = written(model);
     for (const name of ["early", "drafts"]) made[name].hidden = name !== found.view;
