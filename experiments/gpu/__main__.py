@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -63,14 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
     held = True
     for part in chosen:
         spent += PARTS[part] / whole
-        held &= run_part(
-            part,
-            folder,
-            torch.device(options.device),
-            smoke=options.smoke,
-            more=options.more,
-            until=began + 60 * options.minutes * spent,
-        )
+        until = began + 60 * options.minutes * spent
+        device = torch.device(options.device)
+        given = {"smoke": options.smoke, "more": options.more, "until": until}
+        try:
+            held &= run_part(part, folder, device, **given)
+        except Exception:  # the others are worth having all the same
+            traceback.print_exc()
+            held = False
     print(f"{time.monotonic() - began:.0f} s in all; the files are in {folder}")
     return 0 if held else 1
 
@@ -87,7 +88,8 @@ def run_part(
     report.write()
     try:
         if part == "speed" and device.type == "cuda":
-            warm(smoke=smoke, until=began + (until - began) / 2)
+            jobs = [job for job in speed.compiled(smoke) if not report.has(*_place(job, speed))]
+            warm(jobs, until=began + (until - began) / 2)
         fill(report, module, device, smoke=smoke, until=until)
     finally:
         report.write()
@@ -96,9 +98,8 @@ def run_part(
     return SUMMARIES[part](runs)
 
 
-def warm(*, smoke: bool, until: float) -> None:
+def warm(jobs: list[str], *, until: float) -> None:
     """Have the kernels compiled side by side, before they are timed one after the other."""
-    jobs = speed.compiled(smoke)
     for job, _, seconds, error in workers.run(
         speed.warm, jobs, "cuda", processes=PROCESSES["compile"], until=until
     ):

@@ -264,6 +264,8 @@ NO_CASE = {
     global_tokens.attend_with_global_tokens,
     global_tokens.attend_with_constant_tokens,
     block_sparse.in_pieces,
+    block_sparse.Named,
+    block_sparse.named,
     pattern_pieces.cut_into,
     pattern_pieces.band_and_some_pieces,
     pattern_pieces.band_pieces,

@@ -21,6 +21,7 @@ from frugal.attention.kernels import (
     linear_attention,
     naive,
 )
+from frugal.attention.kernels import attention as kernel_attention
 from frugal.attention.kernels import scan as kernel_scan
 from frugal.attention.kernels.features import (
     gaussian_projection,
@@ -186,6 +187,17 @@ def test_memory_is_that_of_fused_attention(training):
     outputs = 2 * 4096 * 32 * 4 * (4 if training else 1)  # with three gradients
     assert held <= 1.5 * peak(fused, 4096, training) + outputs
     assert held < 2.2 * peak(ours, 2048, training)
+
+
+@pytest.mark.parametrize("length", [12, 14])
+def test_the_runs_of_a_gpu_sum_to_the_same(generator, monkeypatch, length):
+    """Three runs of four keys, and two keys more."""
+    phi_q, phi_k, v = (normal(generator, 2, 3, length, 5, dtype=torch.float64) for _ in range(3))
+    given = phi_q.exp(), phi_k.exp(), v
+    expected = linear_attention(*given)
+    monkeypatch.setattr(kernel_attention, "RUN", 4)
+    monkeypatch.setattr(kernel_attention, "_on_cpu", lambda x: False)
+    torch.testing.assert_close(linear_attention(*given), expected)
 
 
 def test_elu_features_keep_their_digits_below_zero():

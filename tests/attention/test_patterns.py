@@ -20,6 +20,7 @@ from frugal.attention.patterns.masks import pattern_rule, receptive_field
 from frugal.attention.recording import recording
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.model import Decoder, TransformerConfig
+from tests.launches import Launched
 
 LENGTHS = st.one_of(st.integers(1, 20), st.integers(60, 330))
 EXACT = {"atol": 1e-5, "rtol": 1e-5}
@@ -454,6 +455,72 @@ def test_three_calls_elsewhere_make_one_block_mask(generator, monkeypatch, name)
     assert not any(x.is_inference() for x in (kept.some, kept.mask.kv_indices))
     mask = pattern_mask(name, 30, causal=True, **KEPT[name])
     torch.testing.assert_close(out, softmax_attention(*tensors, mask=mask), **EXACT)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch, name):
+    """No block mask is made again, and no head of a usual width is copied to be padded by 0."""
+    monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(block_sparse, "flex_attention", lambda q, k, v, **options: v)
+    attend = PatternAttention(name, **KEPT[name])
+    tensors = torch.ones(3, 2, 3, 30, 16, device="meta")
+    started = []
+    for _ in range(2):
+        with Launched() as mode:
+            attend(*tensors, causal=True)
+        started.append(mode.names)
+    assert started[0]
+    assert not started[1]
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["window+global", "window+global+random"])
+def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, monkeypatch, name):
+    """Its block mask is worked out at the first call, outside, and is the same in the graph."""
+    asked, blocks_of = [], block_sparse._blocks
+    monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(
+        block_sparse, "_blocks", lambda *args: asked.append(args) or blocks_of(*args)
+    )
+    attend = PatternAttention(name, **KEPT[name])
+    q, k, v = heads(generator, queries=140, keys=140)
+    torch._dynamo.reset()
+    compiled = torch.compile(attend, backend="aot_eager", fullgraph=True)  # no break, or an error
+    with torch.no_grad():
+        for _ in range(2):
+            found = compiled(q, k, v, causal=True)
+    mask = pattern_mask(name, 140, causal=True, **KEPT[name])
+    torch.testing.assert_close(found, softmax_attention(q, k, v, mask=mask), **EXACT)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("queries", [140, 5])
+def test_the_blocks_of_a_graph_are_those_of_a_call(monkeypatch, name, queries):
+    monkeypatch.setattr(block_sparse, "_kept", {})
+    key = block_sparse.named(name, causal=True, **KEPT[name])
+    options, values = zip(*key.options, strict=True)
+    here = torch.device("cpu")
+    given = name, True, list(options), list(values), queries, 140, here
+    rule = pattern_rule(name, 140, causal=True, **KEPT[name])
+    mask = block_mask(lambda b, h, i, j: rule(i + 140 - queries, j), 1, queries, 140, here)
+    some, every, *found = torch.ops.frugal.pattern_blocks(*given)
+    assert some.shape == every.shape == mask.to_dense()[0, 0].shape
+    for one, other in zip(found, block_sparse._ordered_blocks(mask), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(
+        block_sparse._in_graph_shapes(*given), (some, every, *found), strict=True
+    ):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+
+
+def test_a_rule_without_a_name_is_not_kept_in_a_graph():
+    assert block_sparse.named("window", window=3, generator=torch.Generator()) is None
+    assert block_sparse.named("window", window=3).rule(9)(torch.tensor(5), torch.tensor(2))
+    nobody = block_sparse.named("window+global", window=3, global_tokens=())
+    assert not nobody.rule(9)(torch.tensor(5), torch.tensor(0))
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")

@@ -33,6 +33,8 @@ HASHES = "rows without a key, looked for in the fused rounds, on the CPU only"
 NEGATIVE = "negative features, refused on the CPU only"
 GLOBAL = "how many global tokens a row has at most, on the CPU only"
 REACH = "the longest span decides how many keys are read: a GPU waits once a layer"
+SUMS = "whether the weights sum to 1 already, on the CPU only"
+ROOMS = "how many tokens each expert has, on the CPU only: a GPU has rooms of one size"
 ENDED = "have all rows ended? A GPU waits once a token"
 LENGTHS = "lengths that are refused, and the longest, which decides the shape: once a text"
 
@@ -48,6 +50,15 @@ WAITS = {
     "performer": NEGATIVE,
     "rfa": "a past that would grow, refused on the CPU only",
     "decoder, linear": NEGATIVE,
+    "entmax": SUMS,
+    "sparsemax": SUMS,
+    "bytes": PIECES,
+    "experts": ROOMS,
+    "experts, room for each sequence": ROOMS,
+    "experts, two for each token": "how many tokens each expert has: a GPU waits once a layer",
+    "universal": "which tokens still run decides the shapes: a GPU waits once a step",
+    "leaving early": "who leaves decides the shapes: a GPU waits once an exit",
+    "feed-forward in chunks": "states of random generators are compared, which lie on the CPU",
     "span": REACH,
     "reversible decoder": "states of random generators are compared, which lie on the CPU",
     "translate": ENDED,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,8 +11,8 @@ import pytest
 import torch
 
 from experiments.gpu import correctness, graphs, speed, training, workers
-from experiments.gpu.__main__ import PARTS
-from experiments.gpu.racers import CAUSAL
+from experiments.gpu.__main__ import PARTS, main
+from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
 from frugal import results
 from frugal.measure import GpuSpeed
@@ -61,7 +62,7 @@ def test_times_and_rates(folder):
     result = results.load("gpu_speed", folder=folder)
     timed = [run["values"] for run in result.runs if "forward seconds" in run["values"]]
     assert len(timed) > 20
-    assert all(values["training seconds"] > 0 for values in timed)
+    assert all(values.get("training seconds", 1) > 0 for values in timed)
     errors = {run["setting"]: run["error"] for run in result.runs if "error" in run}
     assert all("not installed" in name or "is not" in errors[name] for name in errors), errors
 
@@ -116,6 +117,53 @@ def test_one_bad_job_ends_neither_the_part_nor_the_others():
     assert time.monotonic() < until
 
 
+def test_a_part_that_fails_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    def broken(smoke):
+        raise RuntimeError("no names")
+
+    monkeypatch.setattr(correctness, "names", broken)
+    monkeypatch.setattr(training, "names", lambda smoke: [])
+    given = ["correctness", "training", "--device", "cpu", "--smoke", "--out", str(tmp_path)]
+    assert main(given) == 1
+    assert "no names" in capsys.readouterr().err
+    for part in ("correctness", "training"):
+        assert json.loads((tmp_path / f"gpu_{part}.json").read_text())["runs"] == []
+
+
+def test_more_keeps_what_the_same_code_has_measured(tmp_path):
+    def report(folder=tmp_path):
+        return Report("gpu_trial", "What?", folder=folder, device=CPU, smoke=True)
+
+    first = report()
+    first.add("one", {"racer": "one"}, {"number": 1.0}, seconds=0.1)
+    first.add("two", {"racer": "two"}, {}, seconds=0.1, error="no time left")
+    first.write()
+    again = report()
+    again.go_on()
+    assert again.has("one")
+    assert not again.has("two")
+    assert list(again.result["settings"]) == ["one"]
+    changed = first.result | {"made": first.result["made"] | {"fingerprint": "of other code"}}
+    (tmp_path / "gpu_trial.json").write_text(json.dumps(changed))
+    other = report()
+    other.go_on()
+    assert not other.has("one")
+    nothing = report(tmp_path / "not there")
+    nothing.go_on()
+    assert not nothing.result["runs"]
+
+
+def test_every_method_that_a_speed_section_names_is_timed():
+    known = set(racers()) | {
+        *("fla linear, causal", "adasplash, causal"),
+        *(f"Hugging Face {name} layer" for name in ("Longformer", "Reformer", "FNet")),
+    }
+    for path in (REPOSITORY / "chapters").rglob("*.md"):
+        for call in re.findall(r"GpuSpeed\(([^)]*)\)", path.read_text()):
+            names = set(re.findall(r'"([^"]*)"', call))
+            assert names <= known, f"{path.name}: {names - known}"
+
+
 def test_what_time_did_not_allow_is_said():
     [(_, values, _, error)] = workers.run(work, ["one"], "cpu", processes=0, until=0.0)
     assert not values
@@ -159,6 +207,11 @@ def test_a_speed_section_says_that_nothing_was_measured(tmp_path):
 def test_lengths_reach_from_512_to_65536():
     assert (min(speed.LENGTHS), max(speed.LENGTHS)) == (512, 65536)
     assert all(speed.TOKENS % length == 0 for length in speed.LENGTHS)
+    jobs = [job.split(" | ") for job in speed.names(smoke=False)]
+    at = {length for name, length, _ in jobs if name == CAUSAL}
+    assert at == {str(length) for length in speed.LENGTHS}
+    kernels = [job for job in speed.compiled(smoke=False) if job.startswith("strided |")]
+    assert len(kernels) == len(speed.MAIN)
 
 
 def test_a_message_keeps_no_path_of_the_machine(tmp_path):

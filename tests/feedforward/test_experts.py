@@ -7,13 +7,14 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from frugal.feedforward import naive
+from frugal.feedforward import experts, naive
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.feedforward.experts import Experts, MixtureOfExperts, SwitchFeedForward, room
 from frugal.feedforward.routing import BiasedRouter, update_biases
 from frugal.measure import peak_bytes
 from frugal.penalty import penalty
 from tests.graphs import exported
+from tests.launches import Launched
 
 WIDTH, HIDDEN, N = 8, 12, 4
 
@@ -44,6 +45,41 @@ def test_the_gradients_are_those_of_the_loop():
     slow = torch.autograd.grad((naive.switch(layer, x) * weight).sum(), given)
     for one, other in zip(fast, slow, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("per", ["batch", "sequence"])
+def test_the_rooms_of_a_gpu_give_the_same(monkeypatch, per, bias):
+    """Few tokens, so that some experts overflow and others have places left; some are padding."""
+    layer, x = switch(0.75, per=per, bias=bias), tokens(3, 10, WIDTH).requires_grad_()
+    padding = torch.ones(3, 10, dtype=torch.bool)
+    padding[1, 6:] = False
+    given, weight = [x, *layer.parameters()], tokens(3, 10, WIDTH, seed=1)
+    expected = layer(x, padding=padding)
+    monkeypatch.setattr(experts, "_on_cpu", lambda x: False)
+    monkeypatch.setattr(Experts, "_each", None)  # the way of a CPU is not taken
+    found = layer(x, padding=padding)
+    assert not layer.kept[padding].all()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    grads = [torch.autograd.grad((out * weight).sum(), given) for out in (found, expected)]
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+def test_rooms_need_as_many_operations_for_many_experts_as_for_few(monkeypatch):
+    started = {}
+    for n in (4, 32):
+        layer = SwitchFeedForward(WIDTH, HIDDEN, n).double().requires_grad_(False)
+        for gpu in (False, True):
+            monkeypatch.setattr(experts, "_on_cpu", lambda x, gpu=gpu: not gpu)
+            with Launched() as mode:
+                layer(tokens(2, 64, WIDTH))
+            started[gpu, n] = [name for name in mode.names if name != "_to_copy"]
+    assert started[True, 4] == started[True, 32]
+    assert len(started[True, 4]) < 70 < len(started[False, 32])
+    # to ask for a number: `one_hot` does, on a CPU alone
+    asked = {key: names.count("_local_scalar_dense") for key, names in started.items()}
+    assert asked[True, 32] < asked[False, 32]
 
 
 @pytest.mark.parametrize("strict", [False, True])

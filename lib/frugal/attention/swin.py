@@ -143,7 +143,8 @@ class ShiftedWindowAttention(nn.Module):
         if mask is not None:
             mask = mask.repeat(len(x), 1, 1)[:, None]  # (batch·windows, 1, window², window²)
 
-        x = F.pad(x, (0, 0, 0, wide - width, 0, tall - height))
+        if torch.compiler.is_compiling() or (tall, wide) != (height, width):  # else a copy
+            x = F.pad(x, (0, 0, 0, wide - width, 0, tall - height))
         x = x.roll((-shift[0], -shift[1]), dims=(1, 2))
         out = self.attention(split_windows(x, self.window), mask=mask, bias=self.relative_bias())
         out = join_windows(out, self.window, tall, wide).roll(shift, dims=(1, 2))

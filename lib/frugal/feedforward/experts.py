@@ -4,7 +4,8 @@ A layer of E experts holds E times the parameters of one and costs each token th
 visits. Tokens are sorted by their expert, so that every expert sees its own as one matrix, and put
 back; nothing as large as tokens · experts · capacity is ever made. An expert has room for a number
 of tokens, its capacity; the tokens beyond it get zeros, and the residual around the layer carries
-them past it (fedus2022switch).
+them past it (fedus2022switch). On a GPU experts with a capacity get rooms of one size: then no
+number of tokens has to be waited for, and one product does for all experts.
 
 Sources: fedus2022switch, zoph2022stmoe for the loss on the logits, deepseek2024v3. Chapter:
 experts. Cost for T tokens: 4·T·k·d_model·d_ff FLOPs for k visits each, and 2·T·d_model·E for the
@@ -28,6 +29,8 @@ from frugal.telling import told
 
 Per = Literal["batch", "sequence"]
 PER: tuple[Per, ...] = get_args(Per)
+SPARE = 4
+"""Rooms for so many times the visits are not too many to be worth their zeros."""
 
 
 def _parameters(n: int, *shape: int) -> nn.ParameterList:
@@ -39,7 +42,8 @@ class Experts(nn.Module):
 
     forward(x, experts, gates, keep): x (tokens, d_model); experts, gates (tokens, k), the numbers
     of the experts and what their outputs are multiplied by; keep (tokens, k), False where an expert
-    has no room -> (tokens, d_model), the sum over the k.
+    has no room -> (tokens, d_model), the sum over the k. room: how many visits an expert has at
+    most, where that is known: then a GPU is not asked how many each has.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class Experts(nn.Module):
         experts: Int[Tensor, "tokens k"],
         gates: Float[Tensor, "tokens k"],
         keep: Bool[Tensor, "tokens k"] | None = None,
+        *,
+        room: int | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
         if torch.compiler.is_exporting():
             return self._all(x, experts, gates, keep)
@@ -77,6 +83,8 @@ class Experts(nn.Module):
         if keep is not None:  # those without room go to an expert that is not there, the last
             visits = torch.where(keep.flatten(), visits, len(self.inner))
         order = visits.argsort(stable=True)
+        if not _on_cpu(x) and room and room * len(self.inner) <= SPARE * tokens * k:
+            return self._in_rooms(x, visits, order, gates, room)
         sizes = torch.bincount(visits, minlength=len(self.inner) + 1).tolist()
         stay = order[: tokens * k - sizes[-1]]
         y = self._each(x[stay // k], sizes[:-1])
@@ -85,6 +93,30 @@ class Experts(nn.Module):
             return torch.zeros_like(x, dtype=y.dtype).index_copy(0, stay, y)
         parts = y.new_zeros(tokens * k, x.shape[1]).index_copy(0, stay, y)
         return parts.view(tokens, k, -1).sum(1)
+
+    def _in_rooms(
+        self, x: Tensor, visits: Tensor, order: Tensor, gates: Tensor, room: int
+    ) -> Tensor:
+        """Every expert on a room of its own, with zeros where it is not full.
+
+        visits: the expert of each visit, (tokens·k,), the one after the last for nobody. order: the
+        visits sorted by it.
+        """
+        n, (tokens, k) = len(self.inner), gates.shape
+        chosen = visits[order]
+        counts = torch.zeros(n + 1, dtype=visits.dtype, device=x.device)
+        counts = counts.scatter_add(0, visits, torch.ones_like(visits))
+        first = counts.cumsum(0) - counts  # the place in the order where an expert's tokens begin
+        place = torch.arange(tokens * k, device=x.device) - first[chosen]
+        slot = torch.where(chosen < n, chosen * room + place, n * room)  # the last is nobody's
+        inside = x.new_zeros(n * room + 1, x.shape[1]).index_copy(0, slot, x[order // k])
+        inside = inside[:-1].view(n, room, -1)
+        hidden = self.activation(_linear(inside, self.inner, self.inner_bias))
+        out = _linear(hidden, self.outer, self.outer_bias).flatten(0, 1)  # (n·room, d_model)
+        out = torch.cat([out, torch.zeros_like(out[:1])])
+        y = out[torch.empty_like(slot).scatter(0, order, slot)]  # (tokens·k, d_model)
+        y = y * gates.flatten()[:, None].to(y.dtype)
+        return y if k == 1 else y.view(tokens, k, -1).sum(1)
 
     def _all(self, x: Tensor, experts: Tensor, gates: Tensor, keep: Tensor | None) -> Tensor:
         """Every expert on every token, for a graph to be exported: data cannot decide its shapes.
@@ -118,6 +150,18 @@ class Experts(nn.Module):
                 for part, first, b1, second, b2 in weights
             ]
         )
+
+
+def _on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu"
+
+
+def _linear(x: Tensor, weights: nn.ParameterList, biases: nn.ParameterList | None) -> Tensor:
+    """x Wᵀ + b of every expert, (experts, room, width)."""
+    joined = torch.stack(tuple(weights)).mT
+    if biases is None:
+        return x @ joined
+    return torch.baddbmm(torch.stack(tuple(biases))[:, None], x, joined)
 
 
 def room(
@@ -207,8 +251,17 @@ class SwitchFeedForward(nn.Module):
         if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
             self._losses = self._penalised(routing, real.flatten())
             self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
-        out = self.experts(flat, routing.experts, routing.gates, keep.view(-1, 1))
+        given = routing.experts, routing.gates, keep.view(-1, 1)
+        out = self.experts(flat, *given, room=self._most(*x.shape[:2]))
         return self.dropout(out.view_as(x))
+
+    def _most(self, batch: int, length: int) -> int | None:
+        """How many tokens of the batch an expert takes at most, None where all may want one."""
+        if self.capacity_factor is None:
+            return None
+        if self.per == "batch":
+            return self.capacity(batch * length)
+        return batch * self.capacity(length)
 
     def _room(self, experts: Tensor, real: Tensor) -> Tensor:
         if self.capacity_factor is None:

@@ -49,6 +49,9 @@ __all__ = [
     "linear_attention",
 ]
 
+RUN = 1024
+"""Keys that a GPU sums in one product."""
+
 
 def linear_attention(
     phi_q: Float[Tensor, "batch heads queries features"],
@@ -90,8 +93,26 @@ def linear_attention(
     with torch.autocast(v.device.type, enabled=False):
         q, k, values = (x.to(sum_dtype(v)) for x in (phi_q, phi_k, v))
         total = q @ k.sum(-2).unsqueeze(-1)  # (batch, heads, queries, 1)
-        out = q @ (k.mT @ values) / normaliser(total, floor)
+        out = q @ _state_of(k, values) / normaliser(total, floor)
     return out.to(v.dtype)
+
+
+def _state_of(
+    k: Float[Tensor, "batch heads keys features"], v: Float[Tensor, "batch heads keys value_dim"]
+) -> Float[Tensor, "batch heads features value_dim"]:
+    """Σ_j φ(k_j) v_jᵀ. A GPU takes it in runs: few heads with one long sum each leave it idle."""
+    runs = k.shape[2] // RUN
+    if _on_cpu(k) or torch.compiler.is_compiling() or runs < 2:
+        return k.mT @ v
+    first_k, first_v = (x[:, :, : runs * RUN].unflatten(2, (runs, RUN)) for x in (k, v))
+    total = (first_k.mT @ first_v).sum(2)  # over the runs
+    if k.shape[2] == runs * RUN:
+        return total
+    return total + k[:, :, runs * RUN :].mT @ v[:, :, runs * RUN :]
+
+
+def _on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu"
 
 
 def kernel_weights(

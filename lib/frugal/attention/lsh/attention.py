@@ -97,7 +97,7 @@ def lsh_attention(
     qk, v = one_dtype(qk, v)
     k = F.normalize(qk, dim=-1)
     width = max(head_dim, value_dim)
-    q, k, v = (F.pad(x, (0, width - x.shape[-1], 0, missing)) for x in (qk, k, v))
+    q, k, v = (_padded(x, width, missing) for x in (qk, k, v))
     q, k, v = (x.reshape(-1, width) for x in (q, k, v))
     out = attend_in_rounds(q, k, v, layout, scale=float(scale))
     out = out.view(batch, heads, length + missing, width)[:, :, :length, :value_dim].to(given)
@@ -235,6 +235,13 @@ class LshAttention(Attention):
                 f"q has shape {tuple(q.shape)} and k {tuple(k.shape)}; they must be the same, since"
                 " hashing sorts all tokens together (no cache, no other sequence)."
             )
+
+
+def _padded(x: Tensor, width: int, missing: int) -> Tensor:
+    """x with zeros up to the width and behind its end; x itself where there are none to add."""
+    if missing or width > x.shape[-1]:  # by 0 `F.pad` copies
+        return F.pad(x, (0, width - x.shape[-1], 0, missing))
+    return x
 
 
 def _buckets(

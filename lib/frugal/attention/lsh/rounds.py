@@ -158,7 +158,7 @@ def attend_in_rounds(
         scores = scale * layout.chunks(q, turn) @ layout.windows(k, turn).mT
         scores = scores.float().masked_fill(hides, hidden(torch.float32))
         total = scores.logsumexp(-1, keepdim=True)  # (chunks, chunk, 1)
-        part = (scores - total).exp().to(v.dtype) @ layout.windows(v, turn)
+        part = scores.softmax(-1).to(v.dtype) @ layout.windows(v, turn)
         outs.append(layout.restore(part, turn))
         logs.append(layout.restore(total, turn))
     joint = torch.stack(logs)  # (rounds, rows, 1)

@@ -57,24 +57,25 @@ class Named(NamedTuple):
     options: tuple[tuple[str, int], ...]
 
     def rule(self, keys: int) -> Rule:
+        """The function that is so named, for so many keys."""
         options: dict[str, Any] = {}
-        for option, value in self.options:
-            if option in SEQUENCES:
-                options[option] = (*options.get(option, ()), value)
-            else:
-                options[option] = value
+        if "global" in self.name.split("+"):
+            options[SEVERAL] = tuple(value for option, value in self.options if option == SEVERAL)
+        options |= {option: value for option, value in self.options if option != SEVERAL}
         return pattern_rule(self.name, keys, causal=self.causal, **options)
 
 
-SEQUENCES = ("global_tokens",)
-"""Options that are several numbers."""
+SEVERAL = "global_tokens"
+"""The option that is several numbers."""
 
 
 def named(name: str, *, causal: bool = False, **options: Any) -> Named | None:
     """The name of a rule, or None where an option is no whole number and has none."""
     pairs: list[tuple[str, int]] = []
     for option, value in options.items():
-        values = value if option in SEQUENCES else (value,)
+        if value is None:  # as if it were not given
+            continue
+        values = value if option == SEVERAL else (value,)
         if not all(isinstance(one, Integral) for one in values):
             return None
         pairs += [(option, int(one)) for one in values]

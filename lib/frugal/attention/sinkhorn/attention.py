@@ -287,7 +287,9 @@ def fetch(
 
 def _in_blocks(x: Float[Tensor, "batch heads length width"], size: int) -> Tensor:
     """(batch, heads, blocks, size, width), with zeros after the end."""
-    return F.pad(x, (0, 0, 0, -x.shape[2] % size)).unflatten(2, (-1, size))
+    if torch.compiler.is_compiling() or x.shape[2] % size:  # else `F.pad` would copy
+        x = F.pad(x, (0, 0, 0, -x.shape[2] % size))
+    return x.unflatten(2, (-1, size))
 
 
 def _real_tokens(padding: Tensor | None, length: int, k: Tensor) -> Tensor | None:
