@@ -30,8 +30,9 @@ _CHART = 'data-module="chart-'
 _FORBIDDEN = "widget-view+json"
 
 
-# A reader who has chosen nothing gets the system's theme. The theme's own script says so when the
-# page has been read; painted before that, it has no colors and no borders, and moves when they come.
+# A reader who has chosen nothing gets the system's colors. The theme's own script says which, when
+# the page has been read. Painted before that, a page has no colors and no borders, and moves when
+# they come.
 _THEME_AT_ONCE = """
 (({ dataset }) => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;

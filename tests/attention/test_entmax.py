@@ -12,6 +12,7 @@ from torch import nn
 from frugal.attention import entmax as module
 from frugal.attention.entmax import EntmaxAttention, entmax
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
+from tests.launches import Launched
 
 ALPHAS = (1.05, 1.3, 1.5, 1.8, 2.0, 2.5)
 
@@ -29,6 +30,19 @@ def by_definition(z, alpha):
         total = sum(max(0.0, value - tau) ** (1 / (alpha - 1)) for value in x)
         low, high = (tau, high) if total >= 1 else (low, tau)
     return [max(0.0, value - low) ** (1 / (alpha - 1)) for value in x]
+
+
+def test_many_scores_on_a_gpu_are_not_stepped_over_for_nothing(monkeypatch):
+    """Few are: there a step takes less time than to wait for the answer whether it is needed."""
+    monkeypatch.setattr(module, "_may_ask", lambda x: False)
+    z, weights, steps = scores(3, 100), [], []
+    for much in (1, 2**24):
+        monkeypatch.setattr(module, "MUCH", much)
+        with Launched() as mode:
+            weights.append(entmax(z, 1.5))
+        steps.append(mode.names.count("linalg_vector_norm"))
+    assert 2 <= steps[0] < steps[1] == 2 * module.STEPS
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)

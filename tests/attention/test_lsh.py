@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from frugal.attention.cache import KeyValueCache
 from frugal.attention.lsh import LshAttention, lsh_attention, lsh_visible, naive
+from frugal.attention.lsh import hash as lsh_hash
 from frugal.attention.lsh import rounds as lsh_rounds
 from frugal.attention.lsh.hash import (
     bucket_factors,
@@ -23,6 +24,7 @@ from frugal.attention.softmax import MultiHeadAttention
 from frugal.measure import forward_backward, peak_bytes
 from frugal.model import Decoder, TransformerConfig
 from tests.graphs import exported
+from tests.launches import Launched
 
 
 def tensors(generator, batch=2, heads=3, length=40, head_dim=8, value_dim=8, **options):
@@ -33,6 +35,22 @@ def tensors(generator, batch=2, heads=3, length=40, head_dim=8, value_dim=8, **o
 
 def seeded(seed=1):
     return torch.Generator().manual_seed(seed)
+
+
+def test_directions_of_a_seed_are_drawn_once_for_a_gpu(monkeypatch):
+    """Elsewhere than on the CPU: the second call neither draws nor sends anything."""
+    monkeypatch.setattr(lsh_hash, "_kept", {})
+    given = {"n_hashes": 2, "n_heads": 3, "head_dim": 4}
+    started = []
+    for _ in range(2):
+        with Launched() as mode:
+            random_rotations(6, seed=1, device="meta", **given)
+        started.append(mode.names)
+    assert started[0]
+    assert not started[1]
+    with Launched() as mode:
+        random_rotations(6, seed=2, device="meta", **given)
+    assert mode.names == started[0]
 
 
 @settings(deadline=None, max_examples=25)

@@ -17,6 +17,7 @@ from frugal import results
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from experiments import __main__ as command_line  # noqa: E402
 from experiments import checking, runner, writing  # noqa: E402
 from tests.experiments.small import small  # noqa: E402
 
@@ -520,6 +521,14 @@ def test_check_says_that_only_times_are_there(here):
     runner.record("fake", seeds=1, progress=False)
     with pytest.raises(ValueError, match="no number that a second run repeats: only times"):
         checking.check("fake", progress=False)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "long"])
+def test_patience_is_a_time(capsys, seconds):
+    """Of no number it could not be said when it has ended."""
+    with pytest.raises(SystemExit):
+        command_line.main(["run", "fake", f"--patience={seconds}"])
+    assert f"'{seconds}' is no time; it must be seconds above 0" in capsys.readouterr().err
 
 
 def test_list_goes_on_behind_what_cannot_be_read(checkout):

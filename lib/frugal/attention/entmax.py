@@ -36,7 +36,9 @@ BLOCK = 16
 CHUNK = 2**16
 """Scores that are worked on at a time on a CPU, so that they stay in its cache."""
 STEPS = 12
-"""Newton steps at most. A CPU stops when the weights sum to 1; asking a GPU would wait for it."""
+"""Newton steps at most. A CPU stops when the weights sum to 1; to ask a GPU is to wait for it."""
+MUCH = 2**24
+"""So many scores that a GPU needs longer for a step than the program waits for an answer."""
 
 
 def entmax(
@@ -89,6 +91,11 @@ def _fitting(alpha: Tensor, scores: Tensor, dim: int) -> Tensor:
 def _may_ask(x: Tensor) -> bool:
     """Whether a number of x is to be had at once: not from a GPU, nor in a compiled graph."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _worth_asking(x: Tensor) -> bool:
+    """Whether to look if the steps are done costs less than the steps that it spares."""
+    return _may_ask(x) or (x.numel() >= MUCH and not torch.compiler.is_compiling())
 
 
 class _Entmax(torch.autograd.Function):
@@ -196,7 +203,7 @@ def _by_newton(x: Tensor, tau: Tensor, alpha: float | int | Tensor) -> Tensor:
             slope = below.sum(-1, keepdim=True) / norm.pow(r - 1).clamp_min(tiny)
         over = (norm - 1).clamp_(min=0)
         tau = tau + over / slope.clamp_min_(tiny)
-        if _may_ask(x) and over.max() <= close:
+        if _worth_asking(x) and over.max() <= close:
             break
     return tau
 

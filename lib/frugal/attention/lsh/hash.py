@@ -9,11 +9,12 @@ Sources: kitaev2020reformer, section 2; andoni2015practical for the hash. Chapte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch._guards import detect_fake_mode
 
 from frugal.checks import refuse
 
@@ -77,7 +78,7 @@ def random_rotations(
     halves = [factor // 2 for factor in bucket_factors(n_buckets)]
     shape = (n_hashes, n_heads, head_dim, sum(halves))
     if seed is not None:
-        drawn = _normal(seed, shape).to(device)
+        drawn = _normal(seed, shape, device)
     elif generator is None:  # a graph compiled for any length takes none, not even None
         drawn = torch.randn(shape, device=device)
     else:
@@ -85,11 +86,29 @@ def random_rotations(
     return list(drawn.split(halves, dim=-1))
 
 
-def _normal(seed: int, shape: Sequence[int]) -> Tensor:
-    """Normal numbers of a generator with this seed; one operation where a graph is made."""
+def _normal(seed: int, shape: Sequence[int], device: torch.device | str | None) -> Tensor:
+    """Normal numbers of a generator with this seed; one operation where a graph is made.
+
+    Those for a GPU are kept: to draw them on the CPU and to send them there takes as long as a
+    small attention, and they are the same at every call.
+    """
     if torch.compiler.is_compiling():
-        return torch.ops.frugal.seeded_normal(seed, shape)
-    return _seeded_normal(seed, shape)
+        return torch.ops.frugal.seeded_normal(seed, shape).to(device)
+    if device is None or torch.device(device).type == "cpu" or detect_fake_mode() is not None:
+        return _seeded_normal(seed, shape).to(device)
+    place = seed, tuple(shape), torch.device(device)
+    if place not in _kept:
+        if len(_kept) >= KEPT:
+            _kept.pop(next(iter(_kept)))  # the oldest
+        # what inference mode makes could not be trained with afterwards
+        with torch.inference_mode(False):
+            _kept[place] = _seeded_normal(seed, shape).to(device)
+    return _kept[place]
+
+
+KEPT = 32
+"""Seeds and shapes whose numbers are kept on a GPU."""
+_kept: dict[Hashable, Tensor] = {}
 
 
 def _seeded_normal(seed: int, shape: Sequence[int]) -> Tensor:
