@@ -59,7 +59,6 @@ WAITS = {
     "experts, two for each token": "how many tokens each expert has: a GPU waits twice a layer",
     "universal": "which tokens still run decides the shapes: a GPU waits once a step",
     "leaving early": "who leaves decides the shapes: a GPU waits once an exit",
-    "feed-forward in chunks": "states of random generators are compared, which lie on the CPU",
     "span": REACH,
     "reversible decoder": "states of random generators are compared, which lie on the CPU",
     "translate": ENDED,
