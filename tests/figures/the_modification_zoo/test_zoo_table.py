@@ -16,8 +16,15 @@ def test_ranks_are_those_of_the_library(formulas):
         assert page.evaluate("([a, b]) => zoo.spearman(a, b)", [a, b]) == pytest.approx(
             spearman(a, b)
         )
+        groups = chance.choice(["norms", "shapes", "gates"], 20).tolist()
+        told = page.evaluate("([a, b, groups]) => zoo.spearman(a, b, groups)", [a, b, groups])
+        assert told == pytest.approx(spearman(a, b, groups))
     assert page.evaluate("zoo.spearman([1, 1, 1], [1, 2, 3])") is None
     assert page.evaluate("zoo.spearman([1, 2], [1, 2])") is None
+
+
+def signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{abs(value):.2f}"
 
 
 def said(figure) -> str:
@@ -47,8 +54,8 @@ def test_the_sentence_counts_what_the_library_counts(show, form, sure):
     paper, ours, both = expected(made, 2, sure=sure)
     assert said(show(made)) == (
         f"early loss: Of 24 rows {paper} gain 2 % or more in the paper, {ours} here, {both} in "
-        f"both. The rank correlation of these rows is "
-        f"{'−' if made.correlation() < 0 else '+'}{abs(made.correlation()):.2f}."
+        f"both. The rank correlation of these rows is {signed(made.correlation())}, and inside the "
+        f"families {signed(made.correlation(inside_families=True))}."
     )
 
 
@@ -75,6 +82,7 @@ def test_rows_are_filtered_and_sorted(show):
     assert sorted(names(figure)) == sorted(f"row {n}" for n in range(0, 24, 3))
     assert figure.locator(".zoo-points .zoo-mark").count() == 8
     assert said(figure).startswith("early loss: Of 8 rows")
+    assert "inside the families" not in said(figure)
     figure.get_by_label("Family").select_option("all rows")
     figure.get_by_label("Measure").select_option("steps per second")
     assert "row 5" not in names(figure)

@@ -14,12 +14,16 @@ export function ranks(values) {
   return places;
 }
 
-// Rank correlation; null where it has no meaning: fewer than three pairs, or one side all equal.
-export function spearman(one, other) {
+// Rank correlation; null where it has no meaning: fewer than three pairs, or one side all equal. groups: a label
+// per value, for the order inside groups alone. A rank less its group's mean is half of how many are below, less
+// half of those above.
+export function spearman(one, other, groups = null) {
   if (one.length < 3) return null;
-  const [a, b] = [ranks(one), ranks(other)];
-  const middle = (one.length + 1) / 2;
-  const product = (x, y) => x.reduce((total, value, at) => total + (value - middle) * (y[at] - middle), 0);
+  const alike = (at, beside) => groups === null || groups[at] === groups[beside];
+  const centred = (values) =>
+    values.map((value, at) => values.reduce((total, it, beside) => total + (alike(at, beside) ? Math.sign(value - it) : 0), 0) / 2);
+  const [a, b] = [centred(one), centred(other)];
+  const product = (x, y) => x.reduce((total, value, at) => total + value * y[at], 0);
   const size = Math.sqrt(product(a, a) * product(b, b));
   return size > 0 ? product(a, b) / size : null;
 }
@@ -56,7 +60,8 @@ const SORTS = {
 // Everything that is drawn: the rows in their order, each with its ranks and its kind, and counts.
 export function compared(rows, asked) {
   const found = shown(rows, asked);
-  const [inPaper, here] = ["paper", "ours"].map((name) => ranks(found.map((row) => -row[name])));
+  const sides = ["paper", "ours"].map((name) => found.map((row) => row[name]));
+  const [inPaper, here] = sides.map((side) => ranks(side.map((gain) => -gain)));
   const told = found.map((row, at) => ({
     ...row,
     rankPaper: inPaper[at],
@@ -67,7 +72,8 @@ export function compared(rows, asked) {
   const count = (...kinds) => told.filter((row) => kinds.includes(row.kind)).length;
   return {
     rows: told.toSorted(SORTS[asked.sort]),
-    correlation: spearman(...["paper", "ours"].map((name) => found.map((row) => row[name]))),
+    correlation: spearman(...sides),
+    inside: spearman(...sides, found.map((row) => row.family)),
     both: count("both"),
     paper: count("both", "paper"),
     ours: count("both", "ours"),

@@ -31,13 +31,14 @@ export function zoo(model) {
   return { ...asked, ...found, reach: reach(model.get("rows"), asked.measure), title: titled(model) };
 }
 
-function sentence({ rows, both, paper, ours, threshold, correlation }) {
+function sentence({ rows, both, paper, ours, threshold, family, correlation, inside }) {
   const counted =
     `Of ${rows.length} rows ${paper} gain ${threshold} % or more in the paper, ${ours} here, ` + `${both} in both. `;
   const ranked =
     correlation === null
       ? "There are too few rows for a rank correlation."
-      : `The rank correlation of these rows is ${signed(correlation, 2)}.`;
+      : `The rank correlation of these rows is ${signed(correlation, 2)}` +
+        (family === "all" && inside !== null ? `, and inside the families ${signed(inside, 2)}.` : ".");
   return counted + ranked;
 }
 

@@ -9,8 +9,15 @@ from frugal.checks import one_of, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 from frugal.transfer import names, row
-from frugal.transfer.agreement import MEASURES, REPAIRED, Gain, gains, paper_gain, spearman
-from frugal.transfer.counting import published
+from frugal.transfer.agreement import (
+    MEASURES,
+    REPAIRED,
+    Gain,
+    family,
+    gains,
+    paper_gain,
+    spearman,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +53,7 @@ def zoo_rows(record: Result) -> list[ZooRow]:
     return [
         ZooRow(
             name,
-            published()[name]["category"].removeprefix("architecture: "),
+            family(name),
             {measure: paper_gain(name, measure) for measure in MEASURES},
             form(name),
             form(name + REPAIRED),
@@ -106,18 +113,28 @@ class ZooTable(Interactive):
 
     def shown(self) -> list[tuple[str, float, dict[str, Any]]]:
         """The rows that the state shows: name, the paper's gain, ours."""
-        measure, form, family = (self.state[name] for name in ("measure", "form", "family"))
+        return [
+            (one["name"], one["paper"][self.state["measure"]], ours) for one, ours in self._found()
+        ]
+
+    def _found(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        measure, form, wanted = (self.state[name] for name in ("measure", "form", "family"))
         found = []
         for one in self.state["rows"]:
             ours = one[form].get(measure) or one["published"].get(measure)
-            if family in ("all", one["family"]) and ours and measure in one["paper"]:
-                found.append((one["name"], one["paper"][measure], ours))
+            if wanted in ("all", one["family"]) and ours and measure in one["paper"]:
+                found.append((one, ours))
         return found
 
-    def correlation(self) -> float:
+    def correlation(self, *, inside_families: bool = False) -> float:
         """Of the ranks of the rows that are shown, by the library."""
-        shown = self.shown()
-        return spearman([paper for _, paper, _ in shown], [ours["ours"] for *_, ours in shown])
+        found, measure = self._found(), self.state["measure"]
+        paper, here = (
+            [one["paper"][measure] for one, _ in found],
+            [ours["ours"] for _, ours in found],
+        )
+        families = [one["family"] for one, _ in found]
+        return spearman(paper, here, families if inside_families else None)
 
     def picture(self) -> Figure:
         """The points, with the names of those that gain most in the paper."""
