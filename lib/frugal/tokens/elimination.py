@@ -96,7 +96,7 @@ class SoftRetention(nn.Module):
     the share η_ln of what it had: later layers give it that part of its attention. All start at
     1. Rank 0 has no parameter: the first token is always kept.
 
-    gain: r is gain times its parameter, so that an optimiser with one learning rate for everything
+    gain: a share is gain times its parameter, so that an optimiser with one learning rate for everything
     moves shares faster than weights.
 
     Source: goyal2020powerbert, section 3.3, where the share multiplies the *vector*, between
