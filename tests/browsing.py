@@ -22,11 +22,16 @@ from playwright.sync_api import (
     Error,
     Locator,
     Page,
+    expect,
     sync_playwright,
 )
 
 from booktools.chromium import FLAGS, find_chromium
 from frugal.show.interactive import Interactive
+
+LONG_MS = 120_000
+"""What a busy machine may take until something stands; then a test ends. Nothing is measured."""
+expect.set_options(timeout=LONG_MS / 4)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -166,6 +171,7 @@ def visiting(browser: Browser, **named: Any) -> Iterator[Visit]:
     """A fresh context, with options of `browser.new_context`."""
     options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **named}
     context = browser.new_context(**options)
+    context.set_default_timeout(LONG_MS)
     page = context.new_page()
     visit = Visit(page=page, context=context)
 
@@ -227,7 +233,7 @@ def show(
         )
         visit.page.goto(file.as_uri())
         shown = visit.page.locator(".frugal-figure[data-mounted]")
-        shown.wait_for(timeout=15_000)
+        shown.wait_for()
         return shown
 
     yield opened

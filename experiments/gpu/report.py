@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import time
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,7 @@ def driver() -> str:
     return answer.stdout.strip().splitlines()[0]
 
 
+@cache
 def fingerprint() -> str:
     """16 digits that change with the code of the library or of these measurements."""
     measured = (REPOSITORY / "lib" / "frugal", REPOSITORY / "experiments" / "gpu")

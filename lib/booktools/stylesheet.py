@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -98,6 +99,7 @@ def _cut(font: Path, codes: list[int]) -> str:
     from fontTools import subset
     from fontTools.ttLib import TTFont
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # or the build's log is its report
     whole = TTFont(font)
     cutter = subset.Subsetter(subset.Options(layout_features=[], notdef_outline=True))
     cutter.populate(unicodes=codes)

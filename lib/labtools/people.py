@@ -4,7 +4,8 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -86,7 +87,8 @@ def read_roster(path: Path) -> Roster:
     `Full name`.
 
     Raises:
-        ValueError: if the file cannot be read or has none of these columns.
+        ValueError: if the file cannot be read or has none of these columns, or if somebody on it
+            has no id or that of another.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -107,8 +109,24 @@ def read_roster(path: Path) -> Roster:
             "`name`, or be a grade book of Canvas or a worksheet of Moodle."
         )
     rows = [{key: value or "" for key, value in row.items() if key} for row in read]
-    people = [_person(row, kind) for row in rows]
-    return Roster(kind, columns, tuple(person for person in people if person is not None))
+    people = [person for row in rows if (person := _person(row, kind)) is not None]
+    _check_ids(path, people)
+    return Roster(kind, columns, tuple(people))
+
+
+def _check_ids(path: Path, people: Sequence[Person]) -> None:
+    """Each has an id of their own: files of one id are attempts of one student."""
+    times = Counter(person.id for person in people)
+    for person in people:
+        if not person.id:
+            raise ValueError(
+                f"roster is {path}; {person.name or 'somebody'} has no id there and needs one."
+            )
+        if times[person.id] > 1:
+            raise ValueError(
+                f"roster is {path}; the id {person.id} stands there {times[person.id]} times; it "
+                "must be one person's."
+            )
 
 
 def _kind(columns: tuple[str, ...]) -> str:
@@ -135,6 +153,8 @@ def _person(row: dict[str, str], kind: str) -> Person | None:
         both = f"{lower.get('first name', '')} {lower.get('last name', '')}"
         name = lower.get("name") or lower.get("full name") or both.strip()
         extra = (_first(lower, _EMAIL_COLUMNS),)
+    if not (number or name or any(extra)):  # an empty line
+        return None
     mail_names = [value.partition("@")[0] for value in extra if "@" in value]
     keys = {bare(value) for value in (number, *extra, *mail_names, *_orders(name))}
     when = _moodle_time(lower.get("last modified (submission)", ""))

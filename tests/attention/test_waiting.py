@@ -17,6 +17,7 @@ from frugal.attention.lsh import rounds as lsh_rounds
 
 ASKING = {
     "_local_scalar_dense",
+    "bincount",  # for the largest
     "equal",
     "is_nonzero",
     "masked_select",
@@ -55,10 +56,9 @@ WAITS = {
     "bytes": PIECES,
     "experts": ROOMS,
     "experts, room for each sequence": ROOMS,
-    "experts, two for each token": "how many tokens each expert has: a GPU waits once a layer",
+    "experts, two for each token": "how many tokens each expert has: a GPU waits twice a layer",
     "universal": "which tokens still run decides the shapes: a GPU waits once a step",
     "leaving early": "who leaves decides the shapes: a GPU waits once an exit",
-    "feed-forward in chunks": "states of random generators are compared, which lie on the CPU",
     "span": REACH,
     "reversible decoder": "states of random generators are compared, which lie on the CPU",
     "translate": ENDED,

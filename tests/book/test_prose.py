@@ -44,6 +44,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "A window loses while it covers most",  # of the claim above it
     ),
     "adaptive-spans": ("ours start at 0 or at half of $z_",),
+    "pooling-tokens": ("whose last two layers work on half of the tokens",),  # what is timed
     "lost-in-the-middle": (
         "right once in 64 times",
         "98 % at the ends",

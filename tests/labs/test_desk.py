@@ -128,6 +128,25 @@ def test_a_roster_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_roster(roster_of(tmp_path, endless))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (OWN.replace("102", ""), "Ada Lovelace has no id there and needs one"),
+        (OWN.replace("102", "101"), "the id 101 stands there 2 times; it must be one person's"),
+        (WORKSHEET.replace("Participant 778", ""), "Ada Lovelace has no id there"),
+    ],
+)
+def test_two_students_never_share_an_id(tmp_path: Path, text: str, sentence: str) -> None:
+    """Their files would be taken for attempts of one student, and the earlier one not graded."""
+    with pytest.raises(ValueError, match=rf"roster is .*class\.csv; {sentence}"):
+        read_roster(roster_of(tmp_path, text))
+
+
+def test_empty_lines_of_a_roster_are_nobody(tmp_path: Path) -> None:
+    roster = read_roster(roster_of(tmp_path, OWN + ";;\n\n; ;\n"))
+    assert [person.id for person in roster.people] == ["101", "102"]
+
+
 def test_words_over_several_lines_come_back_as_they_were(tmp_path: Path) -> None:
     words = '"Well done.\nAnd: why\u2028so ""slow""?"\n'
     roster = read_roster(roster_of(tmp_path, WORKSHEET.removesuffix("\n") + words))

@@ -61,6 +61,17 @@ def test_html_holds_the_state_and_cannot_be_broken_out_of(lever) -> None:
     assert "Say &quot;&lt;/div&gt;&quot; &amp; more" in html
 
 
+def test_a_guided_figure_holds_its_question_and_leads_to_states_it_has(lever) -> None:
+    figure = lever.Lever(turn=4)
+    assert figure.guided("How far?", ("Back to 0", {"turn": 0})) is figure
+    steps = [{"words": "Back to 0", "state": {"turn": 0}}]
+    assert figure.state["guide"] == {"question": "How far?", "tries": steps}
+    with pytest.raises(ValueError, match=r"tries has 'trun' \('x'\)"):
+        figure.guided("How far?", ("x", {"trun": 0}))
+    with pytest.raises(ValueError, match="tries is empty"):
+        figure.guided("How far?")
+
+
 def test_widget_is_one_and_its_traits_are_the_state(lever) -> None:
     figure = lever.Lever(turn=4)
     widget = figure.widget()

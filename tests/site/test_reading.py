@@ -53,6 +53,14 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     assert page.evaluate(SMALL_WORDS) == []
 
 
+@pytest.mark.parametrize("visit", [{"color_scheme": "dark"}], indirect=True)
+def test_light_or_dark_is_settled_before_any_script_has_come(visit, address) -> None:
+    """The theme's rules for code are of light or of dark: settled late, they move the words."""
+    visit.page.route("**/_static/scripts/*.js", lambda route: route.abort())
+    visit.page.goto(f"{address}/chapters/appendix/in-your-own-model.html")
+    assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
 def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
     page = visit.open((html / "chapters/2-interactions/kernels.html").as_uri())
     boxes = page.evaluate(

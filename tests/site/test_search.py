@@ -73,7 +73,7 @@ def test_every_page_has_its_sentences(html: Path) -> None:
 def test_results_show_the_sentence_and_lead_to_its_section(visit, address) -> None:
     page = visit.open(f"{address}/search.html?q=reversible+layers")
     first = page.locator("#search-results li:has(p.frugal-excerpt)").first
-    first.wait_for(timeout=20_000)
+    first.wait_for()
     page.wait_for_timeout(300)
     told = page.locator("p.frugal-excerpt").all_text_contents()
     assert len(told) > 2
@@ -90,5 +90,5 @@ def test_results_show_the_sentence_and_lead_to_its_section(visit, address) -> No
 
 def test_excerpts_need_no_server(visit, html: Path) -> None:
     page = visit.open((html / "search.html").as_uri() + "?q=reversible")
-    page.locator("p.frugal-excerpt").first.wait_for(timeout=20_000)
+    page.locator("p.frugal-excerpt").first.wait_for()
     assert visit.errors == []

@@ -52,6 +52,15 @@ def test_nothing_stands_between_the_reader_and_the_first_words(parsed) -> None:
         ), name
 
 
+def test_the_colors_are_known_before_the_first_words(parsed) -> None:
+    """A reader who has chosen none gets the system's; without any a page has not even borders."""
+    for name in PAGES:
+        inline = [script.get_text() for script in parsed(name).head.select("script:not([src])")]
+        chosen = [place for place, it in enumerate(inline) if "dataset.theme = local" in it]
+        known = [place for place, it in enumerate(inline) if "prefers-color-scheme" in it]
+        assert chosen < known, name
+
+
 def test_a_script_is_loaded_only_where_it_is_used(html: Path, parsed) -> None:
     for name in PAGES:
         text, soup = (html / name).read_text("utf-8"), parsed(name)

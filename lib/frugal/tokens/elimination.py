@@ -93,19 +93,20 @@ class SoftRetention(nn.Module):
     """One share in 0 ... 1 for each layer and rank, learned: how much of that token is kept.
 
     The token of rank k in layer j (0: the first token of the sequence, then by score) goes on with
-    the share α_ln of what it had: later layers give it that part of its attention. All start at
+    the share η_ln of what it had: later layers give it that part of its attention. All start at
     1. Rank 0 has no parameter: the first token is always kept.
 
-    gain: r is gain times its parameter, so that an optimiser with one learning rate for everything
+    gain: a share is gain times its parameter, so that an optimiser with one learning rate for everything
     moves shares faster than weights.
 
-    Source: goyal2020powerbert, section 3.3, where r multiplies the vector of a network that
-    normalises last. In one that normalises first that is not dropping: keys and values of the next
-    layer come from norm(r·x), which is norm(x) down to the smallest r, so the token is read with
-    full weight, while the residual stream, which keeps the factor, loses what x held. Here r
-    multiplies the attention that the token receives; at 0 that is what dropping it does. They put
-    parameters back into 0 ... 1 after each step; here that happens before the next forward pass in
-    training.
+    Source: goyal2020powerbert, section 3.3, where the share multiplies the *vector*, between
+    attention and feed-forward network of a layer that normalises last: the network reads the small
+    vector as it is, and the norm behind it makes the sum as long as any other. In a layer that
+    normalises first that is not dropping either: keys and values of the next layer come from
+    norm(η·x), which is norm(x) down to the smallest η, so the token is read with full weight, while
+    the residual stream, which keeps the factor, loses what x held. Here the share multiplies the
+    attention that the token receives; at 0 that is what dropping it does. They put parameters back
+    into 0 ... 1 after each step; here that happens before the next forward pass in training.
     """
 
     def __init__(self, n_layers: int, max_length: int, *, gain: float | int = 10) -> None:
@@ -122,15 +123,15 @@ class SoftRetention(nn.Module):
 
     @property
     def shares(self) -> Float[Tensor, "n_layers max_length"]:
-        """α_ln, with the 1 of the first token in front."""
+        """η_ln, with the 1 of the first token in front."""
         return nn.functional.pad((self.gain * self.share).clamp(0, 1), (1, 0), value=1.0)
 
     def mass(self) -> Float[Tensor, " n_layers"]:
-        """Σ_n α_ln: how many tokens each layer keeps, softly."""
+        """Σ_n η_ln: how many tokens each layer keeps, softly."""
         return self.shares.sum(1)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """Σ_l l·Σ_n α_ln with l from 1, in tokens: what is kept late is charged most."""
+        """Σ_l l·Σ_n η_ln with l from 1, in tokens: what is kept late is charged most."""
         layer = torch.arange(1, self.n_layers + 1, device=self.share.device)
         return (layer * self.mass()).sum()
 

@@ -111,9 +111,7 @@ def test_it_plays_to_the_end_and_pauses(show):
     page = figure.page
     figure.locator(".decoding-lanes").press(" ")
     assert figure.get_by_role("button", name="Pause").is_visible()
-    page.wait_for_function(
-        "() => document.querySelector('.frugal-figure').model.get('step') === 6", timeout=8000
-    )
+    page.wait_for_function("() => document.querySelector('.frugal-figure').model.get('step') === 6")
     figure.get_by_role("button", name="Play").wait_for()
     figure.get_by_role("button", name="Play").click()  # from the start again
     assert step(figure) < 6

@@ -241,10 +241,18 @@ def test_clicking_the_picture_chooses_the_question(show, visit):
 def test_it_moves_smoothly_and_arrives(show, visit):
     figure = show(QuestionMap())
     figure.get_by_role("button", name="Pause").click()
-    visit.page.wait_for_timeout(1000)
-    assert opacity(figure, "edges") == pytest.approx(256)
-    figure.evaluate("(it) => it.model.set('part', 1)")
-    at_once = opacity(figure, "edges")
+    figure.evaluate("({ model }) => { model.set('method', -1); model.set('part', 0); }")
+    visit.page.wait_for_function(
+        """() => Math.abs([...document.querySelectorAll(".map-edges > *")]
+          .reduce((sum, it) => sum + Number(it.getAttribute("opacity")), -256)) < 1e-6"""
+    )
+    at_once = figure.evaluate(
+        """(it) => {
+          it.model.set("part", 1);
+          return [...it.querySelectorAll(".map-edges > *")]
+            .reduce((sum, one) => sum + Number(one.getAttribute("opacity")), 0);
+        }"""
+    )
     assert at_once > 137, "the picture jumped"
     visit.page.wait_for_function(
         """() => [...document.querySelectorAll(".map-edges > *")]
