@@ -63,11 +63,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "**A pitfall.**",
     ),
     "bytes": (
-        "gains the bytes nothing here",  # of the claim above it, as are the next four
+        "gains the bytes nothing here",  # of the claim above it, as are the next three
         "bytes have less to lose here",
         "At this size pieces win",
         "Bytes lose least",
-        "pieces stay ahead",
         "ours is a plain language model",
         "On a file of 64 bytes they win nothing",  # opens a claim
         "naming always the same digit",
