@@ -30,7 +30,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from booktools.card_pictures import picture, shared
 from booktools.collected import claims_of
-from frugal.claims.sentences import as_words
+from frugal.claims.sentences import EXPONENT, as_words
 from frugal.figures.first_page.scenes import Scene
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,12 @@ def _number(app: Sphinx, docname: str, name: str, card: dict[str, str]) -> str:
         return ""
     number, sentence = found
     words = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(number))
-    return f'<p class="frugal-card-number" title="✓ {escape(as_words(sentence))}">{words}</p>'
+    return f'<p class="frugal-card-number" title="✓ {escape(spoken(sentence))}">{words}</p>'
+
+
+def spoken(sentence: str) -> str:
+    """The sentence of a claim as a title can say it: no markup, a power in words."""
+    return as_words(EXPONENT.sub(r" to the power of \1", sentence))
 
 
 def widen(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:

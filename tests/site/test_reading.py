@@ -64,7 +64,9 @@ def test_light_or_dark_is_settled_before_any_script_has_come(visit, address) -> 
 def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
     page = visit.open((html / "chapters/2-interactions/kernels.html").as_uri())
     boxes = page.evaluate(
-        """() => [...document.querySelectorAll(".cell.tag_hide-input")].map((cell) => {
+        """() => [
+          ...document.querySelectorAll(".cell.tag_hide-input:has(.cell_output)"),
+        ].map((cell) => {
           const code = cell.querySelector("summary").getBoundingClientRect();
           const output = cell.querySelector(".cell_output").getBoundingClientRect();
           return { below: code.top - output.bottom, height: code.height, width: code.width };

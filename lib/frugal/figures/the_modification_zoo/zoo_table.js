@@ -148,7 +148,10 @@ function line(row, found, choose) {
 function fillIn(body, found, choose) {
   const held = body.contains(document.activeElement) ? document.activeElement.dataset.name : null;
   body.replaceChildren(...found.rows.map((row) => line(row, found, choose)));
-  const again = [...body.querySelectorAll("button")].find((button) => button.dataset.name === held);
+  const buttons = [...body.querySelectorAll("button")];
+  const again = buttons.find((button) => button.dataset.name === held);
+  const named = again ?? buttons.find((button) => button.dataset.name === found.chosen);
+  globalThis.frugalStops?.(buttons, named ?? buttons[0]); // on the site: one stop, and arrow keys
   again?.focus({ preventScroll: true });
 }
 
