@@ -96,8 +96,8 @@ class SoftRetention(nn.Module):
     the share η_ln of what it had: later layers give it that part of its attention. All start at
     1. Rank 0 has no parameter: the first token is always kept.
 
-    gain: a share is gain times its parameter, so that an optimiser with one learning rate for everything
-    moves shares faster than weights.
+    gain: a share is gain times its parameter, so that an optimiser with one learning rate for
+    everything moves shares faster than weights.
 
     Source: goyal2020powerbert, section 3.3, where the share multiplies the *vector*, between
     attention and feed-forward network of a layer that normalises last: the network reads the small
