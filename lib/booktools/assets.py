@@ -30,17 +30,6 @@ _CHART = 'data-module="chart-'
 _FORBIDDEN = "widget-view+json"
 
 
-# A reader who has chosen nothing gets the system's colors. The theme's own script says which, when
-# the page has been read. Painted before that, a page has no colors and no borders, and moves when
-# they come.
-_THEME_AT_ONCE = """
-(({ dataset }) => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  if (dataset.theme === "auto") dataset.theme = dark ? "dark" : "light";
-})(document.documentElement);
-"""
-
-
 def add_static_files(app: Sphinx, config: Config) -> None:
     """Serve `static/` and the files that are made here; every page has what is listed."""
     made = Path(app.outdir).parent / "booktools_static"
@@ -53,7 +42,6 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     app.add_css_file(f"{_FOLDER}/figure.css")
     app.add_css_file("katex/katex.min.css")
     app.add_css_file("book.css")
-    app.add_js_file(None, body=_THEME_AT_ONCE)
     app.add_js_file("scroll.js", loading_method="defer")
     app.add_js_file("stops.js", loading_method="defer")
 

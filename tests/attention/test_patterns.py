@@ -436,21 +436,27 @@ KEPT = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("name", KEPT)
-def test_three_calls_elsewhere_make_one_block_mask(generator, monkeypatch, name):
-    """Of the layers of a model, and of its steps; the first call is one of inference."""
-    asked, blocks_of = [], block_sparse._blocks
+@pytest.fixture
+def masks_made(monkeypatch) -> list:
+    """The block masks that a test makes: none is kept from before, and no CPU cuts into pieces."""
+    made, blocks_of = [], block_sparse._blocks
     monkeypatch.setattr(block_sparse, "_kept", {})
     monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
     monkeypatch.setattr(
-        block_sparse, "_blocks", lambda *args: asked.append(args) or blocks_of(*args)
+        block_sparse, "_blocks", lambda *args: made.append(args) or blocks_of(*args)
     )
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("name", KEPT)
+def test_three_calls_elsewhere_make_one_block_mask(generator, masks_made, name):
+    """Of the layers of a model, and of its steps; the first call is one of inference."""
     tensors = heads(generator, queries=30, keys=30)
     for inference in (True, False, False):
         with torch.inference_mode(inference):
             out = PatternAttention(name, **KEPT[name])(*tensors, causal=True)
-    assert len(asked) == 1
+    assert len(masks_made) == 1
     (kept,) = block_sparse._kept.values()
     assert not any(x.is_inference() for x in (kept.some, kept.mask.kv_indices))
     mask = pattern_mask(name, 30, causal=True, **KEPT[name])
@@ -476,14 +482,8 @@ def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch,
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", ["window+global", "window+global+random"])
-def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, monkeypatch, name):
+def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, masks_made, name):
     """Its block mask is worked out at the first call, outside, and is the same in the graph."""
-    asked, blocks_of = [], block_sparse._blocks
-    monkeypatch.setattr(block_sparse, "_kept", {})
-    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
-    monkeypatch.setattr(
-        block_sparse, "_blocks", lambda *args: asked.append(args) or blocks_of(*args)
-    )
     attend = PatternAttention(name, **KEPT[name])
     q, k, v = heads(generator, queries=140, keys=140)
     torch._dynamo.reset()
@@ -493,7 +493,7 @@ def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, monkeypa
             found = compiled(q, k, v, causal=True)
     mask = pattern_mask(name, 140, causal=True, **KEPT[name])
     torch.testing.assert_close(found, softmax_attention(q, k, v, mask=mask), **EXACT)
-    assert len(asked) == 1
+    assert len(masks_made) == 1
 
 
 @pytest.mark.parametrize("name", KEPT)
