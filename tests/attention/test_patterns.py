@@ -20,6 +20,7 @@ from frugal.attention.patterns.masks import pattern_rule, receptive_field
 from frugal.attention.recording import recording
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
 from frugal.model import Decoder, TransformerConfig
+from tests.graphs import breaks
 from tests.launches import Launched
 
 LENGTHS = st.one_of(st.integers(1, 20), st.integers(60, 330))
@@ -441,6 +442,7 @@ def masks_made(monkeypatch) -> list:
     """The block masks that a test makes: none is kept from before, and no CPU cuts into pieces."""
     made, blocks_of = [], block_sparse._blocks
     monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(block_sparse, "_kept_of_data", {})
     monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
     monkeypatch.setattr(
         block_sparse, "_blocks", lambda *args: made.append(args) or blocks_of(*args)
@@ -463,20 +465,105 @@ def test_three_calls_elsewhere_make_one_block_mask(generator, masks_made, name):
     torch.testing.assert_close(out, softmax_attention(*tensors, mask=mask), **EXACT)
 
 
+@pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("name", KEPT)
-def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch, name):
+def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch, name, padded):
     """No block mask is made again, and no head of a usual width is copied to be padded by 0."""
     monkeypatch.setattr(block_sparse, "_kept", {})
     monkeypatch.setattr(block_sparse, "flex_attention", lambda q, k, v, **options: v)
     attend = PatternAttention(name, **KEPT[name])
     tensors = torch.ones(3, 2, 3, 30, 16, device="meta")
+    padding = torch.ones(2, 30, dtype=torch.bool, device="meta") if padded else None
     started = []
     for _ in range(2):
         with Launched() as mode:
-            attend(*tensors, causal=True)
+            attend(*tensors, causal=True, padding=padding)
         started.append(mode.names)
     assert started[0]
     assert not started[1]
+
+
+@pytest.fixture
+def masks_used(masks_made, monkeypatch) -> list:
+    """The block masks that the kernel is given."""
+    used = []
+    monkeypatch.setattr(
+        block_sparse,
+        "flex_attention",
+        lambda q, k, v, block_mask, scale: used.append(block_mask) or v,
+    )
+    return used
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_layers_with_the_same_padding_share_a_block_mask(generator, masks_made, masks_used, name):
+    """It is made anew for other padding, for padding changed in place, and where none can tell."""
+    attend = PatternAttention(name, **KEPT[name])
+    tensors = heads(generator, queries=300, keys=300)
+    padding = torch.ones(2, 300, dtype=torch.bool)
+    padding[0, 100:] = False
+
+    def masks(padding, times=1):
+        masks_used.clear()
+        for _ in range(times):
+            attend(*tensors, causal=True, padding=padding)
+        return masks_used
+
+    first = masks(padding, 3)[0]
+    assert all(mask is first for mask in masks_used)
+    padding[1, 100:] = False
+    changed = masks(padding, 2)[0]
+    assert changed is masks_used[1] is not first
+    assert not changed.to_dense()[:, :, :, 1:].any()  # the blocks of keys from 128 on
+    assert first.to_dense()[1, :, :, 1:].any()
+    assert masks(padding.clone())[0] is not changed
+    with torch.inference_mode():
+        assert masks(padding)[0] is changed
+        one, other = masks(padding.clone(), 2)
+        assert one is not other
+    assert len(masks_made) == 1  # the rule was asked at the first call alone
+
+
+@pytest.mark.usefixtures("masks_used")
+def test_block_masks_of_padding_do_not_pile_up(generator):
+    attend = PatternAttention("window", window=2)
+    for _ in range(2 * block_sparse.KEPT_OF_DATA):
+        padding = torch.ones(2, 9, dtype=torch.bool)
+        attend(*heads(generator), causal=True, padding=padding)
+    assert len(block_sparse._kept_of_data) == block_sparse.KEPT_OF_DATA
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.usefixtures("masks_made")
+@pytest.mark.parametrize("name", KEPT)
+def test_padding_changed_in_place_is_read_again(generator, name):
+    q, k, v = heads(generator, queries=140, keys=140)
+    padding = torch.ones(2, 140, dtype=torch.bool)
+    mask = pattern_mask(name, 140, causal=True, **KEPT[name])
+    attend = PatternAttention(name, **KEPT[name])
+    for place in (130, 20, 0):
+        padding[0, place:] = False
+        found = attend(q, k, v, causal=True, padding=padding)
+        expected = softmax_attention(q, k, v, mask=mask, padding=padding)
+        torch.testing.assert_close(found, expected, **EXACT)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_global_tokens_of_the_data_are_one_break(generator, monkeypatch, elsewhere):
+    """How many there are is in the data; on a GPU the kernel's rule reads them. See `blocks`."""
+    if elsewhere:
+        monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    tensors = heads(generator, queries=140, keys=140)
+    options = {"window": 3, "causal": True, "global_tokens": torch.arange(140).expand(2, -1) == 5}
+    torch._dynamo.reset()
+    compiled = torch.compile(sliding_window_attention, backend="aot_eager")
+    found = []
+    with torch.no_grad():
+        assert breaks(lambda: found.append(compiled(*tensors, **options))) == 1
+        expected = sliding_window_attention(*tensors, **options)
+    torch.testing.assert_close(found[0], expected, **EXACT)
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
