@@ -568,18 +568,21 @@ def test_global_tokens_of_the_data_are_one_break(generator, monkeypatch, elsewhe
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", ["window+global", "window+global+random"])
-def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, masks_made, name):
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("name", ["window", "window+global", "window+global+random"])
+def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, masks_made, name, padded):
     """Its block mask is worked out at the first call, outside, and is the same in the graph."""
+    padding = torch.rand(2, 140, generator=generator) < 0.7 if padded else None
     attend = PatternAttention(name, **KEPT[name])
     q, k, v = heads(generator, queries=140, keys=140)
     torch._dynamo.reset()
     compiled = torch.compile(attend, backend="aot_eager", fullgraph=True)  # no break, or an error
     with torch.no_grad():
         for _ in range(2):
-            found = compiled(q, k, v, causal=True)
+            found = compiled(q, k, v, causal=True, padding=padding)
     mask = pattern_mask(name, 140, causal=True, **KEPT[name])
-    torch.testing.assert_close(found, softmax_attention(q, k, v, mask=mask), **EXACT)
+    expected = softmax_attention(q, k, v, mask=mask, padding=padding)
+    torch.testing.assert_close(found, expected, **EXACT)
     assert len(masks_made) == 1
 
 

@@ -14,6 +14,7 @@ from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS, main
 from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
+from experiments.gpu.subjects import attentions, mixers
 from frugal import results
 from frugal.measure import GpuSpeed
 from tests.experiments.jobs import work
@@ -69,10 +70,17 @@ def test_times_and_rates(folder):
 
 def test_compiled_numbers_are_the_same(folder):
     result = results.load("gpu_compile", folder=folder)
-    assert len(result.runs) == len(graphs.FEW)
+    assert len(result.runs) == 2 * len(graphs.FEW)  # with padding, too
     for run in result.runs:
         assert run["values"]["graphs"] >= 1
         assert run["values"]["gradients, second length"] < 1e-5
+
+
+def test_each_attention_and_mixer_is_compiled_with_padding_too():
+    jobs = [job.removesuffix(" | full") for job in graphs.names(smoke=False)]
+    alone = [name for name in jobs if not name.endswith(graphs.PADDED)]
+    assert jobs == [*alone, *(name + graphs.PADDED for name in alone)]
+    assert set(alone) == set(attentions(45)) | set(mixers(45))
 
 
 def test_a_model_trains_alike_on_two_devices(folder):

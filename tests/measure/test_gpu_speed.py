@@ -207,7 +207,7 @@ def test_answers_name_what_does_not_compile(tmp_path):
         {name: {} for name in ("whole", "in parts", "bad", "late")},
     )
     text = str(GpuAnswers(folder=tmp_path))
-    assert "2 of 4 attentions" in text
+    assert "2 of 4 calls of attentions" in text
     assert "outputs differ by 1.0e-06 at most, gradients by 2.0e-05" in text
     assert "The graph breaks in “in parts”." in text
     assert "“bad” raised an error: InductorError: no." in text

@@ -106,9 +106,9 @@ def compiled(result: Result) -> list[str]:
     }
     breaks = [run["setting"] for run in ended if run["values"]["breaks"]]
     said = [
-        f"{len(ended)} of {len(result.runs)} attentions and mixers were compiled and compared. "
-        f"Compiled and plain outputs differ by {worst['output']:.1e} at most, gradients by "
-        f"{worst['gradients']:.1e}."
+        f"{len(ended)} of {len(result.runs)} calls of attentions and mixers were compiled and "
+        f"compared. Compiled and plain outputs differ by {worst['output']:.1e} at most, gradients "
+        f"by {worst['gradients']:.1e}."
     ]
     if breaks:
         said.append(f"The graph breaks in {listed(list(map(quoted, breaks)))}.")
