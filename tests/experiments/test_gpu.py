@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 
+from experiments.gpu import __main__ as command
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS, main
 from experiments.gpu.racers import CAUSAL, racers
@@ -170,6 +171,38 @@ def test_every_method_that_a_speed_section_names_is_timed():
         for call in re.findall(r"GpuSpeed\(([^)]*)\)", path.read_text()):
             names = set(re.findall(r'"([^"]*)"', call))
             assert names <= known, f"{path.name}: {names - known}"
+
+
+def test_each_speed_section_has_a_place_for_a_gpu():
+    """With the racers' numbers from the file, or the sentence that there are none yet."""
+    without = []
+    for path in (REPOSITORY / "chapters").glob("[0-9]*/*.md"):
+        _, heading, rest = path.read_text().partition("\n## Speed")
+        section = rest.partition("\n## ")[0]
+        if heading and not ("= GpuSpeed(" in section and ".draw()" in section):
+            without.append(path.name)
+    assert not without
+
+
+def test_a_rehearsal_has_no_limit_and_a_late_job_is_no_wrong_one(tmp_path, monkeypatch, capsys):
+    given, held = {}, {"setting": "a", "values": {"held": 1}}
+
+    def run_part(part, folder, device, **options):
+        given[part] = options["until"]
+        return True
+
+    monkeypatch.setattr(command, "run_part", run_part)
+    assert main(["--device", "cpu", "--smoke", "--out", str(tmp_path)]) == 0
+    assert list(given) == list(PARTS)
+    assert set(given.values()) == {float("inf")}
+    late = {"setting": "b", "values": {}, "error": f"not begun: {workers.NO_TIME}"}
+    capsys.readouterr()
+    assert command.summarise_correctness([held, late])
+    assert capsys.readouterr().out.split("\n")[:2] == [
+        "  1 were not reached in the time given",
+        "1 of 1 cases hold",
+    ]
+    assert not command.summarise_correctness([held, {"setting": "c", "values": {"held": 0}}])
 
 
 def test_what_time_did_not_allow_is_said():
