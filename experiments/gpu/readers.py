@@ -1,4 +1,4 @@
-"""Who else is timed: who reads bytes, pictures, or a text with questions, and a model's variants."""
+"""Who else is timed: who reads bytes, pictures, or a text with questions, and variants of one."""
 
 from __future__ import annotations
 

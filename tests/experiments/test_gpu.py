@@ -17,7 +17,7 @@ from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
 from experiments.gpu.subjects import attentions, mixers
 from frugal import results
-from frugal.measure import GpuSpeed
+from frugal.measure import GpuAnswers, GpuSpeed
 from tests.experiments.jobs import work
 
 CPU = torch.device("cpu")
@@ -234,6 +234,12 @@ def test_a_speed_section_shows_what_was_measured(folder):
     assert "window, causal" in speed_of._repr_html_()
     assert speed_of.draw() is None  # a single length makes no line
     assert GpuSpeed("strided", "ring", folder=folder).missing == ("ring",)
+
+
+def test_the_appendix_tells_what_a_run_found(folder):
+    text = str(GpuAnswers(folder=folder))
+    assert "comparisons with the CPU's 64-bit numbers held" in text
+    assert text.count("A smoke run, its numbers mean nothing.") == len(PARTS)
 
 
 def test_a_speed_section_says_that_nothing_was_measured(tmp_path):
