@@ -14,8 +14,8 @@ that have a shape and no numbers.
 In a compiled graph the block mask of a named rule comes from one operation (`pattern_blocks`),
 which works it out once as well. Written into the graph it would be made anew at every call, from
 all pairs; and that of "window+global+random" torch 2.11 could not compile. Global tokens that come
-with the data are read by the rule itself, which it could not compile either: there the graph breaks,
-in one place, which torch counts once for each function around it.
+with the data are read by the rule itself, which it could not compile either: there the graph
+breaks, in one place, which torch counts once for each function around it.
 
 Chapter: fixed-patterns.
 """
