@@ -135,7 +135,7 @@ PATTERNS = [name for name in SUBJECTS if SUBJECTS[name].compiles]
 def test_the_patterns_of_a_gpu_do_not_wait(monkeypatch, name):
     """Their block masks, with padding too; the kernel itself is torch's."""
     monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
-    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: v * q.mean())
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: q * (k * v).mean())
     monkeypatch.setattr(blocks, "_kept", {})
     assert not asked(SUBJECTS[name])
 
@@ -143,7 +143,7 @@ def test_the_patterns_of_a_gpu_do_not_wait(monkeypatch, name):
 @pytest.mark.parametrize("causal", [False, True])
 def test_global_tokens_of_the_data_do_not_wait_on_a_gpu(monkeypatch, causal):
     monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
-    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: v * q.mean())
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: q * (k * v).mean())
     subject = SUBJECTS["window: causal"]
     flags = torch.arange(45).expand(2, -1) % 20 == 7
     options = {"window": 3, "causal": causal, "global_tokens": flags, "padding": ~flags}

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from experiments.gpu import __main__ as command
-from experiments.gpu import correctness, graphs, speed, training, workers
+from experiments.gpu import callables, correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS, main
 from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
 from experiments.gpu.subjects import attentions, mixers
-from frugal import results
+from frugal import results, transfer
 from frugal.measure import GpuAnswers, GpuSpeed
+from tests import test_devices
 from tests.experiments.jobs import work
 
 CPU = torch.device("cpu")
@@ -55,9 +56,40 @@ def test_every_subject_is_compared_with_float64(folder):
     assert len(result.runs) == len(correctness.names(smoke=True))
     assert all(run["values"]["held"] == 1 for run in result.runs)
     # gradients too, except where whole numbers come out
-    asked = [run["values"] for run in result.runs if "step by step" not in run["setting"]]
+    large = [run for run in result.runs if correctness.CALL not in run["setting"]]
+    asked = [run["values"] for run in large if "step by step" not in run["setting"]]
     written = [values for values in asked if not {"inputs", "weights"} & set(values)]
     assert len(written) == 3
+
+
+def test_every_public_callable_is_called_with_the_same_numbers(folder):
+    """On one device the numbers in float32 are those in float64, but for rounding."""
+    runs = results.load("gpu_correctness", folder=folder).runs
+    found = {
+        run["setting"].removeprefix(f"float32 | {correctness.CALL}"): run["values"]
+        for run in runs
+        if correctness.CALL in run["setting"]
+    }
+    public = {f"{one.__module__}.{one.__qualname__}" for one in test_devices.CASES}
+    assert set(found) == public | {f"frugal.transfer, {name}" for name in transfer.names()}
+    wrong = {
+        name: values
+        for name, values in found.items()
+        if not max(values["output"], values.get("weights", 0)) < 1e-3
+    }
+    assert not wrong
+    assert sum("weights" in values for values in found.values()) > 100
+
+
+def test_without_the_tests_one_job_says_so(monkeypatch):
+    def missing():
+        raise ModuleNotFoundError("No module named 'tests'")
+
+    monkeypatch.setattr(callables, "calls", missing)
+    job = correctness.names(smoke=True)[-1]
+    assert callables.ABSENT in job
+    with pytest.raises(ModuleNotFoundError, match="tests"):
+        correctness.work(job, "cpu")
 
 
 def test_times_and_rates(folder):

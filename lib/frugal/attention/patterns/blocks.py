@@ -23,7 +23,7 @@ Chapter: fixed-patterns.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from functools import cache, partial
 from numbers import Integral
 from typing import Any, NamedTuple, no_type_check
 
@@ -140,33 +140,45 @@ def block_sparse_attention(
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return _outside(q, k, v, rule, key=key, **options)
     of_rule = _blocks_of(alone, key, queries, keys, q.device)
-
-    def of_data() -> BlockMask:
-        some, every = of_rule.some[None], of_rule.every[None]
-        if global_tokens is not None:
-            some = some | _touched(global_tokens, queries, causal)
-        if padding is not None:
-            real = _in_blocks(padding)  # (batch, columns, BLOCK)
-            some = some & real.any(-1)[:, None]
-            every = every & real.all(-1)[:, None]
-        shape = (q.shape[0], *of_rule.some.shape)
-        return _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
-
-    data = (global_tokens, padding)
+    data, shape = (global_tokens, padding), (q.shape[0], queries, keys)
     if global_tokens is None and padding is None:
         mask = of_rule.mask
     elif key is not None and _can_be_told(q.device, data):
         # the flags stay in memory with the block mask that reads them, so no others have their id
         states = [None if x is None else (id(x), x._version) for x in data]
-        place = (key, causal, q.shape[0], queries, keys, q.device, *states)
-        mask = kept(_kept_of_data, place, of_data, most=KEPT_OF_DATA)
+        make = partial(_with_data, of_rule, *data, causal, *shape, sees)
+        mask = kept(
+            _kept_of_data, (key, causal, *shape, q.device, *states), make, most=KEPT_OF_DATA
+        )
     else:
-        mask = of_data()
+        mask = _with_data(of_rule, *data, causal, *shape, sees)
     scale, value_dim = q.shape[-1] ** -0.5, v.shape[-1]
     q, k, v = (_wide_enough(x) for x in (q, k, v))
     alone_here = q.device.type == "cuda" and not torch.compiler.is_compiling()
     kernel = _fused if alone_here else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
+
+
+def _with_data(
+    of_rule: _Kept,
+    global_tokens: Tensor | None,
+    padding: Tensor | None,
+    causal: bool,
+    batch: int,
+    queries: int,
+    keys: int,
+    sees: Sees,
+) -> BlockMask:
+    """The block mask of a rule, with the blocks that padding or global tokens change."""
+    some, every = of_rule.some[None], of_rule.every[None]
+    if global_tokens is not None:
+        some = some | _touched(global_tokens, queries, causal)
+    if padding is not None:
+        real = _in_blocks(padding)  # (batch, columns, BLOCK)
+        some = some & real.any(-1)[:, None]
+        every = every & real.all(-1)[:, None]
+    shape = (batch, *of_rule.some.shape)
+    return _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
 
 
 def _can_be_told(device: torch.device, data: Sequence[Tensor | None]) -> bool:
