@@ -5,7 +5,9 @@ batches. Bytes are strided to a quarter of their number first; then an update co
 one on 2,048 pieces. Trained on clean passages, or on passages with errors at 10 % of their letters;
 all are tested on the same errors. The seed is the fold: five seeds test every passage once. What is
 chosen is chosen on validation passages, written as those of training are: one of two learning rates
-by a trial, and the best moment of the run. About 40 seconds a run on one core.
+by a trial, and the best moment of the run. Both go by accuracy, which is what is asked; the loss is
+lowest long before, for it rises with wrong answers that are given too surely. About 40 seconds a
+run on one core.
 """
 
 from __future__ import annotations
@@ -119,6 +121,11 @@ def loss(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(model(batch[0], batch[1]), batch[2])
 
 
+def better(moment: dict[str, float]) -> tuple[float, float]:
+    """The key by which the best of several evaluations is the greatest."""
+    return moment["accuracy"], -moment["loss"]
+
+
 @torch.no_grad()
 def scores_of(model: nn.Module, ids: Tensor, padding: Tensor) -> Tensor:
     """(texts, topics), 64 texts at a time."""
@@ -158,23 +165,21 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         right = (scores.argmax(-1) == labels["valid"]).double().mean().item()
         return {"accuracy": right, "loss": F.cross_entropy(scores, labels["valid"]).item()}
 
-    def trained(rate: float, steps: int) -> tuple[nn.Module, History]:
+    def trained(rate: float, steps: int) -> tuple[nn.Module, History, dict[str, float]]:
         torch.manual_seed(seed)
         _, model = reader(setting["tokens"], texts["train"])
         every = 2 if smoke else EVERY
         moments = range(every, steps + 1, every)
         options = {"steps": steps, "lr": rate, "seed": seed, "every": every, "progress": False}
         history = train(model, batches, loss, evaluate=judged, checkpoints=moments, **options)
-        best = min(history.evaluations, key=lambda moment: moment["loss"])
+        best = max(history.evaluations, key=better)
         model.load_state_dict(history.checkpoints[int(best["step"])])
-        return model.eval(), history
+        return model.eval(), history, best
 
-    tried = [
-        min(moment["loss"] for moment in trained(rate, 2 if smoke else TRIAL_STEPS)[1].evaluations)
-        for rate in RATES_OF_LEARNING
-    ]
-    rate = RATES_OF_LEARNING[tried.index(min(tried))]
-    model, history = trained(rate, 4 if smoke else STEPS)
+    trial = 2 if smoke else TRIAL_STEPS
+    tried = {rate: trained(rate, trial)[2] for rate in RATES_OF_LEARNING}
+    rate = max(tried, key=lambda rate: better(tried[rate]))
+    model, history, best = trained(rate, 4 if smoke else STEPS)
 
     accuracies, counts = [], []
     for share in RATES:
@@ -184,7 +189,6 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         accuracies.append(right.double().mean().item())
         counts.append(real.sum(1).double().mean().item())
     flops, _ = count_flops(lambda: loss(model, batches(0, torch.Generator())).backward())
-    losses = [moment["loss"] for moment in history.evaluations]
     return {
         "accuracy": accuracies[0],
         "accuracy_by_rate": accuracies,
@@ -192,11 +196,11 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         "test_passages": len(labels["test"]),
         "majority": labels["test"].bincount().max().item() / len(labels["test"]),
         "rate": rate,
-        "losses_by_rate": tried,
-        "valid_loss_by_step": losses,
+        "accuracies_by_rate": [tried[rate]["accuracy"] for rate in RATES_OF_LEARNING],
+        "valid_loss_by_step": [moment["loss"] for moment in history.evaluations],
         "valid_accuracy_by_step": [moment["accuracy"] for moment in history.evaluations],
         "steps": [moment["step"] for moment in history.evaluations],
-        "best_step": history.evaluations[losses.index(min(losses))]["step"],
+        "best_step": best["step"],
         "flops": float(flops),
         "parameters": sum(p.numel() for p in model.parameters()),
     }
