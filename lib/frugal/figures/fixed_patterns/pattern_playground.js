@@ -5,6 +5,7 @@ import {
   checkbox,
   color,
   element,
+  guide,
   heat,
   onThemeChange,
   quantity,
@@ -145,17 +146,17 @@ function queryView(length) {
 
 function factsOf({ connected }, { pairs, density, flops }, length, limit) {
   const all = connected.flat().filter((layers) => layers <= limit).length;
-  const dense = quantity(4 * length ** 2 * HEAD_DIM);
   const entries = [
     ["pairs computed", `${pairs} of ${length ** 2}`],
     ["density", percent(density, 1)],
-    [`FLOPs of a head of ${HEAD_DIM}`, `${quantity(flops)}, dense ${dense}`],
+    [`FLOPs of a head of ${HEAD_DIM}`, quantity(flops)],
+    ["if all pairs were", quantity(4 * length ** 2 * HEAD_DIM)],
     [`pairs connected after L = ${limit}`, percent(all / length ** 2, 1)],
   ];
   return entries.flatMap(([term, words]) => [element("dt", {}, term), element("dd", {}, words)]);
 }
 
-// Sliders for the numbers, of which those that the chosen patterns take are shown.
+// Sliders for the numbers. Those that no chosen pattern takes rest in their places.
 function numberSliders(model) {
   const sliders = Object.entries(NUMBERS).map(([name, [label, min, max]]) => [
     name,
@@ -164,23 +165,31 @@ function numberSliders(model) {
   const show = () => {
     const on = chosenOf(model);
     const wanted = PATTERNS.filter(([name]) => on.includes(name)).flatMap(([, , takes]) => takes);
-    for (const [name, control] of sliders) control.hidden = !wanted.includes(name);
+    for (const [name, control] of sliders) {
+      control.querySelector("input").disabled = !wanted.includes(name);
+      control.classList.toggle("patterns-rest", !wanted.includes(name));
+    }
   };
   return { nodes: sliders.map(([, control]) => control), show };
 }
 
-// Buttons that set many names of the state; `quietly` keeps the figure from drawing after each.
+// Buttons that set many names of the state, pressed while it is theirs; `quietly` keeps the figure
+// from drawing after each.
 function presetsOf(model, quietly) {
-  const set = (preset) => {
-    for (const [name] of PATTERNS) store(model, `use_${name}`, (preset.use ?? []).includes(name));
-    for (const name of [...Object.keys(NUMBERS), "causal"])
-      if (name in preset) store(model, name, preset[name]);
-  };
-  const buttons = Object.entries(PRESETS).map(([label, preset]) =>
-    button(label, () => quietly(() => set(preset))),
+  const choices = Object.entries(PRESETS).map(([label, { use = [], ...numbers }]) => {
+    const uses = PATTERNS.map(([name]) => [`use_${name}`, use.includes(name)]);
+    return [label, [...uses, ...Object.entries(numbers)]];
+  });
+  const buttons = choices.map(([label, state]) =>
+    button(label, () => quietly(() => state.forEach(([name, value]) => store(model, name, value)))),
   );
+  const show = () =>
+    choices.forEach(([, state], index) => {
+      const here = state.every(([name, value]) => model.get(name) === value);
+      buttons[index].setAttribute("aria-pressed", String(here));
+    });
   const group = { class: "frugal-toolbar", role: "group", "aria-label": "Presets" };
-  return element("div", group, ...buttons);
+  return { node: element("div", group, ...buttons), show };
 }
 
 function stage(model, map, chosen, numbers, facts, presets) {
@@ -190,6 +199,7 @@ function stage(model, map, chosen, numbers, facts, presets) {
   return element(
     "div",
     { class: "patterns" },
+    ...guide(model),
     presets,
     element(
       "fieldset",
@@ -233,7 +243,8 @@ function render({ model, el }) {
     quiet = false;
     draw();
   };
-  const root = stage(model, map, chosen, numbers.nodes, facts, presetsOf(model, quietly));
+  const presets = presetsOf(model, quietly);
+  const root = stage(model, map, chosen, numbers.nodes, facts, presets.node);
   el.append(root);
 
   function drawQuery() {
@@ -249,6 +260,7 @@ function render({ model, el }) {
     sight = sightOf(model);
     const cost = bill(sight.seen, HEAD_DIM);
     numbers.show();
+    presets.show();
     map.paint(sight, limit, ramp);
     map.say(chosenOf(model).join(" + ") || "dense", cost.density);
     facts.replaceChildren(...factsOf(sight, cost, length, limit));

@@ -1,5 +1,5 @@
 // A garden of forking paths: a change, its tries and tasks, and what a thousand such studies tell.
-import { button, checkbox, element, readout, segmented, select, shape, slider, store, toolbar } from "../../show/controls.js";
+import { button, checkbox, element, readout, segmented, select, shape, slider, steps, store, toolbar } from "../../show/controls.js";
 import { follow, percent, read, svg, text, widthOf } from "../../show/drawing.js";
 import { binned, nominal, play } from "./garden_formulas.js";
 
@@ -167,8 +167,8 @@ function controls(model) {
 }
 
 function presets(model) {
-  const set = (options) => Object.entries({ ...PLAIN, ...options }).forEach(([name, value]) => store(model, name, value));
-  return toolbar(...PRESETS.map(([label, options]) => button(label, () => set(options))));
+  const list = PRESETS.map(([label, options]) => [label, { ...PLAIN, ...options }]);
+  return steps(model, "How often does a change that does nothing look good?", list);
 }
 
 // The three pictures, and how they are drawn from what there is so far.

@@ -1,5 +1,5 @@
 // The cost explorer: sizes on sliders; shares of FLOPs, bytes held and a roofline follow.
-import { element, quantity, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
+import { element, guide, quantity, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
 import { follow, read, svg } from "../../show/drawing.js";
 import { LENGTHS, colorOf, drawMemory, drawShares, lengthAt } from "./cost_charts.js";
 import { crossoverLength, flops, operations, peak, rooflineSeconds } from "./cost_formulas.js";
@@ -134,6 +134,7 @@ function stage(model) {
   const root = element(
     "div",
     { class: "cost" },
+    ...guide(model),
     toolbar(
       segmented(model, "mode", { label: "Count", options: MODES }),
       segmented(model, "bytes_per_number", { label: "in", options: FORMATS }),

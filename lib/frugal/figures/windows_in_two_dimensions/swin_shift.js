@@ -1,6 +1,6 @@
 // Windows that shift: a picture in patches, five steps from cutting to merging. Choose a patch and
 // see which others it reads. The patches glide to their places unless motion is unwanted.
-import { button, element, onKeys, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
+import { button, element, guide, onKeys, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
 import { clamp, follow } from "../../show/drawing.js";
 import { merged, places, relations, rolled } from "./swin_windows.js";
 
@@ -119,7 +119,7 @@ function render({ model, el }) {
     store(model, "step", STEPS[(index + 1) % STEPS.length][0]);
   });
   const steps = toolbar(segmented(model, "step", { label: "Step", options: STEPS }), next);
-  const root = element("div", { class: "swin" }, steps, board, said);
+  const root = element("div", { class: "swin" }, ...guide(model), steps, board, said);
   el.append(root);
   return follow(model, "step query", () => {
     const [step, query] = [model.get("step"), model.get("query")];
