@@ -58,7 +58,7 @@ def guided():
 def test_each_step_changes_the_answer_and_finds_are_too_large(show):
     figure = show(guided())
     step = figure.locator(".frugal-steps button")
-    found = r"(\S+) % of 1000 .* tell a difference of (\S+) points on average, where (\S+) are"
+    found = r"(\S+) % of 1000 .* tell a difference of (\S+) points on average; the true one is (\S+)\."
     shares = []
     for place, (seeds, effect) in enumerate([(3, 1), (20, 1), (3, 0)]):
         if place:

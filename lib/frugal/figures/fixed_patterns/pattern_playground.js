@@ -204,6 +204,7 @@ function stage(model, map, chosen, rows, facts, presets) {
     "div",
     { class: "patterns" },
     ...guide(model),
+    chosen.said,
     presets,
     element(
       "fieldset",
@@ -226,7 +227,6 @@ function stage(model, map, chosen, rows, facts, presets) {
         element("p", { "aria-hidden": "true" }, "what the chosen query has heard of"),
         chosen.strip,
         chosen.legend,
-        chosen.said,
         facts,
       ),
     ),

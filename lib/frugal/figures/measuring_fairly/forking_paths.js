@@ -202,12 +202,12 @@ function render({ model, el }) {
     else player.turn();
     label();
   });
-  el.append(element("div", { class: "fork" }, ...guide(model), node, ...nodes, toolbar(turn), said));
+  el.append(element("div", { class: "fork" }, ...guide(model), node, said, ...nodes, toolbar(turn)));
   const restart = () => {
     waiting = false;
     update();
     found = garden(model);
-    said.textContent = "";
+    said.textContent = "A thousand studies are made, one after the other.";
     player.begin();
     label();
   };

@@ -47,7 +47,7 @@ function sentence({ seeds, effect, share, told, chance, least, spread }) {
   const enough = Number.isNaN(least)
     ? `No difference up to ${(WIDEST * spread).toFixed(1)} points is found in 80 %.`
     : `A difference of ${least.toFixed(2)} points is found in 80 %.`;
-  const size = told === null ? "" : ` These tell a difference of ${told.toFixed(1)} points on average, where ${effect.toFixed(1)} are true.`;
+  const size = told === null ? "" : ` These tell a difference of ${told.toFixed(1)} points on average; the true one is ${effect.toFixed(1)}.`;
   if (effect === 0) return `Nothing differs, and ${found}: false finds.${size} ${enough}`;
   return `With ${seeds} seeds a side ${found}; for normal noise ${percent(chance)} should.${size} ${enough}`;
 }
@@ -101,9 +101,9 @@ function render({ model, el }) {
         select(model, "source", { label: "Noise from", options: Object.keys(model.get("noise")) }),
         button("Draw again", () => store(model, "seed", model.get("seed") + 1)),
       ),
+      said,
       above,
       below,
-      said,
     ),
   );
   return follow(model, OPTIONS, () => {
