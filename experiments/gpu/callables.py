@@ -21,8 +21,6 @@ TESTS = Path(__file__).resolve().parents[2] / "tests"
 SEED = 5
 DRAWN = (torch.randn, torch.rand, torch.randint, torch.randperm)
 FILLED = (Tensor.normal_, Tensor.uniform_, Tensor.exponential_, Tensor.random_)
-ABSENT = "every public callable"
-"""The name of the job that says why the tests' calls cannot be made."""
 
 
 class SameNumbers(TorchFunctionMode):
@@ -50,16 +48,27 @@ class SameNumbers(TorchFunctionMode):
 
 @cache
 def calls() -> dict[str, Callable[[], Tensor]]:
-    """By name, calls without arguments: each public callable, and each modification's loss."""
+    """By name, calls without arguments: each public callable, and each modification's loss.
+
+    For a file of them that cannot be imported here one call that says why.
+    """
     found: dict[str, Callable[[], Tensor]] = {}
     for path in sorted(TESTS.rglob("device_cases.py")):
-        place = path.relative_to(TESTS.parent).with_suffix("").parts
-        for subject, call in import_module(".".join(place)).CASES.items():
-            found[f"{subject.__module__}.{subject.__qualname__}"] = call
-    transfer = import_module("frugal.transfer")
-    for name in transfer.names():
-        found[f"frugal.transfer, {name}"] = partial(_loss, name)
+        place = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
+        try:
+            cases = import_module(place).CASES
+        except ImportError as error:
+            found[place] = partial(_fail, error)
+            continue
+        found |= {f"{one.__module__}.{one.__qualname__}": call for one, call in cases.items()}
+        if path.parent.name == "transfer":
+            names = import_module("frugal.transfer").names()
+            found |= {f"frugal.transfer, {name}": partial(_loss, name) for name in names}
     return found
+
+
+def _fail(error: ImportError) -> Tensor:
+    raise error
 
 
 def _loss(name: str) -> Tensor:
@@ -67,14 +76,6 @@ def _loss(name: str) -> Tensor:
     ids, real = (getattr(import_module("tests.devices"), one) for one in ("ids", "real"))
     model = import_module("tests.transfer.device_cases").model(name)
     return model.loss(ids(), ids(), ids(), real(), real())
-
-
-def names() -> list[str]:
-    """All of them, or what stands for them where the tests cannot be imported."""
-    try:
-        return list(calls())
-    except ImportError:
-        return [ABSENT]
 
 
 def outcome(

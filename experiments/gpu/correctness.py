@@ -59,7 +59,7 @@ def names(smoke: bool) -> list[str]:
         if subject.half or dtype == "float32"
     ]
     ordered = [job for *_, job in sorted(jobs, key=lambda job: job[:2])]
-    return [*ordered, *(f"float32 | {CALL}{name} | {size}" for name in callables.names())]
+    return [*ordered, *(f"float32 | {CALL}{name} | {size}" for name in callables.calls())]
 
 
 def about(job: str) -> dict[str, Any]:
@@ -93,8 +93,6 @@ def work(job: str, device: str) -> dict[str, float]:
 
 def small_call(name: str, device: torch.device) -> dict[str, float]:
     """The errors of one of `callables`."""
-    if name == callables.ABSENT:
-        callables.calls()  # says what is missing
     return compared(partial(callables.outcome, name), device, "float32")
 
 

@@ -81,15 +81,24 @@ def test_every_public_callable_is_called_with_the_same_numbers(folder):
     assert sum("weights" in values for values in found.values()) > 100
 
 
-def test_without_the_tests_one_job_says_so(monkeypatch):
-    def missing():
-        raise ModuleNotFoundError("No module named 'tests'")
+def test_what_cannot_be_imported_is_said_and_left_out(monkeypatch, capsys):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named 'pandas', for {name}")
 
-    monkeypatch.setattr(callables, "calls", missing)
-    job = correctness.names(smoke=True)[-1]
-    assert callables.ABSENT in job
-    with pytest.raises(ModuleNotFoundError, match="tests"):
-        correctness.work(job, "cpu")
+    monkeypatch.setattr(callables, "import_module", missing)
+    callables.calls.cache_clear()
+    try:
+        jobs = [job for job in correctness.names(smoke=True) if correctness.CALL in job]
+        [_, (job, values, _, error), *_] = workers.run(
+            correctness.work, jobs, "cpu", processes=0, until=float("inf")
+        )
+    finally:
+        callables.calls.cache_clear()
+    assert not values
+    assert error.startswith("ModuleNotFoundError: No module named 'pandas', for tests.")
+    held = {"setting": "a", "values": {"held": 1}}
+    assert command.summarise_correctness([held, {"setting": job, "values": {}, "error": error}])
+    assert "left out, float32 | call: tests.attention.device_cases" in capsys.readouterr().out
 
 
 def test_times_and_rates(folder):
