@@ -134,8 +134,9 @@ def _place(job: str, module: ModuleType) -> tuple[str, int]:
 def summarise_correctness(runs: list[dict[str, Any]]) -> bool:
     reached = []
     for run in without_late(runs):
-        if run.get("error", "").startswith(("ModuleNotFoundError", "ImportError")):
-            print(f"  left out, {run['setting']}: {run['error'][:150]}")
+        error = run.get("error", "")
+        if error.startswith(("ModuleNotFoundError", "ImportError")) or "not installed" in error:
+            print(f"  left out, {run['setting']}: {error[:150]}")
         else:
             reached.append(run)
     held = sum(run["values"].get("held", 0) for run in reached)
