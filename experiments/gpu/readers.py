@@ -104,8 +104,8 @@ def readers() -> dict[str, Racer]:
     def t5(name: str) -> Callable[[int], nn.Module]:
         def make(n: int) -> nn.Module:
             heads = {"d_model": WIDTH, "n_heads": HEADS, "head_dim": HEAD_DIM}
-            wide = replace(PAPER, **heads, d_ff=4 * WIDTH, n_layers=2, n_steps=4)
-            size = replace(BOOK if n <= SMALL else wide, vocab_size=2048, max_length=n)
+            shape = BOOK if n <= SMALL else replace(PAPER, **heads, d_ff=4 * WIDTH, vocab_size=2048)
+            size = replace(shape, n_layers=2, n_steps=4, max_length=n)
             return Loss(transfer.build(name, size=size))
 
         return make
