@@ -162,7 +162,7 @@ function controls(model) {
       select(model, "source", { label: "Noise from", options: Object.keys(model.get("noise")) }),
     ),
   );
-  const update = () => Object.entries(several).forEach(([name, nodes]) => nodes.forEach((one) => (one.hidden = model.get(name) === 1)));
+  const update = () => Object.entries(several).forEach(([name, nodes]) => nodes.forEach((one) => one.classList.toggle("fork-rest", model.get(name) === 1)));
   return { node, update };
 }
 
