@@ -81,3 +81,26 @@ def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
     code.locator("summary").press("Enter")
     assert code.locator(".cell_input").is_visible()
     assert "hide the code" in code.locator("summary").inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_folded_code_stands_behind_its_output_while_the_page_is_read(parsed, name) -> None:
+    """Set there by a style, it would stand above first, and move when the output comes."""
+    for cell in parsed(name).select(".cell.tag_hide-input:has(> .cell_output)"):
+        last = cell.find_all(True, recursive=False)[-1]
+        assert last.name == "details", cell.get_text()[:80]
+
+
+ROW_NAMES = """
+() => [...document.querySelectorAll(".cell_output table tbody tr")].flatMap((row) => {
+  const names = [...row.querySelectorAll("th")];
+  return names.filter((it) => !["left", "start"].includes(getComputedStyle(it).textAlign))
+    .map((it) => it.textContent);
+})
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_all_names_of_a_row_stand_on_the_left(opened, name) -> None:
+    """Where two columns name a row, only each first row of a group begins with the first."""
+    assert opened.page.evaluate(ROW_NAMES) == []
