@@ -154,7 +154,6 @@ function queryView(length) {
 
 function factsOf({ connected }, { pairs, density, flops }, length, limit) {
   const all = connected.flat().filter((layers) => layers <= limit).length;
-  const dense = quantity(4 * length ** 2 * HEAD_DIM);
   const entries = [
     ["pairs computed", `${pairs} of ${length ** 2}`],
     ["density", percent(density, 1)],
@@ -183,18 +182,23 @@ function patternRows(model) {
   return { rows, show };
 }
 
-// Buttons that set many names of the state; `quietly` keeps the figure from drawing after each.
+// Buttons that set many names of the state, pressed while it is theirs; `quietly` keeps the figure
+// from drawing after each.
 function presetsOf(model, quietly) {
-  const set = (preset) => {
-    for (const [name] of PATTERNS) store(model, `use_${name}`, (preset.use ?? []).includes(name));
-    for (const name of [...Object.keys(NUMBERS), "causal"])
-      if (name in preset) store(model, name, preset[name]);
-  };
-  const buttons = Object.entries(PRESETS).map(([label, preset]) =>
-    button(label, () => quietly(() => set(preset))),
+  const choices = Object.entries(PRESETS).map(([label, { use = [], ...numbers }]) => {
+    const uses = PATTERNS.map(([name]) => [`use_${name}`, use.includes(name)]);
+    return [label, [...uses, ...Object.entries(numbers)]];
+  });
+  const buttons = choices.map(([label, state]) =>
+    button(label, () => quietly(() => state.forEach(([name, value]) => store(model, name, value)))),
   );
+  const show = () =>
+    choices.forEach(([, state], index) => {
+      const here = state.every(([name, value]) => model.get(name) === value);
+      buttons[index].setAttribute("aria-pressed", String(here));
+    });
   const group = { class: "frugal-toolbar", role: "group", "aria-label": "Presets" };
-  return element("div", group, ...buttons);
+  return { node: element("div", group, ...buttons), show };
 }
 
 function stage(model, map, chosen, rows, facts, presets) {
@@ -263,6 +267,7 @@ function render({ model, el }) {
     sight = sightOf(model);
     const cost = bill(sight.seen, HEAD_DIM);
     numbers.show();
+    presets.show();
     map.paint(sight, limit, ramp);
     map.say(chosenOf(model).join(" + ") || "dense", cost.density);
     facts.replaceChildren(...factsOf(sight, cost, length, limit));
