@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browsing import seen_by_axe
-from tests.site.conftest import PAGES, show_in
+from tests.site.conftest import PAGES, WITH_FIGURES, show_in
 
 
 @pytest.mark.parametrize(("theme", "width"), [("dark", 375), ("light", 1440)])
@@ -51,6 +51,17 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     page = opened.page
     show_in(page, "dark", 390)
     assert page.evaluate(SMALL_WORDS) == []
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_no_figure_is_taller_than_a_phone_and_a_half(opened, name) -> None:
+    """What a control moves should be in sight of it."""
+    page = opened.page
+    show_in(page, "dark", 390)
+    heights = page.locator(".frugal-figure[data-mounted]").evaluate_all(
+        "(all) => all.map((it) => [it.getBoundingClientRect().height, it.dataset.module])"
+    )
+    assert [one for one in heights if one[0] > 1.5 * 844] == []
 
 
 @pytest.mark.parametrize("visit", [{"color_scheme": "dark"}], indirect=True)
