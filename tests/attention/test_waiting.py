@@ -6,6 +6,8 @@ operations that ask are counted on the CPU. Some belong to forms that only run t
 waits.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from experiments.gpu.correctness import subjects
 from experiments.gpu.subjects import Subject
 from frugal.attention.lsh import rounds as lsh_rounds
+from frugal.attention.patterns import attention as patterns
+from frugal.attention.patterns import blocks, sliding_window_attention
 
 ASKING = {
     "_local_scalar_dense",
@@ -122,6 +126,28 @@ def test_what_is_in_the_table_waits(what):
 def test_the_rounds_of_a_gpu_do_not_wait(monkeypatch, call):
     monkeypatch.setattr(lsh_rounds, "_on_cpu", lambda tensor: False)
     assert not asked(SUBJECTS[f"lsh: {call}"])
+
+
+PATTERNS = [name for name in SUBJECTS if SUBJECTS[name].compiles]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_patterns_of_a_gpu_do_not_wait(monkeypatch, name):
+    """Their block masks, with padding too; the kernel itself is torch's."""
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: v * q.mean())
+    monkeypatch.setattr(blocks, "_kept", {})
+    assert not asked(SUBJECTS[name])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_global_tokens_of_the_data_do_not_wait_on_a_gpu(monkeypatch, causal):
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: v * q.mean())
+    subject = SUBJECTS["window: causal"]
+    flags = torch.arange(45).expand(2, -1) % 20 == 7
+    options = {"window": 3, "causal": causal, "global_tokens": flags, "padding": ~flags}
+    assert not asked(replace(subject, make=lambda: sliding_window_attention, options=options))
 
 
 def test_spans_wait_once():

@@ -10,12 +10,14 @@ import time
 import pytest
 import torch
 
+from experiments.gpu import __main__ as command
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS, main
 from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
+from experiments.gpu.subjects import attentions, mixers
 from frugal import results
-from frugal.measure import GpuSpeed
+from frugal.measure import GpuAnswers, GpuSpeed
 from tests.experiments.jobs import work
 
 CPU = torch.device("cpu")
@@ -69,10 +71,17 @@ def test_times_and_rates(folder):
 
 def test_compiled_numbers_are_the_same(folder):
     result = results.load("gpu_compile", folder=folder)
-    assert len(result.runs) == len(graphs.FEW)
+    assert len(result.runs) == 2 * len(graphs.FEW)  # with padding, too
     for run in result.runs:
         assert run["values"]["graphs"] >= 1
         assert run["values"]["gradients, second length"] < 1e-5
+
+
+def test_each_attention_and_mixer_is_compiled_with_padding_too():
+    jobs = [job.removesuffix(" | full") for job in graphs.names(smoke=False)]
+    alone = [name for name in jobs if not name.endswith(graphs.PADDED)]
+    assert jobs == [*alone, *(name + graphs.PADDED for name in alone)]
+    assert set(alone) == set(attentions(45)) | set(mixers(45))
 
 
 def test_a_model_trains_alike_on_two_devices(folder):
@@ -164,6 +173,38 @@ def test_every_method_that_a_speed_section_names_is_timed():
             assert names <= known, f"{path.name}: {names - known}"
 
 
+def test_each_speed_section_has_a_place_for_a_gpu():
+    """With the racers' numbers from the file, or the sentence that there are none yet."""
+    without = []
+    for path in (REPOSITORY / "chapters").glob("[0-9]*/*.md"):
+        _, heading, rest = path.read_text().partition("\n## Speed")
+        section = rest.partition("\n## ")[0]
+        if heading and not ("= GpuSpeed(" in section and ".draw()" in section):
+            without.append(path.name)
+    assert not without
+
+
+def test_a_rehearsal_has_no_limit_and_a_late_job_is_no_wrong_one(tmp_path, monkeypatch, capsys):
+    given, held = {}, {"setting": "a", "values": {"held": 1}}
+
+    def run_part(part, folder, device, **options):
+        given[part] = options["until"]
+        return True
+
+    monkeypatch.setattr(command, "run_part", run_part)
+    assert main(["--device", "cpu", "--smoke", "--out", str(tmp_path)]) == 0
+    assert list(given) == list(PARTS)
+    assert set(given.values()) == {float("inf")}
+    late = {"setting": "b", "values": {}, "error": f"not begun: {workers.NO_TIME}"}
+    capsys.readouterr()
+    assert command.summarise_correctness([held, late])
+    assert capsys.readouterr().out.split("\n")[:2] == [
+        "  1 were not reached in the time given",
+        "1 of 1 cases hold",
+    ]
+    assert not command.summarise_correctness([held, {"setting": "c", "values": {"held": 0}}])
+
+
 def test_what_time_did_not_allow_is_said():
     [(_, values, _, error)] = workers.run(work, ["one"], "cpu", processes=0, until=0.0)
     assert not values
@@ -193,6 +234,12 @@ def test_a_speed_section_shows_what_was_measured(folder):
     assert "window, causal" in speed_of._repr_html_()
     assert speed_of.draw() is None  # a single length makes no line
     assert GpuSpeed("strided", "ring", folder=folder).missing == ("ring",)
+
+
+def test_the_appendix_tells_what_a_run_found(folder):
+    text = str(GpuAnswers(folder=folder))
+    assert "comparisons with the CPU's 64-bit numbers held" in text
+    assert text.count("A smoke run, its numbers mean nothing.") == len(PARTS)
 
 
 def test_a_speed_section_says_that_nothing_was_measured(tmp_path):

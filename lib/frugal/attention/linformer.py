@@ -66,8 +66,8 @@ class LinformerAttention(Attention):
         like: LinformerAttention | None = None,
     ) -> None:
         super().__init__()
-        at_least(1, n_heads=n_heads)
-        if not 1 <= rank <= length:
+        at_least(1, n_heads=n_heads, length=length, rank=rank)
+        if rank > length:
             raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
         one_of(SHARING, sharing=sharing)
         if like is not None and sharing != "layers":

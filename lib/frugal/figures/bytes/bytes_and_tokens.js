@@ -86,7 +86,9 @@ function textBox(model) {
 // The text three times, in boxes. `mark` lights the character at a byte up in all of them; `point`
 // is told which byte the pointer is over.
 function stripsView(point) {
-  const strips = KINDS.map(([name]) => element("div", { class: `bt-strip bt-${name}` }));
+  const strips = KINDS.map(([name, title]) =>
+    element("div", { class: `bt-strip bt-${name}`, tabindex: 0, role: "group", "aria-label": title }),
+  );
   const notes = KINDS.map(() => element("span", { class: "bt-note" }));
   const sections = KINDS.map(([, title], k) => {
     const heading = element("p", { class: "bt-title" }, element("strong", {}, title), " ", notes[k]);

@@ -1,6 +1,6 @@
 // The table of modifications: a point per row, the paper's gain across and ours upwards, and the table
 // itself below. A threshold says which rows would be adopted.
-import { checkbox, element, readout, segmented, select, shape, slider, store, toolbar } from "../../show/controls.js";
+import { checkbox, element, guide, readout, segmented, select, shape, slider, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, read, svg, text, widthOf } from "../../show/drawing.js";
 import { compared, reach } from "./zoo_formulas.js";
 
@@ -187,6 +187,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "zoo" },
+      ...guide(model),
       ...controls(model),
       said,
       picture,
