@@ -25,7 +25,7 @@ def test_the_chance_is_that_of_the_library(show):
     least = detectable(spread, 5)
     said = re.search(r"A difference of (\S+) points is found in 80 %\.", told(figure))
     assert float(said[1]) == pytest.approx(least, abs=0.02)
-    figure.get_by_label("Seeds a side").press("End")
+    figure.get_by_label("Seeds per side").press("End")
     assert now(figure) == pytest.approx(power(1.5, spread, 20), abs=0.005)
     figure.get_by_label("Noise from").select_option("a noisier one")
     spread = made.state["spreads"]["a noisier one"]
@@ -46,7 +46,7 @@ def guided():
     here = {"source": "a record", "effect": 1.0}
     return interval_explorer(seeds=3, effect=1).guided(
         "A change adds one point. How often does a comparison find it?",
-        ("Three seeds a side: how many leave 0 out?", {**here, "seeds": 3}),
+        ("Three seeds per side: how many leave 0 out?", {**here, "seeds": 3}),
         ("Twenty seeds: how many now?", {**here, "seeds": 20}),
         (
             "Three seeds, and nothing differs: what do finds tell?",
