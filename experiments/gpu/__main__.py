@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from booktools.arguments import above_zero
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.report import REPOSITORY, Report
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--smoke", action="store_true", help="at the size of a test")
     parser.add_argument("--out", type=Path, help="folder of the files; experiments/results if none")
     parser.add_argument("--more", action="store_true", help="keep what the files have, add to it")
-    parser.add_argument("--minutes", type=float, help="for all parts; 6 on a card if not given")
+    parser.add_argument("--minutes", type=above_zero, help="for all parts, 6 on a card if none")
     options = parser.parse_args(arguments)
     if unknown := set(options.part) - set(PARTS):
         parser.error(f"part is {min(unknown)!r}; it must be among {', '.join(PARTS)}.")

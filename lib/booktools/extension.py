@@ -21,6 +21,7 @@ from booktools.execution import (
     prepare_kernels,
     report_failures,
 )
+from booktools.folding import put_code_last
 from booktools.formulas import setup_formulas
 from booktools.launching import offer_launch
 from booktools.previews import show_previews
@@ -58,6 +59,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", name_sources)
     app.connect("doctree-resolved", add_captions)
     app.connect("doctree-resolved", keep_imports)
+    app.connect("doctree-resolved", put_code_last)
     app.connect("html-collect-pages", show_files)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", offer_launch, priority=510)

@@ -18,7 +18,7 @@ BRANCH = "notebooks"
 FOLDER = "annotated-efficient-transformer"
 TAG = "install"
 # What the book is built with, and what a place that opens notebooks brings itself.
-_LEFT_OUT = ("jupyter", "sphinx", "ipywidgets", "matplotlib")
+_LEFT_OUT = ("jupyter", "sphinx", "mini-racer", "ipywidgets", "matplotlib")
 _INSTALL = """\
 # Fetches the book's library and what this notebook needs, where they are not there yet.
 import importlib.util

@@ -318,3 +318,11 @@ def test_a_message_keeps_no_path_of_the_machine(tmp_path):
     report.add("a", {}, {}, seconds=0.1, error=f"OSError: {where}, line 3: a/b is no file")
     (run,) = report.result["runs"]
     assert run["error"] == "OSError: compile.py, line 3: a/b is no file"
+
+
+@pytest.mark.parametrize("minutes", ["nan", "0", "-1"])
+def test_minutes_are_an_amount(minutes, capsys):
+    """With none of them every part would end before it has begun, and nothing would say why."""
+    with pytest.raises(SystemExit):
+        main(["--device", "cpu", "--smoke", "--minutes", minutes])
+    assert f"{minutes!r} is no amount; it must be a number above 0" in capsys.readouterr().err

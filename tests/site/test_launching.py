@@ -111,7 +111,7 @@ def test_the_first_cell_installs_what_is_missing(
     assert install[:5] == [sys.executable, "-m", "pip", "install", "-q"]
     assert any(line.startswith("torch") for line in install)
     assert any(line.startswith("altair") for line in install)
-    assert not [line for line in install if line.startswith(("jupyter", "sphinx"))]
+    assert not [line for line in install if line.startswith(("jupyter", "sphinx", "mini-racer"))]
     assert sys.path[0].endswith("/lib")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browsing import seen_by_axe
-from tests.site.conftest import PAGES, show_in
+from tests.site.conftest import PAGES, WITH_FIGURES, show_in
 
 
 @pytest.mark.parametrize(("theme", "width"), [("dark", 375), ("light", 1440)])
@@ -53,6 +53,21 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     assert page.evaluate(SMALL_WORDS) == []
 
 
+STILL_TALLER = ("attentionexplorer", "exitplayer", "layerswitches")
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_no_figure_is_taller_than_a_phone_and_a_half(opened, name) -> None:
+    """What a control moves should be near it. A few figures still are, and none may join them."""
+    page = opened.page
+    show_in(page, "dark", 390)
+    heights = page.locator(".frugal-figure[data-mounted]").evaluate_all(
+        "(all) => all.map((it) => [it.dataset.module, it.getBoundingClientRect().height])"
+    )
+    tall = [(module, height) for module, height in heights if height > 1.5 * 844]
+    assert [one for one in tall if not one[0].startswith(STILL_TALLER)] == []
+
+
 @pytest.mark.parametrize("visit", [{"color_scheme": "dark"}], indirect=True)
 def test_light_or_dark_is_settled_before_any_script_has_come(visit, address) -> None:
     """The theme's rules for code are of light or of dark: settled late, they move the words."""
@@ -81,3 +96,26 @@ def test_folded_code_is_one_quiet_line_below_its_output(visit, html) -> None:
     code.locator("summary").press("Enter")
     assert code.locator(".cell_input").is_visible()
     assert "hide the code" in code.locator("summary").inner_text()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_folded_code_stands_behind_its_output_while_the_page_is_read(parsed, name) -> None:
+    """Set there by a style, it would stand above first, and move when the output comes."""
+    for cell in parsed(name).select(".cell.tag_hide-input:has(> .cell_output)"):
+        last = cell.find_all(True, recursive=False)[-1]
+        assert last.name == "details", cell.get_text()[:80]
+
+
+ROW_NAMES = """
+() => [...document.querySelectorAll(".cell_output table tbody tr")].flatMap((row) => {
+  const names = [...row.querySelectorAll("th")];
+  return names.filter((it) => !["left", "start"].includes(getComputedStyle(it).textAlign))
+    .map((it) => it.textContent);
+})
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_all_names_of_a_row_stand_on_the_left(opened, name) -> None:
+    """Where two columns name a row, only each first row of a group begins with the first."""
+    assert opened.page.evaluate(ROW_NAMES) == []

@@ -9,7 +9,7 @@ gets a gradient. The masked softmax mask·exp(s) / Σ mask·exp(s) is a softmax 
 beyond the longest span of the layer have a mask of 0 for all its heads; they are not read at all.
 
 Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a longest span z:
-4·N·(z + ρ)·head_dim FLOPs a head, rounded up to blocks.
+4·N·(z + ρ)·head_dim FLOPs per head, rounded up to blocks.
 """
 
 from __future__ import annotations

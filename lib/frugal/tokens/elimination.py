@@ -309,7 +309,7 @@ def _check_layer(layer: nn.Module) -> None:
 
 
 def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
-    """`attention_weights` in fewer passes over the matrix: it is the dearest thing here.
+    """`attention_weights` in fewer passes over the matrix, which cost most of the time here.
 
     A text without a single real token gets equal weights, not zeros.
     """

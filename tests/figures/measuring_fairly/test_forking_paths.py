@@ -157,9 +157,10 @@ def test_rules_and_the_true_effect(show, visit):
     said = figure.locator(".frugal-readout")
     assert share(figure) == pytest.approx(0.05, abs=0.03)
     assert "it should win in 5.0 %." in said.inner_text()
-    figure.get_by_label("Tries").press("Home")
+    tries = figure.get_by_label("Tries", exact=True)
+    tries.press("Home")
     assert figure.get_by_label("as many tries for the baseline").is_disabled()
-    figure.get_by_label("Tries").press("End")
+    tries.press("End")
     assert figure.get_by_label("as many tries for the baseline").is_enabled()
     figure.get_by_label("True effect").press("End")
     assert share(figure) > 0.9

@@ -25,7 +25,7 @@ def test_the_chance_is_that_of_the_library(show):
     least = detectable(spread, 5)
     said = re.search(r"A difference of (\S+) points is found in 80 %\.", told(figure))
     assert float(said[1]) == pytest.approx(least, abs=0.02)
-    figure.get_by_label("Seeds a side").press("End")
+    figure.get_by_label("Seeds per side").press("End")
     assert now(figure) == pytest.approx(power(1.5, spread, 20), abs=0.005)
     figure.get_by_label("Noise from").select_option("a noisier one")
     spread = made.state["spreads"]["a noisier one"]
@@ -45,8 +45,8 @@ def test_intervals_are_t_intervals_of_drawn_runs(show):
 def guided():
     here = {"source": "a record", "effect": 1.0}
     return interval_explorer(seeds=3, effect=1).guided(
-        "A change adds one point. How many seeds does it take to see that?",
-        ("Three seeds a side: how many leave 0 out?", {**here, "seeds": 3}),
+        "A change adds one point. How often does a comparison find it?",
+        ("Three seeds per side: how many leave 0 out?", {**here, "seeds": 3}),
         ("Twenty seeds: how many now?", {**here, "seeds": 20}),
         (
             "Three seeds, and nothing differs: what do finds tell?",
@@ -58,7 +58,7 @@ def guided():
 def test_each_step_changes_the_answer_and_finds_are_too_large(show):
     figure = show(guided())
     step = figure.locator(".frugal-steps button")
-    found = r"(\S+) % of 1000 .* tell a difference of (\S+) points on average; the true one is (\S+)\."
+    found = r"(\S+) % of 1000 .* a difference of (\S+) points on average; the true one is (\S+)\."
     shares = []
     for place, (seeds, effect) in enumerate([(3, 1), (20, 1), (3, 0)]):
         if place:

@@ -6,6 +6,7 @@ import re
 from itertools import product
 
 import pytest
+from playwright.sync_api import expect
 
 from frugal.arithmetic import transformer as cost
 from frugal.figures.where_the_cost_is.cost_explorer import CostExplorer
@@ -217,7 +218,7 @@ def test_each_step_changes_the_answer(show):
         words = said.inner_text()
         assert f"weighted sum take {percent(counts.attention_share)} of the FLOPs" in words
         assert f"feed-forward network {percent(counts.feed_forward / counts.total)}." in words
-        told = re.search(r"the scores hold (\S+ \S+), the parameters (\S+ \S+)\. ", words)
+        told = re.search(r"Stored scores hold (\S+ \S+), parameters (\S+ \S+)\. ", words)
         assert number(told[1]) == pytest.approx(held.naive_scores, rel=0.005)
         assert number(told[2]) == pytest.approx(held.parameters, rel=0.005)
         most.append(counts.attention > counts.feed_forward)
@@ -270,7 +271,7 @@ def test_a_narrow_page_shows_one_part_at_a_time(show, visit):
         figure.get_by_label(label, exact=True).check()
         assert [part.is_visible() for part in parts] == [n == place for n in range(4)]
     visit.page.set_viewport_size({"width": 1280, "height": 900})
-    visit.page.wait_for_function("document.querySelector('.cost-shares').checkVisibility()")
+    expect(parts[0]).to_be_visible()
     assert all(part.is_visible() for part in parts)
     assert figure.get_by_label("table", exact=True).is_disabled()
 

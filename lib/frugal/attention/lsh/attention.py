@@ -66,7 +66,7 @@ def lsh_attention(
     graph holds none: inside of these give none. seed: in place of a generator, a number from which
     the hash is drawn at every call.
 
-    Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs a head forward for the attention,
+    Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs per head forward for the attention,
     2·N·n_hashes·head_dim·n_buckets/2 for the hash, and a sort of N numbers a round. Memory O(N).
     Raises ValueError for sizes below 1, an odd n_buckets, and shapes and dtypes that do not fit.
     """

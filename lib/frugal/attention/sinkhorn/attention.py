@@ -84,7 +84,7 @@ class SinkhornAttention(Attention):
     the last block may be shorter. Causal: block i is given earlier blocks only, in shares that
     need not balance, chosen by what stands before it and by its first token.
 
-    Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs a head for the attention, 4·N²/b·head_dim
+    Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs per head for the attention, 4·N²/b·head_dim
     to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut: 4·N·sort_cut·b·head_dim.
     """
 

@@ -157,7 +157,8 @@ function factsOf({ connected }, { pairs, density, flops }, length, limit) {
   const entries = [
     ["pairs computed", `${pairs} of ${length ** 2}`],
     ["density", percent(density, 1)],
-    [`FLOPs, head of ${HEAD_DIM}`, `${quantity(flops)}, dense ${dense}`],
+    [`FLOPs, head of ${HEAD_DIM}`, quantity(flops)],
+    ["if all pairs were", quantity(4 * length ** 2 * HEAD_DIM)],
     [`pairs met after L = ${limit}`, percent(all / length ** 2, 1)],
   ];
   return entries.flatMap(([term, words]) => [element("dt", {}, term), element("dd", {}, words)]);
@@ -251,7 +252,8 @@ function render({ model, el }) {
     quiet = false;
     draw();
   };
-  const root = stage(model, map, chosen, numbers.rows, facts, presetsOf(model, quietly));
+  const presets = presetsOf(model, quietly);
+  const root = stage(model, map, chosen, numbers.rows, facts, presets.node);
   el.append(root);
 
   function drawQuery() {

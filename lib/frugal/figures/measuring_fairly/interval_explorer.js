@@ -49,7 +49,7 @@ function sentence({ seeds, effect, share, told, chance, least, spread }) {
     : `A difference of ${least.toFixed(2)} points is found in 80 %.`;
   const size = told === null ? "" : ` These tell a difference of ${told.toFixed(1)} points on average; the true one is ${effect.toFixed(1)}.`;
   if (effect === 0) return `Nothing differs, and ${found}: false finds.${size} ${enough}`;
-  return `With ${seeds} seeds a side ${found}; for normal noise ${percent(chance)} should.${size} ${enough}`;
+  return `With ${seeds} seeds per side ${found}; for normal noise ${percent(chance)} should.${size} ${enough}`;
 }
 
 function bars(found, width) {
@@ -96,7 +96,7 @@ function render({ model, el }) {
       { class: "interval" },
       ...guide(model),
       toolbar(
-        slider(model, "seeds", { label: "Seeds a side", min: 2, max: 20 }),
+        slider(model, "seeds", { label: "Seeds per side", min: 2, max: 20 }),
         slider(model, "effect", { label: "True difference", min: 0, max: 5, step: 0.1, format: points }),
         select(model, "source", { label: "Noise from", options: Object.keys(model.get("noise")) }),
         button("Draw again", () => store(model, "seed", model.get("seed") + 1)),

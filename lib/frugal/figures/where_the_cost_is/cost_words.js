@@ -58,8 +58,8 @@ export function boundBy(step, machine, bytes) {
 
 function memoryWords(sizes, mode) {
   const { naive_scores, parameters } = memory(sizes, mode);
-  const adam = mode === "training" ? ", with Adam," : "";
-  return `Stored, the scores hold ${quantity(naive_scores, "B")}, the parameters${adam} ${quantity(parameters, "B")}.`;
+  const weights = mode === "training" ? "parameters with Adam" : "parameters";
+  return `Stored scores hold ${quantity(naive_scores, "B")}, ${weights} ${quantity(parameters, "B")}.`;
 }
 
 export function sentences(sizes, mode, machine) {
@@ -78,8 +78,8 @@ export function sentences(sizes, mode, machine) {
   return (
     `At N = ${sizes.length.toLocaleString("en")} scores and weighted sum take ` +
     `${percent(share)} of the FLOPs, the feed-forward network ${percent(feed_forward / total)}. ` +
-    `Attention takes half at N = ${half.toLocaleString("en")}, which is 2d + d_ff. ${memoryWords(sizes, mode)} ` +
+    `Attention takes half at N = ${half.toLocaleString("en")} (2d + d_ff). ${memoryWords(sizes, mode)} ` +
     `On ${machine.name}: ${waits} for memory; a layer takes at least ${duration(separate)}, ` +
-    `or ${duration(fused)} with attention fused.`
+    `with attention fused ${duration(fused)}.`
   );
 }
