@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 
 import joblib
 
+from booktools.arguments import above_zero
 from experiments import checking, runner
 from frugal import results
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--scheduler", metavar="ADDRESS", help="run on a Dask cluster instead")
     run.add_argument(
         "--patience",
-        type=_seconds,
+        type=above_zero,
         default=runner.PATIENCE,
         metavar="SECONDS",
         help="stop, and keep what is done, when nothing finishes for so long (an hour)",
@@ -52,16 +52,6 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped: the same command goes on from here", file=sys.stderr)
         return 130
     return 0
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; it must be seconds above 0")
-    return seconds
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -66,3 +66,34 @@ def test_at_most_one_break_per_layer_and_none_for_most():
     broken = {key: registry(key[0])[key[1]].breaks for key in SUBJECTS}
     assert max(broken.values()) <= 1
     assert sum(map(bool, broken.values())) <= 5, "where the data force one, or a backward pass"
+
+
+FLAGGED = """
+import torch
+from frugal.attention.patterns import attention as patterns
+from tests.graphs import breaks, same
+
+torch.set_num_threads(1)
+q, k, v = torch.randn(3, 2, 2, 140, 8)
+options = {"window": 3, "causal": True, "global_tokens": (torch.arange(140) == 5).expand(2, -1)}
+for of_a_gpu in (False, True):
+    if of_a_gpu:
+        patterns.in_pieces = lambda q: False
+    torch._dynamo.reset()
+    compiled, found = torch.compile(patterns.sliding_window_attention, backend="aot_eager"), []
+    with torch.no_grad():
+        print(breaks(lambda: found.append(compiled(q, k, v, **options))))
+        same(found, [patterns.sliding_window_attention(q, k, v, **options)])
+"""
+
+
+def test_global_tokens_of_the_data_break_a_graph_in_one_place():
+    """How many there are is in the data; on a GPU the rule of the kernel reads them.
+
+    Torch counts the place once for each function around it. At fixed places, "window+global", there
+    is none.
+    """
+    where = os.environ | {"PYTHONPATH": os.pathsep.join([p for p in sys.path if p])}
+    command = [sys.executable, "-W", "ignore", "-c", FLAGGED]
+    done = subprocess.run(command, env=where, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "2"], done.stderr

@@ -29,7 +29,7 @@ from frugal.tokens.frames import log_mel
 from frugal.tokens.patches import image_patches
 from frugal.training import History, train
 
-STEPS = {"digits": 1800, "chirps": 700}
+STEPS = {"digits": 1800, "chirps": 1000}
 """Updates. Pictures need more; `accuracy_by_step` tells whether they were enough."""
 TRIAL_SHARE = 6
 """A learning rate is tried for one update in so many."""

@@ -2,8 +2,8 @@
 
     python -m experiments.gpu [--device cuda|cpu] [--smoke] [--out DIR] [--minutes M] [PART ...]
 
-needs torch, numpy and jaxtyping; what else is installed (Triton's public kernels, Hugging Face's
-layers, pandas for the training run) joins in, and what is missing is said. Four parts, the most
+needs torch and jaxtyping alone; what else is installed (public kernels in Triton, Hugging Face's
+layers) joins in, and what is missing is said. Four parts, the most
 important first, each with a share of the minutes and a file of its own in the form that
 `frugal.results.load` reads: `gpu_correctness.json`, `gpu_speed.json`, `gpu_compile.json` and
 `gpu_training.json`. Files grow while a part runs, so a run that is cut off leaves what it had. A

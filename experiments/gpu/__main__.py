@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from booktools.arguments import above_zero
 from experiments.gpu import correctness, graphs, speed, training, workers
 from experiments.gpu.report import REPOSITORY, Report
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--smoke", action="store_true", help="at the size of a test")
     parser.add_argument("--out", type=Path, help="folder of the files; experiments/results if none")
     parser.add_argument("--more", action="store_true", help="keep what the files have, add to it")
-    parser.add_argument("--minutes", type=float, default=6.0, help="for all parts together")
+    parser.add_argument("--minutes", type=above_zero, help="for all parts, 6 on a card if none")
     options = parser.parse_args(arguments)
     if unknown := set(options.part) - set(PARTS):
         parser.error(f"part is {min(unknown)!r}; it must be among {', '.join(PARTS)}.")
@@ -58,13 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(tempfile.mkdtemp(prefix="gpu-")) if small else results
     folder.mkdir(parents=True, exist_ok=True)
 
+    minutes = options.minutes or (6.0 if options.device == "cuda" else math.inf)
     chosen = [part for part in PARTS if not options.part or part in options.part]
     began, spent = time.monotonic(), 0.0
     whole = sum(PARTS[part] for part in chosen)
     held = True
     for part in chosen:
         spent += PARTS[part] / whole
-        until = began + 60 * options.minutes * spent
+        until = began + 60 * minutes * spent
         device = torch.device(options.device)
         given = {"smoke": options.smoke, "more": options.more, "until": until}
         try:
@@ -131,17 +133,32 @@ def _place(job: str, module: ModuleType) -> tuple[str, int]:
 
 
 def summarise_correctness(runs: list[dict[str, Any]]) -> bool:
-    held = sum(run["values"].get("held", 0) for run in runs)
-    print(f"{held:.0f} of {len(runs)} cases hold")
-    for run in runs:
+    reached = []
+    for run in without_late(runs):
+        error = run.get("error", "")
+        if error.startswith(("ModuleNotFoundError", "ImportError")) or "not installed" in error:
+            print(f"  left out, {run['setting']}: {error[:150]}")
+        else:
+            reached.append(run)
+    held = sum(run["values"].get("held", 0) for run in reached)
+    print(f"{held:.0f} of {len(reached)} cases hold")
+    for run in reached:
         if not run["values"].get("held"):
             numbers = ", ".join(f"{k} {v}" for k, v in run["values"].items())
             print(f"  {run['setting']}: {run.get('error', numbers)[:200]}")
-    return held == len(runs)
+    return held == len(reached)
+
+
+def without_late(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that time allowed; how many it did not is said in one line."""
+    found = [run for run in runs if not run.get("error", "").endswith(workers.NO_TIME)]
+    if len(found) < len(runs):
+        print(f"  {len(runs) - len(found)} were not reached in the time given")
+    return found
 
 
 def summarise_speed(runs: list[dict[str, Any]]) -> bool:
-    for run in runs:
+    for run in without_late(runs):
         values = run["values"]
         if "error" in run:
             print(f"  {run['setting']}: {run['error'][:150]}")
@@ -161,7 +178,7 @@ def summarise_speed(runs: list[dict[str, Any]]) -> bool:
 
 
 def summarise_compile(runs: list[dict[str, Any]]) -> bool:
-    for run in runs:
+    for run in without_late(runs):
         numbers = ", ".join(f"{k} {v:.2g}" for k, v in run["values"].items() if v is not None)
         print(f"  {run['setting']}: {run.get('error', numbers)[:250]}")
     return True
@@ -169,7 +186,7 @@ def summarise_compile(runs: list[dict[str, Any]]) -> bool:
 
 def summarise_training(runs: list[dict[str, Any]]) -> bool:
     complete = [run for run in runs if "error" not in run]
-    for run in runs:
+    for run in without_late(runs):
         if "error" in run:
             print(f"  {run['setting']}, seed {run['seed']}: {run['error'][:200]}")
     if len({run["setting"] for run in complete}) < 2:

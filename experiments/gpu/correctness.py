@@ -13,19 +13,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from experiments.gpu import callables
 from experiments.gpu.subjects import Subject, of_attentions, of_mixers
 from experiments.gpu.wholes import of_wholes
+
+Outcome = Callable[[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor], list[Tensor]]]
+"""(device, dtype) -> output, gradients of the inputs and of the weights."""
 
 BOUNDS = {"float32": 1e-3, "bfloat16": 2e-2}
 SLACK = 1.5
 """How far above the CPU's own error in the same dtype the card's may be."""
 PARTS = ("output", "inputs", "weights")
+CALL = "call: "
+"""How the name of a small call begins."""
 LENGTH = 301
 """Odd, and no multiple of any block."""
 
@@ -36,7 +43,10 @@ def subjects(smoke: bool) -> dict[str, Subject]:
 
 
 def names(smoke: bool) -> list[str]:
-    """The jobs, "dtype | subject | length": those that compile nothing first, float32 first."""
+    """The jobs, "dtype | subject | length": those that compile nothing first, float32 first.
+
+    Behind them a small call of every public callable.
+    """
     known, size = subjects(smoke), "smoke" if smoke else "full"
     jobs = [
         (
@@ -48,7 +58,8 @@ def names(smoke: bool) -> list[str]:
         for dtype in BOUNDS
         if subject.half or dtype == "float32"
     ]
-    return [job for *_, job in sorted(jobs, key=lambda job: job[:2])]
+    ordered = [job for *_, job in sorted(jobs, key=lambda job: job[:2])]
+    return [*ordered, *(f"float32 | {CALL}{name} | {size}" for name in callables.calls())]
 
 
 def about(job: str) -> dict[str, Any]:
@@ -61,6 +72,8 @@ def work(job: str, device: str) -> dict[str, float]:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     dtype, name, size = job.split(" | ")
+    if name.startswith(CALL):
+        return small_call(name.removeprefix(CALL), torch.device(device))
     subject = subjects(size == "smoke")[name]
     seed = sum(map(ord, name))
     torch.manual_seed(seed)
@@ -75,13 +88,24 @@ def work(job: str, device: str) -> dict[str, float]:
 
     module = module.to(kind) if isinstance(module, nn.Module) else module
     given, options = tree_map(rounded, given), tree_map(rounded, subject.options)
-    reference = outcome(module, given, options, torch.device("cpu"), torch.float64)
-    found = errors(outcome(module, given, options, torch.device(device), kind), reference)
+    return compared(partial(outcome, module, given, options), torch.device(device), dtype)
+
+
+def small_call(name: str, device: torch.device) -> dict[str, float]:
+    """The errors of one of `callables`."""
+    return compared(partial(callables.outcome, name), device, "float32")
+
+
+def compared(outcome: Outcome, device: torch.device, dtype: str) -> dict[str, float]:
+    """The errors of `outcome(device, dtype)` in each part, and whether all are within the bound."""
+    cpu, kind = torch.device("cpu"), getattr(torch, dtype)
+    reference = outcome(cpu, torch.float64)
+    found = errors(outcome(device, kind), reference)
     if all(value <= BOUNDS[dtype] for value in found.values()):
         return found | {"held": 1.0}
-    cpu = errors(outcome(module, given, options, torch.device("cpu"), kind), reference)
-    held = all(value <= max(BOUNDS[dtype], SLACK * cpu[part]) for part, value in found.items())
-    return found | {f"{part} on the CPU": value for part, value in cpu.items()} | {"held": held}
+    own = errors(outcome(cpu, kind), reference)
+    held = all(value <= max(BOUNDS[dtype], SLACK * own[part]) for part, value in found.items())
+    return found | {f"{part} on the CPU": value for part, value in own.items()} | {"held": held}
 
 
 def errors(
@@ -137,7 +161,9 @@ def placed_module(module: nn.Module, device: torch.device, dtype: torch.dtype) -
 def error(found: list[Tensor], reference: list[Tensor]) -> float:
     """‖found - reference‖ / ‖reference‖ over all tensors together; whole numbers must be equal."""
     pairs = [(a.detach().cpu(), b.detach().cpu()) for a, b in zip(found, reference, strict=True)]
-    if not reference[0].is_floating_point():
+    if reference[0].is_complex():
+        pairs = [(torch.view_as_real(a), torch.view_as_real(b)) for a, b in pairs]
+    elif not reference[0].is_floating_point():
         return float(any(not torch.equal(a, b) for a, b in pairs))
     apart = sum((a.double() - b).square().sum() for a, b in pairs)
     whole = sum(b.square().sum() for _, b in pairs)

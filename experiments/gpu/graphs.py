@@ -1,4 +1,7 @@
-"""Does `torch.compile` give the same numbers, at two lengths, and in how many graphs?"""
+"""Does `torch.compile` give the same numbers, at two lengths, and in how many graphs?
+
+Each attention and mixer is asked without padding, and then with it.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from experiments.gpu.correctness import error
-from experiments.gpu.subjects import attentions, heads, mixers, rows
+from experiments.gpu.subjects import attentions, heads, mixers, ragged, rows
 
 LENGTHS = (256, 200)
 SMOKE_LENGTHS = (48, 40)
 FEW = ("softmax", "elu", "lightweight conv")
 """What the tests compile."""
+PADDED = ": padding"
+"""How the name of a call with padding ends."""
 
 
 def names(smoke: bool) -> list[str]:
+    """The jobs, "call | size": those without padding first; all of them take it."""
     known = [*attentions(LENGTHS[0]), *mixers(LENGTHS[0])]
     size = "smoke" if smoke else "full"
-    return [f"{name} | {size}" for name in known if not smoke or name in FEW]
+    chosen = [name for name in known if not smoke or name in FEW]
+    padded = [f"{name}{PADDED}" for name in chosen]
+    return [f"{call} | {size}" for call in (*chosen, *padded)]
 
 
 def about(job: str) -> dict[str, Any]:
@@ -32,16 +40,23 @@ def work(job: str, device: str) -> dict[str, float]:
     On a CPU the compiler's back end, which needs a C++ compiler there, is left out.
     """
     torch.backends.cuda.matmul.allow_tf32 = False
-    name, size = job.split(" | ")
+    call, size = job.split(" | ")
+    name = call.removesuffix(PADDED)
     lengths = LENGTHS if size == "full" else SMOKE_LENGTHS
-    options: dict[str, Any] = {}
+    causal = False
     torch.manual_seed(0)
     if name in mixers(lengths[0]):
         module, draw = mixers(lengths[0])[name](), rows
     else:
         make, ways = attentions(lengths[0])[name]
-        module, draw = make(), heads
-        options = {"causal": True} if "causal" in ways else {}
+        module, draw, causal = make(), heads, "causal" in ways
+
+    def options(length: int) -> dict[str, Any]:
+        found: dict[str, Any] = {"causal": True} if causal else {}
+        if call != name:
+            found["padding"] = ragged(length, left=causal).to(device)
+        return found
+
     weights: list[Tensor] = []
     if isinstance(module, nn.Module):
         module = module.to(device).eval()
@@ -51,7 +66,7 @@ def work(job: str, device: str) -> dict[str, float]:
         drawn = draw(torch.Generator().manual_seed(length), length=length)
         return [x.float().to(device).requires_grad_() for x in drawn]
 
-    explained = torch._dynamo.explain(module)(*inputs(lengths[0]), **options)
+    explained = torch._dynamo.explain(module)(*inputs(lengths[0]), **options(lengths[0]))
     torch._dynamo.reset()
     back_end = "inductor" if torch.device(device).type == "cuda" else "aot_eager"
     compiled = torch.compile(module, backend=back_end)
@@ -60,7 +75,8 @@ def work(job: str, device: str) -> dict[str, float]:
         "breaks": float(explained.graph_break_count),
     }
     for place, length in zip(("first", "second"), lengths, strict=True):
-        found = [_outcome(call, inputs(length), weights, options) for call in (compiled, module)]
+        given = options(length)
+        found = [_outcome(one, inputs(length), weights, given) for one in (compiled, module)]
         values[f"output, {place} length"] = error(found[0][:1], found[1][:1])
         values[f"gradients, {place} length"] = error(found[0][1:], found[1][1:])
     return values

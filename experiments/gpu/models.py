@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.gpu.racer import HEADS, LAYER, TOKENS, WIDTH, Racer
+from experiments.gpu.racer import HEADS, LAYER, TOKENS, WIDTH, Racer, sides
 from frugal import decoding
 from frugal.attention.heads import prune_heads
 from frugal.attention.kernels import KernelAttention
@@ -69,8 +69,7 @@ class OnSquares(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        height = 2 ** ((x.shape[1].bit_length() - 1) // 2)
-        return self.layer(x.unflatten(1, (height, -1))).flatten(1, 2)
+        return self.layer(x.unflatten(1, sides(x.shape[1]))).flatten(1, 2)
 
 
 class Leaves(nn.Module):

@@ -1,6 +1,6 @@
 """Who is timed on heads of one size: torch's fused kernel, the library, and public kernels.
 
-Layers and whole models, which are timed too, are in `models`.
+Layers and whole models, which are timed too, are in `models` and `readers`.
 
 A racer's FLOPs are those of the definition, forward: products of queries with the keys that they
 see, and as many with values. What a kernel computes beyond that, or skips, is not in the number.
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from experiments.gpu.models import encoders, layers, writers
 from experiments.gpu.racer import HEAD_DIM, HEADS, LAYER, WIDTH, Racer
+from experiments.gpu.readers import readers
 from frugal.attention.entmax import EntmaxAttention
 from frugal.attention.kernels import FavorFeatures, KernelAttention, elu_features
 from frugal.attention.kernels.gate import RandomFeatureAttention
@@ -29,6 +30,8 @@ from frugal.attention.span import AdaptiveSpan
 
 WINDOW, STRIDE, SUMMARY, BUCKET, ROUNDS, RANK, FEATURES, CUT = 128, 128, 8, 64, 4, 256, 64, 2
 CAUSAL, BOTH = "SDPA, causal", "SDPA, both ways"
+AGAIN = "SDPA, causal, again"
+"""The same as `CAUSAL`: how far the clock differs from itself."""
 
 
 def racers() -> dict[str, Racer]:
@@ -114,7 +117,8 @@ def racers() -> dict[str, Racer]:
             causal,
         ),
     }
-    return found | layers() | encoders() | writers()
+    again = {AGAIN: Racer(_flash(True), CAUSAL, lambda n: 2 * n * n)}
+    return found | layers() | encoders() | writers() | again | readers()
 
 
 def _each(per_token: float) -> Callable[[int], float]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from experiments.gpu import timing
 from experiments.gpu.models import VOCABULARY
-from experiments.gpu.racer import HEAD_DIM, HEADS, TOKENS, WIDTH, Racer
+from experiments.gpu.racer import HEAD_DIM, HEADS, PATCH, TOKENS, WIDTH, Racer, sides
 from experiments.gpu.racers import public, racers
 from frugal.attention.patterns import PatternAttention
 
@@ -62,7 +62,9 @@ def _at(length: int, known: dict[str, Racer], size: str) -> list[str]:
 
 
 def _compiles(racer: Racer, length: int) -> bool:
-    return racer.given == "heads" and isinstance(racer.make(length), PatternAttention)
+    if racer.given == "heads":
+        return isinstance(racer.make(length), PatternAttention)
+    return racer.compiles
 
 
 def compiled(smoke: bool) -> list[str]:
@@ -163,7 +165,10 @@ def _drawn(racer: Racer, batch: int, length: int, device: torch.device) -> list[
     """What a racer is called with."""
     if racer.given == "ids":
         return [torch.randint(4, VOCABULARY, (batch, length), device=device)]
-    vectors = racer.given == "vectors"
-    shape = (batch, length, WIDTH) if vectors else (batch, HEADS, length, HEAD_DIM)
+    shapes = {
+        "heads": [(batch, HEADS, length, HEAD_DIM)] * 3,
+        "vectors": [(batch, length, WIDTH)],
+        "pictures": [(batch, 3, *(PATCH * side for side in sides(length)))],
+    }
     draw = {"device": device, "dtype": torch.bfloat16}
-    return [torch.randn(shape, **draw) for _ in range(1 if vectors else 3)]
+    return [torch.randn(shape, **draw) for shape in shapes[racer.given]]

@@ -19,6 +19,8 @@ import torch
 
 Work = Callable[[str, str], dict[str, Any]]
 """(name of a job, device) -> its numbers."""
+NO_TIME = "no time left"
+"""How the message of a job ends that was not reached."""
 
 
 def run(
@@ -32,7 +34,7 @@ def run(
     if processes == 0:
         for name in names:
             if time.monotonic() > until:
-                yield name, {}, 0.0, "not begun: no time left"
+                yield name, {}, 0.0, f"not begun: {NO_TIME}"
             else:
                 yield (name, *_one(work, name, device))
         return
@@ -52,7 +54,7 @@ def run(
         for one in crew:
             one.process.terminate()
     for name in [*(one.job for one in crew if one.job is not None), *reversed(waiting)]:
-        yield name, {}, 0.0, "not ended: no time left"
+        yield name, {}, 0.0, f"not ended: {NO_TIME}"
 
 
 class _Worker:

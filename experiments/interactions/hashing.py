@@ -4,7 +4,9 @@ The task of the Reformer's second table, smaller: symbols, a mark, the same symb
 with shared queries and keys is trained with all pairs, or with 4, 2 or 1 rounds of hashing, and
 then runs with each of these and 8. Every call draws new random directions.
 
-The share of repeated symbols that are right; chance is 1/16. About 30 seconds a run on one core.
+The share of repeated symbols that are right, on new sequences; chance is 1/16. Each model is also
+read on the way, run as it is trained, so that it can be seen whether it has come to rest. About 35
+seconds a run on one core.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from frugal.training import train
 SYMBOLS = 16
 COPIED = 32
 BUCKET_SIZE = 8
-STEPS = 800
+MOMENTS = (200, 400, 600, 800)
+"""Updates after which a model is read; the last is the end of the run."""
 ROUNDS = (8, 4, 2, 1)
 """Rounds to run with, beside all pairs."""
 
@@ -44,7 +47,7 @@ def hashed(n_hashes: int | None) -> LshAttention:
     return LshAttention(2 * COPIED if n_hashes is None else BUCKET_SIZE, n_hashes or 1)
 
 
-def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
+def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     """Train once; then the share that is right with all pairs and with each number of rounds."""
     torch.manual_seed(seed)
     config = TransformerConfig(
@@ -61,23 +64,38 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, float]:
     def draw(size: int, generator: torch.Generator) -> SequenceBatch:
         return copying.draw(size, n=COPIED, n_symbols=SYMBOLS, seed=generator)
 
-    train(
+    def share_right(batch: SequenceBatch) -> float:
+        model.eval()
+        with torch.no_grad():
+            right = model(batch.inputs).argmax(-1) == batch.targets
+        return right[batch.targets != IGNORE].float().mean().item()
+
+    moments = (1, 2) if smoke else MOMENTS
+    history = train(
         model,
         lambda step, generator: draw(2 if smoke else 32, generator),
         loss,
-        steps=2 if smoke else STEPS,
+        steps=moments[-1],
         lr=1e-2,
         seed=seed,
+        checkpoints=moments,
         progress=False,
     )
-    test = draw(2 if smoke else 256, torch.Generator().manual_seed(10_000 + seed))
+    size = 2 if smoke else 256
+    on_the_way = draw(size, torch.Generator().manual_seed(20_000 + seed))
+    curve = []
+    for moment in moments:
+        model.load_state_dict(history.checkpoints[moment])
+        curve.append(share_right(on_the_way))
+    test = draw(size, torch.Generator().manual_seed(10_000 + seed))
+    found: dict[str, Any] = {
+        "curve": curve,
+        "moments": list(moments),
+        "answers": int((test.targets != IGNORE).sum()),
+    }
     heads = model.stack.layers[0].mix.sublayer
-    found = {}
-    model.eval()
     for n_hashes in (None, *ROUNDS):
         heads.attend = hashed(n_hashes)
-        with torch.no_grad():
-            right = model(test.inputs).argmax(-1) == test.targets
         name = "right_full" if n_hashes is None else f"right_{n_hashes}"
-        found[name] = right[test.targets != IGNORE].float().mean().item()
+        found[name] = share_right(test)
     return found

@@ -40,11 +40,51 @@ def at_least(minimum: int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are not None, for a check of what may be left out."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def within(low: float | int, high: float | int, **values: Any) -> None:
     """Each of the values is a number from `low` to `high`, both allowed."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
             raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}.")
+
+
+def between(low: float | int, high: float | int, *, why: str = "", **values: Any) -> None:
+    """Each of the values is a number between `low` and `high`, neither of them allowed.
+
+    why: what comes after the sentence's last number, ", where softmax is the limit" for instance.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
+            wanted = f"between {low} and {high}" if high < math.inf else f"above {low}, and finite"
+            raise ValueError(f"{name} is {value!r}; it must be {wanted}{why}.")
+
+
+def instance_of(kind: type, **values: Any) -> None:
+    """Each of the values is of this type."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} is {value!r}; it must be a {kind.__qualname__}.")
+
+
+def check_generator(generator: torch.Generator | None) -> None:
+    """The source of random numbers is one of torch's, or None for torch's own."""
+    if generator is not None:
+        instance_of(torch.Generator, generator=generator)
+
+
+def check_layers(layers: Any, kind: type[nn.Module] = nn.Module) -> None:
+    """The layers of a stack: modules of this kind in a list, a tuple or a ModuleList."""
+    if not isinstance(layers, list | tuple | nn.ModuleList):
+        raise ValueError(f"layers is {layers!r}; it must be a list of modules.")
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, kind):
+            raise ValueError(
+                f"layer {index} is a {type(layer).__name__}; it must be a {kind.__name__}."
+            )
 
 
 def one_of(known: Iterable[Any], **values: Any) -> None:
@@ -225,8 +265,9 @@ def check_same_dtype(x: Tensor, layer: Any, *, name: str = "x") -> None:
 
 
 def check_divides(n_heads: int, d_model: int) -> None:
-    """One sentence when the heads do not share the width evenly."""
-    if n_heads < 1 or d_model % n_heads:
+    """One sentence when the heads do not share the width evenly, or one of them is no size."""
+    at_least(1, n_heads=n_heads, d_model=d_model)
+    if d_model % n_heads:
         raise ValueError(f"n_heads is {n_heads}; it must be at least 1 and divide {d_model=}.")
 
 

@@ -28,6 +28,7 @@ from frugal.checks import (
     check_divides,
     check_dropout,
     check_input,
+    check_layers,
     check_padding,
     did_you_mean,
     name_of,
@@ -329,6 +330,7 @@ class Stack(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
+        check_layers(layers)
         self.layers = nn.ModuleList(layers)
 
     @property

@@ -1,11 +1,11 @@
 """`python -m labtools build | verify | grade | export | rehearse`."""
 
 import argparse
-import math
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from booktools.arguments import above_zero
 from labtools.autograder import write_autograder
 from labtools.build import Lab, build_lab, write_lab
 from labtools.grade import ControlFailed, grade_folder
@@ -55,12 +55,12 @@ def make_parser() -> argparse.ArgumentParser:
     grade.add_argument("--to", type=Path, default=None, help="where the results go")
     grade.add_argument("--jobs", "-j", type=int, default=1, help="notebooks at the same time")
     grade.add_argument(
-        "--timeout", type=_amount, default=TIMEOUT_SECONDS, help="seconds for one notebook"
+        "--timeout", type=above_zero, default=TIMEOUT_SECONDS, help="seconds for one notebook"
     )
     grade.add_argument(
-        "--call-timeout", type=_amount, default=CALL_SECONDS, help="seconds one call may compute"
+        "--call-timeout", type=above_zero, default=CALL_SECONDS, help="seconds one call may compute"
     )
-    grade.add_argument("--memory", type=_amount, default=4, help="gigabytes for one notebook")
+    grade.add_argument("--memory", type=above_zero, default=4, help="gigabytes for one notebook")
     grade.add_argument("--roster", type=Path, help="the class: your own list, or a platform's")
     grade.add_argument("--deadline", type=_time, help='as "2026-11-20 23:59"')
     grade.add_argument(
@@ -79,16 +79,6 @@ def make_parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--students", type=int, default=60)
     rehearse.add_argument("--jobs", "-j", type=int, default=2, help="notebooks at the same time")
     return parser
-
-
-def _amount(text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = math.nan
-    if not 0 < amount < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount; it must be a number above 0")
-    return amount
 
 
 def _time(text: str) -> float:

@@ -22,7 +22,7 @@ from traitlets.config import Config
 import labtools
 from labtools.canary import canaries_are_caught
 from labtools.nothing import try_nothing
-from labtools.running import run_cases
+from labtools.running import CaseResult, run_cases
 from labtools.time_limit import TimeLimit, time_limit
 from labtools.tools import Tools, own_tools, remember_tools, untraced
 from labtools.watch import Watch
@@ -104,7 +104,9 @@ class _Run:
             self.report("mutant", **self._try_mutant(mutant))
         for question, functions in self.job["functions"].items():
             for name, results in try_nothing(
-                functions, lambda env, q=question: self._run_cases(q, env), self.environment
+                functions,
+                lambda env, q=question: self._run_cases(self._cases(q), env),
+                self.environment,
             ):
                 self.report(
                     "nothing", question=question, name=name, results=list(map(asdict, results))
@@ -137,26 +139,39 @@ class _Run:
     def _suspect(self, words: str) -> None:
         self.report("suspicion", words=words)
 
-    def _run_cases(self, question: str, environment: dict[str, Any], salt: str = "") -> list[Any]:
-        cases = _cases(question, self.tests[question])
+    def _cases(self, question: str) -> list[TestCase]:
+        return _cases(question, self.tests[question])
+
+    def _run_cases(
+        self, cases: list[TestCase], environment: dict[str, Any], salt: str = ""
+    ) -> list[CaseResult]:
         return run_cases(cases, environment, seconds=self.job["call_seconds"], salt=salt)
 
     def _try_salt(self, salt: str) -> None:
-        """Grade what the notebook holds at its end with other hidden values."""
+        """Grade what the notebook holds at its end with other hidden values; public ones stay."""
         for question in self.tests:
-            results = self._run_cases(question, self.environment, salt)
+            hidden = [case for case in self._cases(question) if case.hidden]
+            results = self._run_cases(hidden, self.environment, salt)
             self.report(
                 "salted", salt=salt, name=question, results=[asdict(result) for result in results]
             )
 
     def _try_mutant(self, mutant: dict[str, str]) -> dict[str, Any]:
-        """Put a wrong solution in place of the right one and see which of its tests fail."""
+        """Put a wrong solution in place of the right one and run its tests, up to one that fails.
+
+        That one refuses it, for being wrong or for being broken; what later ones say changes
+        neither.
+        """
         mutated = dict(self.environment)
         name = f"<mutant {mutant['question']} {mutant['name']}>"
         lines = mutant["code"].splitlines(keepends=True)
         linecache.cache[name] = (len(mutant["code"]), None, lines, name)
         exec(compile(mutant["code"], name, "exec"), mutated)
-        results = self._run_cases(mutant["question"], mutated, self.job["salt"])
+        results: list[CaseResult] = []
+        for case in self._cases(mutant["question"]):
+            results += self._run_cases([case], mutated, self.job["salt"])
+            if not results[-1].passed:
+                break
         return {
             "question": mutant["question"],
             "name": mutant["name"],

@@ -730,7 +730,7 @@ BAD = {
     "floor is -1;": lambda: RandomFeatureAttention(2, 8, floor=-1),
     "mask is given": lambda: KernelAttention()(Q, K, V, mask=torch.ones(6, 6, dtype=torch.bool)),
     "x has head_dim 4": lambda: KernelAttention(FavorFeatures(8))(Q, K, V),
-    "n_features=0": lambda: FavorFeatures(8, 0),
+    "n_features is 0": lambda: FavorFeatures(8, 0),
     "redraw_every is 0": lambda: FavorFeatures(8, 4, redraw_every=0),
     "n_heads is 0": lambda: RandomFeatureAttention(0, 8),
     "memory is 1;": lambda: RandomFeatureAttention(2, 8, memory=1),

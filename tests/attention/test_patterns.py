@@ -441,6 +441,7 @@ def masks_made(monkeypatch) -> list:
     """The block masks that a test makes: none is kept from before, and no CPU cuts into pieces."""
     made, blocks_of = [], block_sparse._blocks
     monkeypatch.setattr(block_sparse, "_kept", {})
+    monkeypatch.setattr(block_sparse, "_kept_of_data", {})
     monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
     monkeypatch.setattr(
         block_sparse, "_blocks", lambda *args: made.append(args) or blocks_of(*args)
@@ -463,36 +464,106 @@ def test_three_calls_elsewhere_make_one_block_mask(generator, masks_made, name):
     torch.testing.assert_close(out, softmax_attention(*tensors, mask=mask), **EXACT)
 
 
+@pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("name", KEPT)
-def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch, name):
+def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch, name, padded):
     """No block mask is made again, and no head of a usual width is copied to be padded by 0."""
     monkeypatch.setattr(block_sparse, "_kept", {})
     monkeypatch.setattr(block_sparse, "flex_attention", lambda q, k, v, **options: v)
     attend = PatternAttention(name, **KEPT[name])
     tensors = torch.ones(3, 2, 3, 30, 16, device="meta")
+    padding = torch.ones(2, 30, dtype=torch.bool, device="meta") if padded else None
     started = []
     for _ in range(2):
         with Launched() as mode:
-            attend(*tensors, causal=True)
+            attend(*tensors, causal=True, padding=padding)
         started.append(mode.names)
     assert started[0]
     assert not started[1]
 
 
+@pytest.fixture
+def masks_used(masks_made, monkeypatch) -> list:
+    """The block masks that the kernel is given."""
+    used = []
+    monkeypatch.setattr(
+        block_sparse,
+        "flex_attention",
+        lambda q, k, v, block_mask, scale: used.append(block_mask) or v,
+    )
+    return used
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_layers_with_the_same_padding_share_a_block_mask(generator, masks_made, masks_used, name):
+    """It is made anew for other padding, for padding changed in place, and where none can tell."""
+    attend = PatternAttention(name, **KEPT[name])
+    tensors = heads(generator, queries=300, keys=300)
+    padding = torch.ones(2, 300, dtype=torch.bool)
+    padding[0, 100:] = False
+
+    def masks(padding, times=1):
+        masks_used.clear()
+        for _ in range(times):
+            attend(*tensors, causal=True, padding=padding)
+        return masks_used
+
+    first = masks(padding, 3)[0]
+    assert all(mask is first for mask in masks_used)
+    padding[1, 100:] = False
+    changed = masks(padding, 2)[0]
+    assert changed is masks_used[1] is not first
+    assert not changed.to_dense()[:, :, :, 1:].any()  # the blocks of keys from 128 on
+    assert first.to_dense()[1, :, :, 1:].any()
+    assert masks(padding.clone())[0] is not changed
+    with torch.inference_mode():
+        assert masks(padding)[0] is changed
+        one, other = masks(padding.clone(), 2)
+        assert one is not other
+    assert len(masks_made) == 1  # the rule was asked at the first call alone
+
+
+@pytest.mark.usefixtures("masks_used")
+def test_block_masks_of_padding_do_not_pile_up(generator):
+    attend = PatternAttention("window", window=2)
+    for _ in range(2 * block_sparse.KEPT_OF_DATA):
+        padding = torch.ones(2, 9, dtype=torch.bool)
+        attend(*heads(generator), causal=True, padding=padding)
+    assert len(block_sparse._kept_of_data) == block_sparse.KEPT_OF_DATA
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.usefixtures("masks_made")
+@pytest.mark.parametrize("name", KEPT)
+def test_padding_changed_in_place_is_read_again(generator, name):
+    q, k, v = heads(generator, queries=140, keys=140)
+    padding = torch.ones(2, 140, dtype=torch.bool)
+    mask = pattern_mask(name, 140, causal=True, **KEPT[name])
+    attend = PatternAttention(name, **KEPT[name])
+    for place in (130, 20, 0):
+        padding[0, place:] = False
+        found = attend(q, k, v, causal=True, padding=padding)
+        expected = softmax_attention(q, k, v, mask=mask, padding=padding)
+        torch.testing.assert_close(found, expected, **EXACT)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", ["window+global", "window+global+random"])
-def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, masks_made, name):
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("name", ["window", "window+global", "window+global+random"])
+def test_a_pattern_elsewhere_is_one_graph_with_its_mask_kept(generator, masks_made, name, padded):
     """Its block mask is worked out at the first call, outside, and is the same in the graph."""
+    padding = torch.rand(2, 140, generator=generator) < 0.7 if padded else None
     attend = PatternAttention(name, **KEPT[name])
     q, k, v = heads(generator, queries=140, keys=140)
     torch._dynamo.reset()
     compiled = torch.compile(attend, backend="aot_eager", fullgraph=True)  # no break, or an error
     with torch.no_grad():
         for _ in range(2):
-            found = compiled(q, k, v, causal=True)
+            found = compiled(q, k, v, causal=True, padding=padding)
     mask = pattern_mask(name, 140, causal=True, **KEPT[name])
-    torch.testing.assert_close(found, softmax_attention(q, k, v, mask=mask), **EXACT)
+    expected = softmax_attention(q, k, v, mask=mask, padding=padding)
+    torch.testing.assert_close(found, expected, **EXACT)
     assert len(masks_made) == 1
 
 

@@ -1,4 +1,4 @@
-"""What makes a GPU wait for its numbers: counted in every attention, forward and backward.
+"""What makes a GPU wait for its numbers: counted in every public callable, forward and backward.
 
 A program tells a GPU what to do faster than the GPU does it, until it asks for a number: then it
 waits for all that was told before, and afterwards the GPU waits for the program. Here the
@@ -6,14 +6,19 @@ operations that ask are counted on the CPU. Some belong to forms that only run t
 waits.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from experiments.gpu import callables
 from experiments.gpu.correctness import subjects
 from experiments.gpu.subjects import Subject
 from frugal.attention.lsh import rounds as lsh_rounds
+from frugal.attention.patterns import attention as patterns
+from frugal.attention.patterns import blocks, sliding_window_attention
 
 ASKING = {
     "_local_scalar_dense",
@@ -28,6 +33,11 @@ ASKING = {
 }
 
 SUBJECTS = subjects(smoke=True)
+CALLS = {
+    name.removeprefix("frugal."): call
+    for name, call in callables.calls().items()
+    if not name.endswith(".block_sparse_attention")  # torch's kernel: see what follows below
+}
 
 PIECES = "rows without a key, looked for where a pattern is cut to pieces, on the CPU only"
 HASHES = "rows without a key, looked for in the fused rounds, on the CPU only"
@@ -65,6 +75,46 @@ WAITS = {
     "mask-predict": LENGTHS,
 }
 """What waits, by name of the subject, and why that may be."""
+
+
+DRAWS = "which layers run is drawn on the CPU, whatever the device"
+NEXT = "how many tokens are accepted decides what is asked next: a GPU waits once a pass"
+
+CALLS_WAIT = {
+    "attention.groups.attend_grouped": PIECES,
+    "attention.patterns.attention.sliding_window_attention": GLOBAL,
+    "attention.patterns.attention.strided_attention": PIECES,
+    "attention.patterns.attention.fixed_attention": PIECES,
+    "attention.kernels.state.KernelState": NEGATIVE,
+    "attention.kernels.attention.linear_attention": NEGATIVE,
+    "attention.kernels.attention.kernel_weights": NEGATIVE,
+    "attention.kernels.attention.KernelAttention": NEGATIVE,
+    "attention.kernels.gate.RandomFeatureAttention": WAITS["rfa"],
+    "attention.entmax.entmax": SUMS,
+    "attention.entmax.EntmaxAttention": SUMS,
+    "attention.heads.prune_heads": SUMS,  # of an entmax attention
+    "attention.span.AdaptiveSpan": REACH,
+    "attention.lsh.rounds.attend_in_rounds": HASHES,
+    "attention.lsh.attention.lsh_attention": HASHES,
+    "attention.lsh.attention.LshAttention": HASHES,
+    "decoding.autoregressive.translate": ENDED,
+    "decoding.parallel.hide": LENGTHS,
+    "decoding.parallel.target_lengths": LENGTHS,
+    "decoding.parallel.masked_loss": LENGTHS,
+    "decoding.parallel.mask_predict_passes": LENGTHS,
+    "decoding.parallel.mask_predict": LENGTHS,
+    "decoding.speculation.speculate": NEXT,
+    "decoding.distillation.distill": LENGTHS,
+    "depth.layerdrop.LayerDrop": DRAWS,
+    "depth.layerdrop.prune_layers": DRAWS,
+    "depth.layerdrop.only_layers": DRAWS,
+    "depth.reversible.ReversibleStack": WAITS["reversible decoder"],
+    "tasks.text_to_text.Batch": LENGTHS,
+    "tokens.byteformer.ByteFormer": PIECES,
+    "transfer, Mixture of experts": WAITS["experts, two for each token"],
+    "transfer, Switch Transformer": ROOMS,
+}
+"""The same of every public callable, called as on pretended CUDA tensors, after "frugal."."""
 
 
 class Asked(TorchDispatchMode):
@@ -118,10 +168,46 @@ def test_what_is_in_the_table_waits(what):
     assert any(asked(one) for one in calls)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_no_public_callable_waits_without_a_reason(name):
+    torch.manual_seed(0)
+    with Asked() as mode:
+        out = CALLS[name]()
+        if out.requires_grad:
+            out.sum().backward()
+    assert bool(mode.names) == (name in CALLS_WAIT), mode.names
+
+
+def test_the_reasons_are_of_callables_that_there_are():
+    assert set(CALLS_WAIT) <= set(CALLS)
+
+
 @pytest.mark.parametrize("call", ["both ways", "padding on the left, causal"])
 def test_the_rounds_of_a_gpu_do_not_wait(monkeypatch, call):
     monkeypatch.setattr(lsh_rounds, "_on_cpu", lambda tensor: False)
     assert not asked(SUBJECTS[f"lsh: {call}"])
+
+
+PATTERNS = [name for name in SUBJECTS if SUBJECTS[name].compiles]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_patterns_of_a_gpu_do_not_wait(monkeypatch, name):
+    """Their block masks, with padding too; the kernel itself is torch's."""
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: q * (k * v).mean())
+    monkeypatch.setattr(blocks, "_kept", {})
+    assert not asked(SUBJECTS[name])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_global_tokens_of_the_data_do_not_wait_on_a_gpu(monkeypatch, causal):
+    monkeypatch.setattr(patterns, "in_pieces", lambda q: False)
+    monkeypatch.setattr(blocks, "flex_attention", lambda q, k, v, **options: q * (k * v).mean())
+    subject = SUBJECTS["window: causal"]
+    flags = torch.arange(45).expand(2, -1) % 20 == 7
+    options = {"window": 3, "causal": causal, "global_tokens": flags, "padding": ~flags}
+    assert not asked(replace(subject, make=lambda: sliding_window_attention, options=options))
 
 
 def test_spans_wait_once():

@@ -8,8 +8,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from experiments.beyond_text import drawer, file_bytes, patches
-from frugal.data import cabinets, digits, tones
+from experiments.beyond_text import bytes_or_pieces, drawer, file_bytes, patches, typos
+from frugal.data import cabinets, digits, text, tones
 from frugal.tasks.drawer import VoxelActor
 from tests.experiments.small import small, values_of
 
@@ -101,3 +101,50 @@ def test_frames_of_noise_are_of_the_size_of_one():
         tokens = patches.frames(noise, hop)
         assert tokens.mean().abs() < 2
         assert 0.3 < tokens.std() < 1.5
+
+
+@pytest.mark.parametrize("name", ["words", "bytes-noisy"])
+def test_the_typing_experiment_gives_every_number(name):
+    values = values_of(small("typos"), name)
+    assert len(values["accuracy_by_rate"]) == len(typos.RATES)
+    assert all(0 <= accuracy <= 1 for accuracy in values["accuracy_by_rate"])
+    assert values["steps"] == [2, 4]
+    assert values["best_step"] in values["steps"]
+
+
+def test_five_folds_test_every_passage_once():
+    folds = [typos.folded(fold) for fold in range(typos.FOLDS)]
+    passages = {
+        passage
+        for split in ("train", "valid", "test")
+        for passage in text.passages(split, words=typos.WORDS, n_topics=typos.TOPICS)
+    }
+    tested = [passage for fold in folds for passage in fold["test"]]
+    assert len(tested) == len(passages) == len(set(tested))
+    for fold in folds:
+        assert set().union(*fold.values()) == passages
+        assert sum(map(len, fold.values())) == len(passages)
+        topics = {split: {passage.topic for passage in held} for split, held in fold.items()}
+        assert len(topics["train"]) == typos.TOPICS
+        assert topics["test"] <= topics["train"]
+        assert len(fold["test"]) > 180
+
+
+@pytest.mark.parametrize("name", ["bytes-same-text", "pieces-2048-more"])
+def test_bytes_and_pieces_are_smaller_here(name):
+    values = values_of(small("bytes_or_pieces"), name)
+    assert values["updates"] == 3
+    assert len(values["bits_by_rate"]) == len(bytes_or_pieces.RATES)
+
+
+def test_bytes_read_as_much_text_as_pieces_for_more_flops():
+    flops, read = {}, {}
+    for size in (259, 2048):
+        tokenizer, ids, read[size] = bytes_or_pieces.read_by(size)
+        model = bytes_or_pieces.decoder(tokenizer.vocab_size)
+        windows = bytes_or_pieces.supply(ids)(0, torch.Generator())
+        flops[size] = bytes_or_pieces.flops_of_update(model, windows)
+    more = bytes_or_pieces.flops_of_same_text()
+    text_of_pieces = bytes_or_pieces.BUDGET / flops[2048] * read[2048]
+    assert abs(more / flops[259] / text_of_pieces - 1) < 0.01
+    assert 1.5 < more / bytes_or_pieces.BUDGET < 3

@@ -10,21 +10,25 @@ import time
 import pytest
 import torch
 
-from experiments.gpu import correctness, graphs, speed, training, workers
+from experiments.gpu import __main__ as command
+from experiments.gpu import callables, correctness, graphs, speed, training, workers
 from experiments.gpu.__main__ import PARTS, main
 from experiments.gpu.racers import CAUSAL, racers
 from experiments.gpu.report import REPOSITORY, Report
-from frugal import results
-from frugal.measure import GpuSpeed
+from experiments.gpu.subjects import attentions, mixers
+from frugal import results, transfer
+from frugal.measure import GpuAnswers, GpuSpeed
+from tests import test_devices
 from tests.experiments.jobs import work
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The results of a small run, as a reader starts it."""
+def rehearsal(tmp_path_factory):
+    """The folder of a small run, as a reader starts it, and the seconds of processor it took."""
     folder = tmp_path_factory.mktemp("gpu")
+    before = os.times().children_user
     command = [sys.executable, "-m", "experiments.gpu", "--device", "cpu", "--smoke"]
     here = {"PYTHONPATH": os.pathsep.join((str(REPOSITORY / "lib"), str(REPOSITORY)))}
     done = subprocess.run(
@@ -33,10 +37,19 @@ def folder(tmp_path_factory):
         env=os.environ | here,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,  # a minute where nothing else runs
     )
     assert done.returncode == 0, done.stderr
-    return folder
+    return folder, os.times().children_user - before
+
+
+@pytest.fixture(scope="module")
+def folder(rehearsal):
+    return rehearsal[0]
+
+
+def test_a_rehearsal_takes_less_than_a_minute(rehearsal):
+    assert 1 < rehearsal[1] < 60
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -53,9 +66,49 @@ def test_every_subject_is_compared_with_float64(folder):
     assert len(result.runs) == len(correctness.names(smoke=True))
     assert all(run["values"]["held"] == 1 for run in result.runs)
     # gradients too, except where whole numbers come out
-    asked = [run["values"] for run in result.runs if "step by step" not in run["setting"]]
+    large = [run for run in result.runs if correctness.CALL not in run["setting"]]
+    asked = [run["values"] for run in large if "step by step" not in run["setting"]]
     written = [values for values in asked if not {"inputs", "weights"} & set(values)]
     assert len(written) == 3
+
+
+def test_every_public_callable_is_called_with_the_same_numbers(folder):
+    """On one device the numbers in float32 are those in float64, but for rounding."""
+    runs = results.load("gpu_correctness", folder=folder).runs
+    found = {
+        run["setting"].removeprefix(f"float32 | {correctness.CALL}"): run["values"]
+        for run in runs
+        if correctness.CALL in run["setting"]
+    }
+    public = {f"{one.__module__}.{one.__qualname__}" for one in test_devices.CASES}
+    assert set(found) == public | {f"frugal.transfer, {name}" for name in transfer.names()}
+    wrong = {
+        name: values
+        for name, values in found.items()
+        if not max(values["output"], values.get("weights", 0)) < 1e-3
+    }
+    assert not wrong
+    assert sum("weights" in values for values in found.values()) > 100
+
+
+def test_what_cannot_be_imported_is_said_and_left_out(monkeypatch, capsys):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named 'pandas', for {name}")
+
+    monkeypatch.setattr(callables, "import_module", missing)
+    callables.calls.cache_clear()
+    try:
+        jobs = [job for job in correctness.names(smoke=True) if correctness.CALL in job]
+        [_, (job, values, _, error), *_] = workers.run(
+            correctness.work, jobs, "cpu", processes=0, until=float("inf")
+        )
+    finally:
+        callables.calls.cache_clear()
+    assert not values
+    assert error.startswith("ModuleNotFoundError: No module named 'pandas', for tests.")
+    held = {"setting": "a", "values": {"held": 1}}
+    assert command.summarise_correctness([held, {"setting": job, "values": {}, "error": error}])
+    assert "left out, float32 | call: tests.attention.device_cases" in capsys.readouterr().out
 
 
 def test_times_and_rates(folder):
@@ -69,10 +122,17 @@ def test_times_and_rates(folder):
 
 def test_compiled_numbers_are_the_same(folder):
     result = results.load("gpu_compile", folder=folder)
-    assert len(result.runs) == len(graphs.FEW)
+    assert len(result.runs) == 2 * len(graphs.FEW)  # with padding, too
     for run in result.runs:
         assert run["values"]["graphs"] >= 1
         assert run["values"]["gradients, second length"] < 1e-5
+
+
+def test_each_attention_and_mixer_is_compiled_with_padding_too():
+    jobs = [job.removesuffix(" | full") for job in graphs.names(smoke=False)]
+    alone = [name for name in jobs if not name.endswith(graphs.PADDED)]
+    assert jobs == [*alone, *(name + graphs.PADDED for name in alone)]
+    assert set(alone) == set(attentions(45)) | set(mixers(45))
 
 
 def test_a_model_trains_alike_on_two_devices(folder):
@@ -164,6 +224,38 @@ def test_every_method_that_a_speed_section_names_is_timed():
             assert names <= known, f"{path.name}: {names - known}"
 
 
+def test_each_speed_section_has_a_place_for_a_gpu():
+    """With the racers' numbers from the file, or the sentence that there are none yet."""
+    without = []
+    for path in (REPOSITORY / "chapters").glob("[0-9]*/*.md"):
+        _, heading, rest = path.read_text().partition("\n## Speed")
+        section = rest.partition("\n## ")[0]
+        if heading and not ("= GpuSpeed(" in section and ".draw()" in section):
+            without.append(path.name)
+    assert not without
+
+
+def test_a_rehearsal_has_no_limit_and_a_late_job_is_no_wrong_one(tmp_path, monkeypatch, capsys):
+    given, held = {}, {"setting": "a", "values": {"held": 1}}
+
+    def run_part(part, folder, device, **options):
+        given[part] = options["until"]
+        return True
+
+    monkeypatch.setattr(command, "run_part", run_part)
+    assert main(["--device", "cpu", "--smoke", "--out", str(tmp_path)]) == 0
+    assert list(given) == list(PARTS)
+    assert set(given.values()) == {float("inf")}
+    late = {"setting": "b", "values": {}, "error": f"not begun: {workers.NO_TIME}"}
+    capsys.readouterr()
+    assert command.summarise_correctness([held, late])
+    assert capsys.readouterr().out.split("\n")[:2] == [
+        "  1 were not reached in the time given",
+        "1 of 1 cases hold",
+    ]
+    assert not command.summarise_correctness([held, {"setting": "c", "values": {"held": 0}}])
+
+
 def test_what_time_did_not_allow_is_said():
     [(_, values, _, error)] = workers.run(work, ["one"], "cpu", processes=0, until=0.0)
     assert not values
@@ -195,6 +287,12 @@ def test_a_speed_section_shows_what_was_measured(folder):
     assert GpuSpeed("strided", "ring", folder=folder).missing == ("ring",)
 
 
+def test_the_appendix_tells_what_a_run_found(folder):
+    text = str(GpuAnswers(folder=folder))
+    assert "comparisons with the CPU's 64-bit numbers held" in text
+    assert text.count("A smoke run, its numbers mean nothing.") == len(PARTS)
+
+
 def test_a_speed_section_says_that_nothing_was_measured(tmp_path):
     nothing = GpuSpeed("window, causal", folder=tmp_path)
     assert not nothing.measured
@@ -220,3 +318,11 @@ def test_a_message_keeps_no_path_of_the_machine(tmp_path):
     report.add("a", {}, {}, seconds=0.1, error=f"OSError: {where}, line 3: a/b is no file")
     (run,) = report.result["runs"]
     assert run["error"] == "OSError: compile.py, line 3: a/b is no file"
+
+
+@pytest.mark.parametrize("minutes", ["nan", "0", "-1"])
+def test_minutes_are_an_amount(minutes, capsys):
+    """With none of them every part would end before it has begun, and nothing would say why."""
+    with pytest.raises(SystemExit):
+        main(["--device", "cpu", "--smoke", "--minutes", minutes])
+    assert f"{minutes!r} is no amount; it must be a number above 0" in capsys.readouterr().err

@@ -528,7 +528,7 @@ def test_patience_is_a_time(capsys, seconds):
     """Of no number it could not be said when it has ended."""
     with pytest.raises(SystemExit):
         command_line.main(["run", "fake", f"--patience={seconds}"])
-    assert f"'{seconds}' is no time; it must be seconds above 0" in capsys.readouterr().err
+    assert f"'{seconds}' is no amount; it must be a number above 0" in capsys.readouterr().err
 
 
 def test_list_goes_on_behind_what_cannot_be_read(checkout):

@@ -47,7 +47,7 @@ BAD = {
     "pooling_tokens": {"n_decoder_layers": 5},
     "one_layer_many_times": {"steps": 13},
     "running_example": {"query": 21, "shown": "other"},
-    "side_by_side": {"cost": "nothing"},
+    "side_by_side": {"cost": "nothing", "enough": 2},
     "sixteen_heads_or_one": {"answer": 8, "example": 20},
     "sorting": {"iterations": 13, "temperature": 0.05, "pull": 4},
     "the_modification_zoo": {

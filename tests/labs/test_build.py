@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nbformat
 import pytest
 
 from labtools.build import Lab, build_lab, notebook_text, write_lab
+from labtools.nothing import NOTHING
 from labtools.process import Outcome, Warm
 from labtools.rules import check_leaks, check_tests, check_text
 from labtools.source import find_sources
@@ -63,6 +65,8 @@ def test_solution_gets_all_and_every_mutant_and_nothing_are_refused(name: str, w
         *check_mutants(lab, outcome),
         *check_nothing(outcome),
     ] == []
+    tried = Counter(question for question, _, _ in outcome.nothing)
+    assert tried == dict.fromkeys(lab.tests, len(NOTHING)), "every kind, in every question"
 
 
 @pytest.mark.parametrize("name", NAMES)

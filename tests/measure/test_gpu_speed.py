@@ -81,6 +81,14 @@ def test_a_row_without_a_number_is_not_shown(folder):
     assert LATE in set(speed.frame()["note"])
 
 
+def test_the_state_of_the_code_is_said(folder):
+    said = "numbers of the library at commit 1; what has changed in it since is not in them."
+    assert said in GpuSpeed("strided", folder=folder)._repr_html_()
+    assert said in str(GpuSpeed("strided", folder=folder))
+    assert said in GpuAnswers(folder=folder)._repr_html_()
+    assert said not in GpuSpeed("nobody", folder=folder)._repr_html_()
+
+
 def test_what_was_not_reached_is_said_in_one_line(folder):
     [line] = [
         note
@@ -207,7 +215,7 @@ def test_answers_name_what_does_not_compile(tmp_path):
         {name: {} for name in ("whole", "in parts", "bad", "late")},
     )
     text = str(GpuAnswers(folder=tmp_path))
-    assert "2 of 4 attentions" in text
+    assert "2 of 4 calls of attentions" in text
     assert "outputs differ by 1.0e-06 at most, gradients by 2.0e-05" in text
     assert "The graph breaks in “in parts”." in text
     assert "“bad” raised an error: InductorError: no." in text

@@ -18,8 +18,8 @@ SHOWN_BY_MANY = {
     ROOT / "experiments" / "results" / "elimination.json",
 }
 """The running example, its story and its model: each chapter about an attention shows it."""
-MOST = {"side-by-side": 100}
-"""The page that puts all methods beside each other stands on all of them."""
+MOST = {"side-by-side": 100, "the-modification-zoo": 110}
+"""The pages that put all methods, or all modifications, beside each other stand on all of them."""
 FILES = {
     "constraints.txt": "torch==1\n",
     "experiments/__init__.py": "",
@@ -159,20 +159,9 @@ def test_the_note_of_a_check_makes_no_page_again_and_a_number_does(book) -> None
     assert states[0] == states[1] != states[2]
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory) -> set[Path]:
-    """The table of modifications: a page that names one of its rows stands on all of them."""
-    page = tmp_path_factory.mktemp("table") / "page.md"
-    page.write_text("```{code-cell} ipython3\nfrom frugal import transfer\n```\n")
-    return dependencies(page, ROOT)
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_depends_on_few_files(depends, table, chapter) -> None:
-    files = depends[chapter]
-    if any("transfer" in path.parts for path in files):
-        files = files - table
-    files = files - SHOWN_BY_MANY
+def test_a_chapter_depends_on_few_files(depends, chapter) -> None:
+    files = depends[chapter] - SHOWN_BY_MANY
     assert len(files) <= MOST.get(chapter.stem, 80)
     assert len([path for path in files if path.suffix in {".js", ".css"}]) <= 12
 

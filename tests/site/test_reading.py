@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browsing import seen_by_axe
-from tests.site.conftest import PAGES, show_in
+from tests.site.conftest import PAGES, WITH_FIGURES, show_in
 
 
 @pytest.mark.parametrize(("theme", "width"), [("dark", 375), ("light", 1440)])
@@ -51,6 +51,21 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     page = opened.page
     show_in(page, "dark", 390)
     assert page.evaluate(SMALL_WORDS) == []
+
+
+STILL_TALLER = ("attentionexplorer", "exitplayer", "layerswitches")
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_no_figure_is_taller_than_a_phone_and_a_half(opened, name) -> None:
+    """What a control moves should be near it. A few figures still are, and none may join them."""
+    page = opened.page
+    show_in(page, "dark", 390)
+    heights = page.locator(".frugal-figure[data-mounted]").evaluate_all(
+        "(all) => all.map((it) => [it.dataset.module, it.getBoundingClientRect().height])"
+    )
+    tall = [(module, height) for module, height in heights if height > 1.5 * 844]
+    assert [one for one in tall if not one[0].startswith(STILL_TALLER)] == []
 
 
 @pytest.mark.parametrize("visit", [{"color_scheme": "dark"}], indirect=True)

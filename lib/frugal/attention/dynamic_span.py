@@ -25,7 +25,7 @@ from frugal.attention.cache import KeyValueCache
 from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
-from frugal.checks import at_least, check_bias, check_heads, check_mask, check_padding
+from frugal.checks import at_least, between, check_bias, check_heads, check_mask, check_padding
 from frugal.telling import told
 
 OFFSET = -4.0
@@ -54,10 +54,9 @@ class DynamicSpan(Attention):
     ) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads, head_dim=head_dim, max_span=max_span)
-        if not ramp > 0:
-            raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
-        if start is not None and not 0 < start < max_span:
-            raise ValueError(f"start is {start}; it must be above 0 and below {max_span=}.")
+        between(0, math.inf, ramp=ramp, why=", or spans have no gradient")
+        if start is not None:
+            between(0, max_span, start=start)
         offset = OFFSET if start is None else math.log(start / (max_span - start))
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.vector = nn.Parameter(torch.zeros(n_heads, head_dim))

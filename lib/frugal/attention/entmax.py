@@ -18,6 +18,7 @@ about ten passes over them; the zeros come after they are computed.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, ClassVar
 
 import torch
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from frugal.attention.contract import Attention
 from frugal.attention.groups import fold_groups, unfold_groups
 from frugal.attention.softmax import products, visible
-from frugal.checks import at_least, check_bias, check_dropout, check_heads, check_scale
+from frugal.checks import at_least, between, check_bias, check_dropout, check_heads, check_scale
 from frugal.telling import told
 
 BLOCK = 16
@@ -60,7 +61,7 @@ def entmax(
         raise ValueError(f"scores has shape {tuple(scores.shape)}; it must have a score to weigh.")
     if isinstance(alpha, Tensor):
         alpha = _fitting(alpha, scores, dim)
-    elif not 1 < alpha < math.inf:
+    elif isinstance(alpha, bool) or not isinstance(alpha, Real) or not 1 < alpha < math.inf:
         raise ValueError(
             f"alpha is {alpha}; it must be above 1, where softmax is the limit, and finite."
         )
@@ -233,10 +234,9 @@ class EntmaxAttention(Attention):
     def __init__(self, n_heads: int, *, alpha: float | int = 1.5, learned: bool = False) -> None:
         super().__init__()
         at_least(1, n_heads=n_heads)
-        if learned and not 1 < alpha < 2:
-            raise ValueError(f"alpha is {alpha}; it must be between 1 and 2 to be learned.")
-        if not alpha > 1:
-            raise ValueError(f"alpha is {alpha}; it must be above 1, where softmax is the limit.")
+        if learned:
+            between(1, 2, alpha=alpha, why=" to be learned")
+        between(1, math.inf, alpha=alpha, why="; at 1 softmax is the limit")
         self.n_heads, self._alpha = n_heads, float(alpha)
         self.logit = None
         if learned:

@@ -7,8 +7,8 @@ A matrix E of r x N numbers, learned, turns N keys into r, and F does so for val
 Each of the r is a mixture of all positions, so nothing can be hidden from a query: there is no
 causal form, and the longest sequence is fixed beforehand.
 
-Source: wang2020linformer. Chapter: low-rank. Cost for N tokens: 4·N·r·head_dim FLOPs a head to mix
-and as many to attend; r·N parameters a matrix.
+Source: wang2020linformer. Chapter: low-rank. Cost for N tokens: 4·N·r·head_dim FLOPs per head to
+mix and as many to attend; r·N parameters per matrix.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class LinformerAttention(Attention):
         like: LinformerAttention | None = None,
     ) -> None:
         super().__init__()
-        at_least(1, n_heads=n_heads)
-        if not 1 <= rank <= length:
+        at_least(1, n_heads=n_heads, length=length, rank=rank)
+        if rank > length:
             raise ValueError(f"rank is {rank}; it must be at least 1 and at most {length=}.")
         one_of(SHARING, sharing=sharing)
         if like is not None and sharing != "layers":

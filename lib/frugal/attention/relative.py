@@ -11,8 +11,8 @@ is stored for a pair.
 
 Sources: dai2019transformerxl; for pooled queries, and this factorised form, dai2020funnel, appendix
 A.2. Chapter: pooling-tokens. Cost for N keys and H heads: 2·queries·N·d_model
-FLOPs a head beside those of `softmax_attention`, H times as many as a product of queries and keys,
-and queries·N stored scores a head.
+FLOPs per head beside those of `softmax_attention`, H times as many as a product of queries and
+keys, and queries·N stored scores per head.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 variant never has to repeat them. Chapter: the-vanilla-transformer.
 
 Source: vaswani2017attention. Cost for N queries and keys of width d: 4·N²·d FLOPs forward, and
-N² numbers a head where the scores are stored (torch's fused kernel does not store them).
+N² numbers per head where the scores are stored (torch's fused kernel does not store them).
 """
 
 from __future__ import annotations

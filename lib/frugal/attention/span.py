@@ -9,7 +9,7 @@ gets a gradient. The masked softmax mask·exp(s) / Σ mask·exp(s) is a softmax 
 beyond the longest span of the layer have a mask of 0 for all its heads; they are not read at all.
 
 Source: sukhbaatar2019adaptive. Chapter: adaptive-spans. Cost for N tokens and a longest span z:
-4·N·(z + ρ)·head_dim FLOPs a head, rounded up to blocks.
+4·N·(z + ρ)·head_dim FLOPs per head, rounded up to blocks.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import (
     at_least,
+    between,
     check_bias,
     check_dropout,
     check_heads,
     check_mask,
     check_padding,
     check_scale,
+    within,
 )
 from frugal.penalty import penalty
 from frugal.telling import told
@@ -70,12 +72,10 @@ class AdaptiveSpan(Attention):
         start: float | int | None = None,
     ) -> None:
         super().__init__()
-        start = max_span / 2 if start is None else start
         at_least(1, n_heads=n_heads, max_span=max_span)
-        if not ramp > 0:
-            raise ValueError(f"ramp is {ramp}; it must be above 0 or spans have no gradient.")
-        if not 0 <= start <= max_span:
-            raise ValueError(f"start is {start}; it must be in 0 ... {max_span=}.")
+        between(0, math.inf, ramp=ramp, why=", or spans have no gradient")
+        start = max_span / 2 if start is None else start
+        within(0, max_span, start=start)
         self.n_heads, self.max_span, self.ramp = n_heads, max_span, ramp
         self.share = nn.Parameter(torch.full((n_heads,), start / max_span))
 

@@ -12,6 +12,7 @@ d: 4·N·window²·d FLOPs beside the projections, so linear in N; full attentio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import at_least, check_dtypes
+from frugal.checks import at_least, check_divides, check_dtypes, given
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.telling import told
 
@@ -115,7 +116,8 @@ class ShiftedWindowAttention(nn.Module):
     ) -> None:
         super().__init__()
         at_least(1, window=window)
-        if not 0 <= shift < window:
+        at_least(0, shift=shift)
+        if shift >= window:
             raise ValueError(f"shift is {shift}; it must be at least 0 and below {window=}.")
         self.window, self.shift = window, shift
         self.attention = MultiHeadAttention(d_model, n_heads, bias=bias)
@@ -163,6 +165,7 @@ class PatchMerging(nn.Module):
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
+        at_least(1, d_model=d_model)
         self.norm = nn.LayerNorm(4 * d_model)
         self.reduction = nn.Linear(4 * d_model, 2 * d_model, bias=False)
 
@@ -185,6 +188,7 @@ class SwinBlock(nn.Module):
         self, d_model: int, n_heads: int, window: int, shift: int = 0, *, d_ff: int | None = None
     ) -> None:
         super().__init__()
+        check_divides(n_heads, d_model)
         hidden = 4 * d_model if d_ff is None else d_ff
         self.attention_norm = nn.LayerNorm(d_model)
         self.attention = ShiftedWindowAttention(d_model, n_heads, window, shift)
@@ -219,8 +223,11 @@ class SwinEncoder(nn.Module):
         shift: int | None = None,
     ) -> None:
         super().__init__()
-        if not depths or min(depths) < 1:
-            raise ValueError(f"depths is {tuple(depths)}; each must be a block or more.")
+        check_divides(n_heads, d_model)
+        at_least(1, window=window)
+        at_least(0, **given(shift=shift))
+        if not isinstance(depths, Sequence) or not depths or not all(map(_is_whole, depths)):
+            raise ValueError(f"depths is {depths!r}; each must be a block or more.")
         shift = window // 2 if shift is None else shift
         parts: list[nn.Module] = []
         for stage, depth in enumerate(depths):
@@ -236,3 +243,7 @@ class SwinEncoder(nn.Module):
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch smaller_height smaller_width wider"]:
         return self.norm(self.parts(x))
+
+
+def _is_whole(depth: Any) -> bool:
+    return isinstance(depth, int) and not isinstance(depth, bool) and depth >= 1

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, check_padding, hide_padding
+from frugal.checks import at_least, check_padding, hide_padding, instance_of
 from frugal.decoding.autoregressive import check_model
 from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.modes import in_evaluation
@@ -37,8 +37,10 @@ class MaskedTranslator(nn.Module):
 
     def __init__(self, config: TransformerConfig, *, mask: int, max_target_length: int) -> None:
         super().__init__()
+        instance_of(TransformerConfig, config=config)
+        at_least(0, mask=mask)
         vocab_size = config.target_vocab_size or config.vocab_size
-        if not 0 <= mask < vocab_size:
+        if mask >= vocab_size:
             raise ValueError(f"mask is {mask}; the target vocabulary has 0 to {vocab_size - 1}.")
         at_least(1, max_target_length=max_target_length)
         if config.positions == "learned" and max_target_length > config.max_length:

@@ -56,7 +56,8 @@ class LayerDrop(Stack):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(layers)
-        chances = [p] * len(self.layers) if isinstance(p, Real) else list(p)
+        alone = isinstance(p, Real) or not isinstance(p, Iterable)
+        chances = [p] * len(self.layers) if alone else list(p)
         if len(chances) != len(self.layers):
             raise ValueError(
                 f"p has {len(chances)} numbers; it must have one for each of {len(self.layers)} "

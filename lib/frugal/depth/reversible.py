@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import check_input, refuse
+from frugal.checks import check_input, check_layers, refuse
 from frugal.depth.replay import Replay, Turn
+from frugal.model import TransformerLayer
 
 
 class ReversibleStack(nn.Module):
@@ -38,6 +39,7 @@ class ReversibleStack(nn.Module):
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
+        check_layers(layers, TransformerLayer)
         for index, layer in enumerate(layers):
             if layer.cross is not None:
                 raise ValueError(

@@ -19,6 +19,7 @@ remainder, so that its shares sum to less than 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -27,7 +28,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from frugal.attention.softmax import softmax_attention
-from frugal.checks import at_least, check_input, hide_padding, name_of, refuse
+from frugal.checks import (
+    at_least,
+    between,
+    check_input,
+    check_layers,
+    hide_padding,
+    name_of,
+    refuse,
+    within,
+)
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions, sinusoidal_positions
 from frugal.telling import told
@@ -76,7 +86,9 @@ class UniversalTransformer(nn.Module):
         step_signal: bool = True,
     ) -> None:
         super().__init__()
+        check_layers(layers)
         at_least(1, n_steps=n_steps, layers=len(layers))
+        between(-math.inf, math.inf, start=start)
         for index, layer in enumerate(layers):
             _check_layer(layer, index, halting)
         self.layers = nn.ModuleList(layers)
@@ -100,7 +112,8 @@ class UniversalTransformer(nn.Module):
 
     @threshold.setter
     def threshold(self, threshold: float | int) -> None:
-        if not 0 < threshold <= 1:
+        within(0, 1, threshold=threshold)
+        if not threshold:
             raise ValueError(f"threshold is {threshold}; it must be above 0 and at most 1.")
         self._threshold = float(threshold)
 
@@ -353,7 +366,7 @@ def _exact(dtype: torch.dtype) -> torch.dtype:
 
 
 def _check_layer(layer: nn.Module, index: int, halting: bool) -> None:
-    if layer.cross is not None:
+    if getattr(layer, "cross", None) is not None:
         raise ValueError(
             f"layer {index} attends to a memory; a universal stack attends only to itself."
         )

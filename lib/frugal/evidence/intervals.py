@@ -19,8 +19,8 @@ def difference_interval(
 ) -> Interval:
     """The mean of `ours` less that of `theirs`, with Student's t interval; needs SciPy.
 
-    ours, theirs: one number a seed, two or more each. paired: both lists are by the same seeds (or
-    folds, or data orders), so that the differences are averaged; else each side keeps its own
+    ours, theirs: one number per seed, two or more each. paired: both lists are by the same seeds
+    (or folds, or data orders), so that the differences are averaged; else each side keeps its own
     spread, by Welch's formula. Raises ValueError for lists that do not fit.
     """
     ours, theirs = one_list(ours=ours), one_list(theirs=theirs)

@@ -11,7 +11,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, check_same_dtype, one_of
+from frugal.checks import at_least, check_dropout, check_same_dtype, one_of
 from frugal.telling import told
 
 Activation = Literal["relu", "gelu", "swish", "elu", "selu", "sigmoid", "softplus"]
@@ -47,6 +47,7 @@ class DenseFeedForward(nn.Module):
         super().__init__()
         one_of(ACTIVATIONS, activation=activation)
         at_least(1, d_model=d_model, d_ff=d_ff)
+        check_dropout(dropout=dropout)
         self.inner = nn.Linear(d_model, d_ff, bias=bias)
         self.outer = nn.Linear(d_ff, d_model, bias=bias)
         self.activation = ACTIVATIONS[activation]

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, between, check_dropout, given, one_of
 from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
 from frugal.telling import told
@@ -210,11 +210,10 @@ class SwitchFeedForward(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if capacity_factor is not None and not 0 < capacity_factor < math.inf:
-            raise ValueError(
-                f"capacity_factor is {capacity_factor}; it must be above 0 and finite, or None."
-            )
+        between(0, math.inf, **given(capacity_factor=capacity_factor))
         one_of(PER, per=per)
+        check_dropout(dropout=dropout)
+        between(-math.inf, math.inf, z_weight=z_weight)
         self.router = SwitchRouter(d_model, n_experts, jitter=jitter, generator=generator)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
         self.dropout = nn.Dropout(dropout)
@@ -334,6 +333,7 @@ class MixtureOfExperts(nn.Module):
     ) -> None:
         super().__init__()
         at_least(0, n_shared=n_shared)
+        between(0, math.inf, scale=scale)
         self.router = BiasedRouter(d_model, n_experts, k, scale=scale)
         self.experts = Experts(d_model, d_ff, n_experts, activation=activation, bias=bias)
         self.shared = None

@@ -11,7 +11,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, check_same_dtype, one_of
+from frugal.checks import at_least, check_dropout, check_same_dtype, one_of
 from frugal.feedforward.dense import ACTIVATIONS
 
 Gate = Literal["linear", "sigmoid", "relu", "gelu", "swish"]
@@ -43,6 +43,7 @@ class GatedFeedForward(nn.Module):
         super().__init__()
         one_of(GATES, gate=gate)
         at_least(1, d_model=d_model, d_ff=d_ff)
+        check_dropout(dropout=dropout)
         self.to_gate = nn.Linear(d_model, d_ff, bias=bias)
         self.inner = nn.Linear(d_model, d_ff, bias=bias)
         self.outer = nn.Linear(d_ff, d_model, bias=bias)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least
+from frugal.checks import at_least, given
 from frugal.telling import told
 
 
@@ -76,9 +76,9 @@ class ProductKeyMemory(nn.Module):
         gated: bool = False,
     ) -> None:
         super().__init__()
-        at_least(1, d_model=d_model, n_keys=n_keys, heads=heads, k=k)
+        at_least(1, d_model=d_model, n_keys=n_keys, heads=heads, k=k, **given(d_key=d_key))
         d_key = 2 * max(1, d_model // heads // 2) if d_key is None else d_key
-        if d_key < 2 or d_key % 2:
+        if d_key % 2:
             raise ValueError(f"d_key is {d_key}; it must be even, for two halves.")
         if k > n_keys:
             raise ValueError(f"k is {k}; it must be at most {n_keys=}.")

@@ -182,7 +182,7 @@ class GpuSpeed:
         if self.result is None:
             return NOT_YET
         table = self.table().to_string(index=False, float_format="{:.3g}".format, na_rep="")
-        return "\n".join((table, *self.notes(), self.result.provenance))
+        return "\n".join((table, *self.notes(), words.code(self.result), self.result.provenance))
 
     def _repr_html_(self) -> str:
         if self.result is None:
@@ -193,7 +193,8 @@ class GpuSpeed:
             na_rep="",
             formatters={"tokens": "{:,}".format},
         )
-        notes = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.notes())
+        said = [*self.notes(), words.code(self.result)]
+        notes = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in said)
         return table + notes + self.result._repr_html_()
 
 

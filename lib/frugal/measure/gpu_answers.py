@@ -15,7 +15,7 @@ import pandas as pd
 
 from frugal.claims.sentences import as_html
 from frugal.measure.gpu import NOT_YET
-from frugal.measure.gpu_words import NO_TIME, first_line, listed, quoted
+from frugal.measure.gpu_words import NO_TIME, code, first_line, listed, quoted
 from frugal.results import MissingResult, Result, load
 
 ERRORS = {"output": "output", "inputs": "gradients of the inputs", "weights": "of the weights"}
@@ -36,7 +36,8 @@ class GpuAnswers:
                 self.results[name] = load(name, folder=folder)
             except MissingResult:
                 continue
-            self.answers[name] = answer(self.results[name])
+            found = self.results[name]
+            self.answers[name] = [*answer(found), *([code(found)] if found.runs else [])]
 
     def __str__(self) -> str:
         if not self.answers:
@@ -106,9 +107,9 @@ def compiled(result: Result) -> list[str]:
     }
     breaks = [run["setting"] for run in ended if run["values"]["breaks"]]
     said = [
-        f"{len(ended)} of {len(result.runs)} attentions and mixers were compiled and compared. "
-        f"Compiled and plain outputs differ by {worst['output']:.1e} at most, gradients by "
-        f"{worst['gradients']:.1e}."
+        f"{len(ended)} of {len(result.runs)} calls of attentions and mixers were compiled and "
+        f"compared. Compiled and plain outputs differ by {worst['output']:.1e} at most, gradients "
+        f"by {worst['gradients']:.1e}."
     ]
     if breaks:
         said.append(f"The graph breaks in {listed(list(map(quoted, breaks)))}.")

@@ -10,6 +10,8 @@ from itertools import groupby
 
 import pandas as pd
 
+from frugal.results import Result
+
 NO_TIME = "no time left"
 TIE = 0.05
 """Two times that differ by no more than this share count as alike."""
@@ -45,6 +47,15 @@ def columns(frame: pd.DataFrame, flops: float, moved: float) -> str:
         f"{every}The last two columns: the FLOPs of the definition, and the bytes of inputs and "
         f"output, per second, forward, beside the card's {flops / 1e12:,.0f} TFLOP/s in a large "
         f"matrix product and {moved / 1e12:.1f} TB/s in a large copy."
+    )
+
+
+def code(result: Result) -> str:
+    """Which state of the code a file is of."""
+    commits = listed(sorted({run["commit"] for run in result.runs}))
+    return (
+        f"These are numbers of the library at commit {commits}; what has changed in it since is "
+        "not in them."
     )
 
 

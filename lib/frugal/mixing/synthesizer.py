@@ -11,7 +11,7 @@ and the output is softmax(S) (X W_V), as usual. `plus` adds S to the products of
 The scores belong to places, so the length is fixed when the model is made.
 
 Source: tay2021synthesizer; names of the rows as in narang2021modifications, whose "factorized" is
-the factorized *random* matrix. Cost for N tokens: still N² weights a head; random saves the
+the factorized *random* matrix. Cost for N tokens: still N² weights per head; random saves the
 queries and keys, 4·N·d_model² + 2·N²·d_model FLOPs. Chapter: no-attention.
 """
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.recording import recording
+from frugal.checks import at_least
 from frugal.data.cabinets import CHANNELS, VOCABULARY, CabinetBatch
 from frugal.embeddings import TokenEmbedding
 from frugal.positions import LearnedPositions
@@ -53,7 +54,8 @@ class VoxelActor(nn.Module):
         max_words: int = 8,
     ) -> None:
         super().__init__()
-        if patch < 1 or side % patch or side < 1:
+        at_least(1, side=side, patch=patch, channels=channels, d_model=d_model, max_words=max_words)
+        if side % patch:
             raise ValueError(f"side is {side}; it must be a positive multiple of {patch=}.")
         self.size, self.patch, self.channels = (side, side, side), patch, channels
         self.embed = nn.Linear(channels * patch**3, d_model)

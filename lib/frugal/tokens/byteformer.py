@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.patterns import PatternAttention
-from frugal.checks import at_least, check_input, check_padding, hide_padding
+from frugal.checks import at_least, check_input, check_padding, given, hide_padding
 from frugal.embeddings import TokenEmbedding, check_ids
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -40,8 +40,9 @@ class StridedEmbedding(nn.Module):
 
     def __init__(self, d_model: int, *, kernel_size: int = 8, stride: int | None = None) -> None:
         super().__init__()
+        at_least(1, d_model=d_model, kernel_size=kernel_size, **given(stride=stride))
         stride = max(1, kernel_size // 2) if stride is None else stride
-        if not 1 <= stride <= kernel_size:
+        if stride > kernel_size:
             raise ValueError(
                 f"stride is {stride} and kernel_size {kernel_size}; a stride of 1 ... kernel_size "
                 "is needed, or bytes would be skipped."
@@ -76,6 +77,7 @@ class PairMerging(nn.Module):
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
+        at_least(1, d_model=d_model)
         self.norm = nn.LayerNorm(2 * d_model)
         self.reduction = nn.Linear(2 * d_model, d_model, bias=False)
 
@@ -121,9 +123,8 @@ class ByteFormer(nn.Module):
         max_tokens: int = 512,
     ) -> None:
         super().__init__()
-        at_least(1, n_classes=n_classes)
-        if window is not None:
-            at_least(0, window=window)
+        at_least(1, n_classes=n_classes, n_layers=n_layers, max_tokens=max_tokens)
+        at_least(0, **given(window=window))
         if merge_after is None:
             merge_after = range(2, n_layers + 1, 2)
         beyond = sorted(set(merge_after) - set(range(1, n_layers + 1)))

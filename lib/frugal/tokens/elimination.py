@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
-from frugal.checks import at_least, check_input, check_padding, refuse, within
+from frugal.checks import at_least, check_input, check_layers, check_padding, refuse, within
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.telling import told
@@ -195,6 +195,7 @@ class WordVectorElimination(nn.Module):
         score: Score = significance,
     ) -> None:
         super().__init__()
+        check_layers(layers)
         for layer in layers:
             _check_layer(layer)
         self.layers = nn.ModuleList(layers)
@@ -308,7 +309,7 @@ def _check_layer(layer: nn.Module) -> None:
 
 
 def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
-    """`attention_weights` in fewer passes over the matrix: it is the dearest thing here.
+    """`attention_weights` in fewer passes over the matrix, which cost most of the time here.
 
     A text without a single real token gets equal weights, not zeros.
     """

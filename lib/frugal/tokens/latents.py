@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import at_least, check_input, refuse
+from frugal.checks import at_least, check_divides, check_input, check_layers, given, refuse
 from frugal.feedforward.dense import Activation, DenseFeedForward
 from frugal.norms import norm
 from frugal.telling import told
@@ -83,6 +83,7 @@ class LatentLayer(nn.Module):
         residual: bool = True,
     ) -> None:
         super().__init__()
+        at_least(1, d_model=d_model, **given(d_context=d_context, d_heads=d_heads))
         self.d_model, self.residual = d_model, residual
         self.norm = norm("layer", d_model)
         self.context_norm = None if d_context is None else norm("layer", d_context)
@@ -249,6 +250,8 @@ class LatentStack(nn.Module):
         self, layers: Sequence[nn.Module], *, d_model: int, n_heads: int, n_latents: int
     ) -> None:
         super().__init__()
+        check_divides(n_heads, d_model)
+        check_layers(layers)
         self.latents = new_latents(n_latents, d_model)
         self.encoder = LatentLayer(d_model, n_heads, d_context=d_model)
         self.layers = nn.ModuleList(layers)

@@ -118,13 +118,20 @@ def test_a_strongest_key_that_is_near_has_no_steps(show):
     assert "3 tokens back, is within the span" in figure.locator(".frugal-readout").inner_text()
 
 
-def test_the_figure_keeps_its_height(show):
-    figure = show(AdaptiveSpanFigure(SCORES, runs=RUNS, max_span=64, model_ramp=4))
-    heights = set()
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_figure_keeps_its_height_and_fits_a_phone(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    scores = [score + 4 * (d == 40) for d, score in enumerate(SCORES)]
+    runs = RUNS | {"third": SpanRun(label="started at 0", steps=STEPS, spans=RUNS["free"].spans)}
+    figure = show(AdaptiveSpanFigure(scores, runs=runs, max_span=64, model_ramp=4))
+    heights = {figure.bounding_box()["height"]}
     for button in figure.locator(".frugal-steps button").all():
         button.click()
         heights.add(figure.bounding_box()["height"])
+    figure.get_by_label("Span z").press("End")
+    heights.add(figure.bounding_box()["height"])
     assert len(heights) == 1
+    assert heights.pop() <= 1150
 
 
 def test_without_runs_there_is_one_view(show):

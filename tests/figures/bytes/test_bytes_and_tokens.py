@@ -127,6 +127,54 @@ def test_pointing_and_the_cursor_mark_a_character_in_all_three(show):
     assert "as id 100" in figure.locator(".bt-detail").inner_text()
 
 
+LONG = {
+    "long": "A class definition is an executable statement that defines a class object.",
+    "Greek": "Η γάτα κοιμάται στον ήλιο.",
+    "signs": "👩‍🚀🚀🌍 → 🌙",
+}
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_its_height_stays_and_a_long_text_is_scrolled(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    figure = show(BytesAndTokensFigure(TOKENIZER, LONG))
+    heights, strips = {figure.bounding_box()["height"]}, figure.locator(".bt-strip")
+    for name in LONG:
+        figure.get_by_label("Sample").select_option(name)
+        heights.add(figure.bounding_box()["height"])
+        assert figure.locator(".bt-strip[tabindex]").count() == 0  # all of it is seen
+    figure.get_by_label("Merges known").press("Home")
+    heights.add(figure.bounding_box()["height"])
+    figure.locator(".bt-pieces .bt-box").first.hover()
+    heights.add(figure.bounding_box()["height"])
+    box = figure.get_by_label("Your text")
+    for text in ("", 240 * "東"):
+        box.fill(text)
+        heights.add(figure.bounding_box()["height"])
+    assert strips.evaluate_all("(all) => all.map((it) => it.tabIndex)")[1] == 0
+    assert len(heights) == 1
+
+
+def test_steps_fill_the_box_and_know_another_text(show):
+    merges = len(TOKENIZER.merges)
+    tries = [
+        (name, {"sample": name, "text": text, "n_merges": merges}) for name, text in LONG.items()
+    ]
+    figure = show(BytesAndTokensFigure(TOKENIZER, LONG).guided("Which are long?", *tries))
+    current = figure.locator(".frugal-steps [aria-current]")
+    assert current.inner_text() == "1 long"
+    ratios = []
+    for number, text in enumerate(LONG.values()):
+        figure.locator(".frugal-steps button").nth(number).click()
+        assert figure.get_by_label("Your text").input_value() == text
+        ratios.append(len(text.encode()) / len(TOKENIZER.pieces(text)))
+        said = figure.locator(".frugal-readout").inner_text()
+        assert f"{ratios[-1]:.2f} times as many tokens" in said
+    assert ratios[0] > ratios[1] + 0.2
+    figure.get_by_label("Your text").fill("another")
+    assert current.count() == 0
+
+
 def test_the_still_picture_counts_the_first_sample():
     figure = BytesAndTokensFigure(TOKENIZER, SAMPLES)
     bars = [bar.get_width() for bar in figure.picture().axes[0].patches]

@@ -1,5 +1,6 @@
 """The pattern playground in a browser: the library's masks, and a picture that follows controls."""
 
+import math
 import random
 
 import pytest
@@ -17,6 +18,13 @@ OPTIONS = {
     "strided": ("stride",),
     "fixed": ("stride", "summary"),
 }
+
+
+def layers_to_meet(mask: torch.Tensor, causal: bool) -> float:
+    """After how many layers all positions, or all before, have been heard of."""
+    apart = torch.ones_like(mask).triu(1) if causal else torch.zeros_like(mask)
+    layers = range(len(mask))
+    return next((n for n in layers if (receptive_field(mask, n) | apart).all()), math.inf)
 
 
 def test_masks_equal_those_of_the_library(formulas):
@@ -37,18 +45,19 @@ def test_masks_equal_those_of_the_library(formulas):
         options = {name: every[name] for part in parts for name in OPTIONS[part]}
         name, length = "+".join(parts), rng.randint(1, 60)
         layers = rng.randint(0, 4)
-        found, reached, bill = page.evaluate(
+        found, reached, bill, meet = page.evaluate(
             """([name, length, options, layers]) => {
               const seen = patterns.mask(name, length, options);
               const needed = patterns.layersNeeded(seen);
               return [seen, needed.map((row) => row.map((n) => n <= layers)),
-                      patterns.bill(seen, 64)];
+                      patterns.bill(seen, 64), patterns.layersToMeet(needed, options.causal)];
             }""",
             [name, length, {**options, "causal": causal}, layers],
         )
         mask = pattern_mask(name, length, causal=causal, **options)
         assert torch.equal(torch.tensor(found), mask), (name, length, causal, options)
         assert torch.equal(torch.tensor(reached), receptive_field(mask, layers))
+        assert meet == layers_to_meet(mask, causal), (name, length, causal, options)
         pairs = int(mask.sum())
         assert (bill["pairs"], bill["flops"]) == (pairs, 4 * pairs * 64)
         assert bill["density"] == pytest.approx(pairs / length**2)
@@ -127,6 +136,78 @@ def test_presets(show, preset):
         "Fixed": pattern_mask("fixed", 48, stride=7, summary=1),
     }
     assert f"{int(masks[preset].sum())} of 2304" in facts(figure)
+
+
+def joined(*patterns, **options) -> dict:
+    state = PatternPlayground(patterns, **options).state
+    return {name: value for name, value in state.items() if name != "query"}
+
+
+def guided() -> PatternPlayground:
+    return PatternPlayground(["window", "global"]).guided(
+        "After how many layers has every position heard of every other?",
+        ("A window and one global token", joined("window", "global")),
+        ("The window alone: how many now?", joined("window")),
+        ("Causal, the global token first: does it help?", joined("window", "global", causal=True)),
+    )
+
+
+def test_each_step_changes_the_answer(show, visit):
+    figure = show(guided())
+    said = figure.locator(".frugal-readout")
+    assert said.inner_text().endswith("Every position has heard of every other after 2 layers.")
+    step = figure.locator(".frugal-steps button")
+    window = pattern_mask("window", 48, window=4)
+    needed = layers_to_meet(window, causal=False)
+    step.nth(1).click()
+    assert said.inner_text().endswith(f"of every other after {needed} layers.")
+    layers = figure.get_by_label("Layers L")
+    layers.press("End")  # as far as the figure goes, all have met
+    assert facts(figure).endswith("100.0 %")
+    step.nth(2).click()
+    assert layers.input_value() == "2"
+    assert said.inner_text().endswith(f"heard of all before it after {needed} layers.")
+    figure.get_by_role("button", name="Fixed").click()
+    figure.get_by_label("causal: nothing after the query").uncheck()
+    assert said.inner_text().endswith("never hear of each other, in any number of layers.")
+    assert figure.locator("[aria-current]").count() == 0
+    box = figure.locator("canvas").bounding_box()
+    step.nth(1).click()
+    visit.page.mouse.move(box["x"] + 5, box["y"] + 5)  # another query is still this step
+    assert step.nth(1).get_attribute("aria-current") == "step"
+
+
+def test_only_numbers_that_count_can_be_moved(show):
+    figure = show(PatternPlayground(["dilated"]))
+    free = [one for one in SLIDERS if figure.get_by_label(one).is_enabled()]
+    assert free == ["Window w", "Dilation"]
+
+
+SLIDERS = ("Window w", "Dilation", "Global tokens g", "Random keys r", "Stride ℓ", "Summary c")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_height_stays(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    figure = show(guided())
+    states = [
+        *({f"use_{name}": on} for on in (True, False) for name in OPTIONS if name != "full"),
+        *({"layers": layers, "query": 47} for layers in (1, 2, 12)),
+        {"causal": True},
+    ]
+    heights = figure.evaluate(
+        """(it, states) => [...new Set(states.map((state) => {
+          it.model.set(state);
+          return it.getBoundingClientRect().height;
+        }))]""",
+        states,
+    )
+    assert len(heights) == 1
+    small = figure.locator("input[type=range], button, .frugal-checkbox").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => Math.min(width, height) < 24).length"
+    )
+    assert small == 0
 
 
 def test_an_unknown_pattern():

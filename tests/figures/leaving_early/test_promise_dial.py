@@ -85,6 +85,44 @@ def test_another_draw_another_size_and_too_few(show):
     assert "there are 50" in figure.locator(".frugal-readout").inner_text()
 
 
+TRIES = (
+    ("many", {"tolerance": 0.1, "size": 100}),
+    ("few", {"tolerance": 0.1, "size": 50}),
+    ("strict", {"tolerance": 0.01, "size": 50}),
+)
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_steps_lead_from_the_mean_to_the_draws_and_to_nobody(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    made = promise_dial().guided("Does every draw keep it?", *TRIES)
+    figure = show(made)
+    said, mean = figure.locator(".frugal-readout"), marks(figure)[0][0]
+    first = said.inner_text()
+    rates = made.rates()
+    ends = first.partition(" in nine draws of ten")[0].rpartition("(")[2]
+    low, high = (float(end.removesuffix(" %")) / 100 for end in ends.split(" to "))
+    assert low == pytest.approx(rates.quantile(0.05).item(), abs=0.02)
+    assert high == pytest.approx(rates.quantile(0.95).item(), abs=0.02)
+    assert low < mean < high
+    error = 2 * rates.std().item() / len(rates) ** 0.5
+    places = {"below": mean < 0.1 - 0.9 * error, "above": mean > 0.1 + 0.9 * error}
+    told = first.partition("Counted, the mean lies ")[2].partition(" the tolerance of 10.0 %")[0]
+    assert places.get(told, abs(mean - 0.1) < 1.1 * error)
+    heights = {figure.bounding_box()["height"]}
+    for number, words in (
+        (1, "10.0 %"),
+        (2, "there are 50: nobody may leave early"),
+        (0, "the mean lies"),
+    ):
+        step = figure.locator(".frugal-steps button").nth(number)
+        step.click()
+        assert step.get_attribute("aria-current") == "step"
+        assert words in said.inner_text()
+        heights.add(figure.bounding_box()["height"])
+    assert len(heights) == 1
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_too_few_examples_are_refused():
     with pytest.raises(ValueError, match=r"with more than 100 examples\.$"):

@@ -207,6 +207,18 @@ def test_a_narrow_page_shows_one_part_at_a_time(show, visit):
     assert figure.get_by_label("the paper's").is_disabled()
 
 
+@pytest.mark.parametrize("width", [375, 700, 1280])
+def test_what_is_chosen_stands_clear_of_the_words_below(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    figure = show(group="20 documents, question before and after")
+    choose(figure, part=2)
+    words = figure.locator(".middle-words")
+    bottoms = words.locator("select").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect().bottom)"
+    )
+    assert words.locator(".frugal-readout").bounding_box()["y"] >= max(bottoms) + 6
+
+
 def test_worse_than_no_documents_is_said(show):
     figure = show(gold=14)
     assert "less than with no documents at all, 56.1 %" in words(figure)[1]

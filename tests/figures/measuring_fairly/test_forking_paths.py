@@ -85,16 +85,83 @@ def test_the_told_path_is_the_highest(show, visit):
     assert told == [max(ends)]
 
 
-def test_presets_rules_and_the_true_effect(show, visit):
-    figure = still(visit, show, forking_paths())
+SWEPT = {"tries": 10, "effect": 0.0, "seeds": 1, "tasks": 1, "rule": "higher"}
+SWEPT |= {"told": "best", "chosen": "test", "equal": False}
+FORKED = {**SWEPT, "seeds": 5, "tasks": 8, "rule": "t test"}
+EQUAL = {**FORKED, "equal": True, "told": "mean", "chosen": "validation, run again"}
+
+
+def guided():
+    return forking_paths().guided(
+        "The change does nothing. How often does a study say that it helps?",
+        ("Ten tries on one side, the best told", SWEPT),
+        ("Five seeds, a t test, the best of eight tasks: does the test help?", FORKED),
+        ("Ten tries on both sides, new seeds, the mean told: what is left?", EQUAL),
+    )
+
+
+def told(figure) -> str:
+    return figure.locator(".frugal-readout").inner_text()
+
+
+def average(figure) -> float:
+    words = told(figure).partition("A study tells ")[2].partition(" points on average.")[0]
+    return float(words.replace("−", "-"))
+
+
+def test_each_step_changes_the_answer(show, visit):
+    figure = still(visit, show, guided())
+    step = figure.locator(".frugal-steps button")
+    shares = []
+    for place, options in enumerate((SWEPT, FORKED, EQUAL)):
+        if place:
+            step.nth(place).click()
+        assert step.nth(place).get_attribute("aria-current") == "step"
+        library = forking_paths(**options).outcomes()
+        shares.append(share(figure))
+        assert shares[-1] == pytest.approx(library.wins.mean(), abs=0.05)
+        assert average(figure) == pytest.approx(library.differences.mean(), abs=0.16)
+        assert f": {100 * shares[-1]:.1f} %. A study tells" in told(figure)
+    assert min(shares[:2]) > 0.6
+    assert shares[2] < 0.09
+    assert figure.locator(".fork-mean").count() == 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_height_stays(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    figure = still(visit, show, guided())
+    states = [SWEPT, {"tries": 1}, FORKED, EQUAL, {"effect": 3}, {"seeds": 1}, {"tasks": 1}]
+    heights = figure.evaluate(
+        """async (it, states) => {
+          const heights = new Set();
+          for (const state of states) {
+            it.model.set(state);
+            await Promise.resolve();
+            heights.add(it.getBoundingClientRect().height);
+          }
+          return [...heights];
+        }""",
+        states,
+    )
+    assert len(heights) == 1
+    small = figure.locator("input[type=range], button, select, .frugal-checkbox").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => Math.min(width, height) < 24).length"
+    )
+    assert small == 0
+
+
+def test_rules_and_the_true_effect(show, visit):
+    figure = still(visit, show, forking_paths(**EQUAL))
     said = figure.locator(".frugal-readout")
-    figure.get_by_role("button", name="Eight tasks, the best told").click()
-    assert share(figure) > 0.98
-    assert not figure.get_by_label("as many tries for the baseline").is_visible()
-    figure.get_by_role("button", name="A fair study").click()
     assert share(figure) == pytest.approx(0.05, abs=0.03)
     assert "it should win in 5.0 %." in said.inner_text()
-    assert figure.locator(".fork-mean").count() == 1
+    tries = figure.get_by_label("Tries", exact=True)
+    tries.press("Home")
+    assert figure.get_by_label("as many tries for the baseline").is_disabled()
+    tries.press("End")
+    assert figure.get_by_label("as many tries for the baseline").is_enabled()
     figure.get_by_label("True effect").press("End")
     assert share(figure) > 0.9
     assert "It really adds 3.0 points." in said.inner_text()

@@ -79,6 +79,39 @@ def test_what_is_not_there_is_refused():
         RunningExample({"all pairs": by_all_pairs()}, shown="x")
 
 
+def first_of(row) -> str:
+    share = row.max().item()
+    return f"“{WORDS[row.argmax()]}” {100 * share:.{1 if share < 0.0995 else 0}f} %"
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_steps_lead_from_all_pairs_to_the_first_and_the_last(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    attends = {"a window": ATTENDS["window"], "a kernel": ATTENDS["linear"]}
+    made = running_example(attends)
+    figure = show(made)
+    steps, gives = figure.locator(".frugal-steps button"), figure.locator(".running-most")
+    rows = {name: torch.tensor(one)[QUERY] for name, one in made.state["matrices"].items()}
+    exact = f"With all pairs: {first_of(rows['all pairs'])}."
+    assert steps.nth(1).get_attribute("aria-current") == "step"
+    heights = {figure.bounding_box()["height"]}
+    for number, name in ((2, "a kernel"), (1, "a window"), (0, "all pairs")):
+        steps.nth(number).click()
+        assert figure.get_by_role("radio", name=name).is_checked()
+        assert gives.inner_text().startswith(f"“{ANSWER}” gives most to {first_of(rows[name])}")
+        assert gives.inner_text().endswith(exact) == (name != "all pairs")
+        heights.add(figure.bounding_box()["height"])
+    assert len(heights) == 1
+
+
+def test_with_one_attention_a_step_asks_the_word_that_it_changes_least():
+    made = running_example({"span": ATTENDS["span"]})
+    *_, last = made.state["guide"]["tries"]
+    apart = (by_all_pairs().shown - read_story(ATTENDS["span"]).shown).abs().sum(-1)
+    assert last["state"] == {"method": "span", "query": apart.argmin().item()}
+    assert f"“{WORDS[apart.argmin()]}”" in last["words"]
+
+
 def test_the_reader_switches_and_asks_another_word(show):
     made = a_window(pages={"window": "fixed-patterns.html"})
     figure = show(made)

@@ -52,11 +52,25 @@ def expected(made, threshold, *, sure=False) -> tuple[int, int, int]:
 def test_the_sentence_counts_what_the_library_counts(show, form, sure):
     made = the_modification_zoo(form=form, sure=sure, threshold=2)
     paper, ours, both = expected(made, 2, sure=sure)
-    assert said(show(made)) == (
-        f"early loss: Of 24 rows {paper} gain 2 % or more in the paper, {ours} here, {both} in "
-        f"both. The rank correlation of these rows is {signed(made.correlation())}, and inside the "
-        f"families {signed(made.correlation(inside_families=True))}."
+    here = f"{ours} here with the whole interval" if sure else f"{ours} here"
+    figure = show(made)
+    adopted = figure.locator('.zoo-row[data-kind="both"] .zoo-name').all_inner_texts()
+    assert len(adopted) == both
+    named = f" ({', '.join(adopted)})" if 0 < len(", ".join(adopted)) <= 60 else ""
+    assert said(figure) == (
+        f"early loss: Of 24 rows {paper} gain 2 % or more in the paper, {here}, {both} in "
+        f"both{named}. The rank correlation of these rows is {signed(made.correlation())}, and "
+        f"inside the families {signed(made.correlation(inside_families=True))}."
     )
+
+
+FIRST = {"measure": "loss", "family": "all", "form": "published", "sort": "paper"}
+FIRST |= {"threshold": 1.0, "sure": False, "chosen": ""}
+TRIES = (
+    ("both", FIRST),
+    ("the whole interval", {**FIRST, "sure": True}),
+    ("a family", {**FIRST, "family": "shapes"}),
+)
 
 
 def test_the_threshold_moves_rows_from_one_kind_to_another(show):
@@ -110,7 +124,7 @@ def test_a_chosen_row_tells_its_numbers_and_what_came_in_between(show):
 @pytest.mark.parametrize("width", [390, 900])
 def test_the_height_stays(show, visit, width):
     visit.page.set_viewport_size({"width": width, "height": 900})
-    figure = show(the_modification_zoo())
+    figure = show(the_modification_zoo().guided("Which would you adopt?", *TRIES))
     heights = {figure.bounding_box()["height"]}
     figure.locator(".zoo-name", has_text="row 12").click()
     heights.add(figure.bounding_box()["height"])
@@ -120,3 +134,25 @@ def test_the_height_stays(show, visit, width):
     figure.get_by_label("Measure").select_option("steps per second")
     heights.add(figure.bounding_box()["height"])
     assert len(heights) == 1
+
+
+def test_steps_ask_for_more_and_for_a_family(show):
+    """Each leads to other numbers, and back to the first state whatever was chosen meanwhile."""
+    made = the_modification_zoo().guided("Which would you adopt?", *TRIES)
+    figure = show(made)
+    steps = figure.locator(".frugal-steps button")
+    current = figure.locator(".frugal-steps [aria-current=step]")
+    assert current.inner_text() == "1 both"
+    told = [said(figure)]
+    for number in (1, 2):
+        steps.nth(number).click()
+        assert current.inner_text() == f"{number + 1} {TRIES[number][0]}"
+        told.append(said(figure))
+    made.state["family"] = "shapes"
+    assert f"The rank correlation of these rows is {signed(made.correlation())}." in told[2]
+    assert len(set(told)) == 3
+    figure.get_by_label("Measure").select_option("steps per second")
+    figure.locator(".zoo-name").first.click()
+    assert current.count() == 0
+    steps.nth(0).click()
+    assert said(figure) == told[0]

@@ -2,8 +2,11 @@
 
 import dataclasses
 import random
+import re
+from itertools import product
 
 import pytest
+from playwright.sync_api import expect
 
 from frugal.arithmetic import transformer as cost
 from frugal.figures.where_the_cost_is.cost_explorer import CostExplorer
@@ -167,6 +170,110 @@ def test_labels_keep_apart(formulas):
     assert page.evaluate("charts.apart([5, 1], 10, [0, 100])") == [11, 1]
     there_and_back = page.evaluate("charts.logScale([1, 1000], [0, 30]).invert(20)")
     assert there_and_back == pytest.approx(100)
+
+
+SIZES = {
+    "d_model": 512,
+    "n_heads": 8,
+    "n_layers": 6,
+    "ff_ratio": 4.0,
+    "batch": 1,
+    "mode": "forward",
+}
+CORE = {**SIZES, "machine": 0, "bytes_per_number": 4, "part": 0}
+CARD = {**SIZES, "machine": 2, "bytes_per_number": 2, "part": 2}
+
+
+def guided() -> CostExplorer:
+    return CostExplorer(length=8192).guided(
+        "Is attention the expensive part?",
+        ("8,192 tokens, one CPU core", {"length": 8192, **CORE}),
+        ("512 tokens: what takes most now?", {"length": 512, **CORE}),
+        ("8,192 tokens on an H100: what waits for memory?", {"length": 8192, **CARD}),
+    )
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+def number(told: str) -> float:
+    value, unit = told.split()
+    return float(value) * {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}[unit[0]]
+
+
+def test_each_step_changes_the_answer(show):
+    figure = show(guided())
+    steps = figure.locator(".frugal-steps button")
+    said = figure.locator(".frugal-readout")
+    current = figure.locator(".frugal-steps [aria-current]")
+    most, ratios = [], []
+    for place, (length, size) in enumerate([(8192, 4), (512, 4), (8192, 2)]):
+        if place:
+            steps.nth(place).click()
+        assert current.inner_text().startswith(f"{place + 1} ")
+        sizes = {name: SIZES[name] for name in ("d_model", "n_heads", "n_layers")}
+        shape = cost.TransformerShape(length=length, d_ff=2048, bytes_per_number=size, **sizes)
+        counts, held = cost.flops(shape), cost.memory(shape)
+        words = said.inner_text()
+        assert f"weighted sum take {percent(counts.attention_share)} of the FLOPs" in words
+        assert f"feed-forward network {percent(counts.feed_forward / counts.total)}." in words
+        told = re.search(r"Stored scores hold (\S+ \S+), parameters (\S+ \S+)\. ", words)
+        assert number(told[1]) == pytest.approx(held.naive_scores, rel=0.005)
+        assert number(told[2]) == pytest.approx(held.parameters, rel=0.005)
+        most.append(counts.attention > counts.feed_forward)
+        machine = cost.H100 if place == 2 else cost.CPU_CORE
+        whole, fused = (cost.layer_seconds(shape, machine, fused=one) for one in (False, True))
+        ratios.append(whole / fused)
+    assert most == [True, False, True]
+    assert "On H100 SXM: scores, softmax and weighted sum wait for memory" in words
+    assert ratios[0] < 1.2
+    assert ratios[2] > 4
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_height_stays_and_a_phone_holds_it_on_one_and_a_half_screens(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    figure = show(guided())
+    heights = figure.evaluate(
+        """async (it, states) => {
+          const heights = new Set();
+          for (const state of states) {
+            it.model.set(state);
+            await new Promise(requestAnimationFrame);
+            heights.add(it.getBoundingClientRect().height);
+          }
+          return [...heights];
+        }""",
+        [
+            {"mode": mode, "machine": machine, "length": length, "d_model": 8192, "part": part}
+            for mode, machine, (length, part) in product(
+                MODES, range(3), [(64, 0), (2**20, 1), (8192, 2), (2**20, 3)]
+            )
+        ],
+    )
+    assert len(heights) == 1
+    if width == 390:
+        assert heights[0] <= 1200
+    small = figure.locator("input, button").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => height && Math.min(width, height) < 24).length"
+    )
+    assert small == 0
+
+
+def test_a_narrow_page_shows_one_part_at_a_time(show, visit):
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    figure = show(CostExplorer())
+    names = ("shares", "memory", "roofline", "table")
+    parts = [figure.locator(f".cost-{name}") for name in names]
+    for place, label in enumerate(("FLOPs", "bytes", "roofline", "table")):
+        figure.get_by_label(label, exact=True).check()
+        assert [part.is_visible() for part in parts] == [n == place for n in range(4)]
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    expect(parts[0]).to_be_visible()
+    assert all(part.is_visible() for part in parts)
+    assert figure.get_by_label("table", exact=True).is_disabled()
 
 
 @pytest.mark.parametrize("width", [375, 768, 1440])

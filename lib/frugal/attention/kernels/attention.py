@@ -9,7 +9,7 @@ The sums have the size of the features, not of the sequence: N tokens cost a con
 causal form sums up to each token; `scan` does that in chunks.
 
 Sources: katharopoulos2020linear; choromanski2021performer and `features` for φ. Chapter: kernels.
-Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs a head, m·d numbers of state.
+Cost for N tokens, m features, values of d numbers: 4·N·m·d FLOPs per head, m·d numbers of state.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class KernelAttention(Attention):
     ) -> Float[Tensor, "batch heads new value_dim"]:
         """The same as `forward` for the new positions of a text whose others are in the state.
 
-        The state takes in the new ones: one token costs 4·m·d FLOPs a head, wherever it stands. A
+        The state takes in the new ones: one token costs 4·m·d FLOPs per head, wherever it stands. A
         prompt may come at once, or in parts. padding: of all positions so far. Raises ValueError
         for a call that is not causal, for shapes that do not fit, for random vectors that have
         changed since the state began, and in the backward pass: a state has no gradient.

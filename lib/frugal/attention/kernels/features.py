@@ -26,6 +26,7 @@ from torch import Tensor
 
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import sum_dtype
+from frugal.checks import at_least, between, check_generator
 
 
 class Prepared(NamedTuple):
@@ -108,8 +109,8 @@ def gaussian_projection(
     independent normal vectors, so that each alone is distributed as before. Half precision is drawn
     in float32.
     """
-    if n_features < 1 or head_dim < 1:
-        raise ValueError(f"{n_features=} and {head_dim=}; both must be at least 1.")
+    at_least(1, n_features=n_features, head_dim=head_dim)
+    check_generator(generator)
     drawn_in = torch.promote_types(dtype, torch.float32)
     options = {"generator": generator, "device": device, "dtype": drawn_in}
     rows = torch.randn(n_features, head_dim, **options)
@@ -328,8 +329,7 @@ class RandomFourierFeatures(RandomVectors):
 
 def check_floor(floor: float | int) -> float:
     """The floor, or one sentence when it is not above 0."""
-    if not floor > 0:
-        raise ValueError(f"floor is {floor}; a smallest normaliser must be above 0.")
+    between(0, math.inf, floor=floor, why=": it is a smallest normaliser")
     return float(floor)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from frugal.attention.kernels.attention import KernelAttention
 from frugal.attention.kernels.features import Prepared, RandomVectors, angles, check_floor, waves
 from frugal.attention.kernels.scan import sum_dtype
+from frugal.checks import at_least, between
 
 
 class GatedFeatures(RandomVectors):
@@ -50,10 +51,9 @@ class GatedFeatures(RandomVectors):
         **options: Any,
     ) -> None:
         super().__init__(head_dim, n_features, redraw_every=redraw_every, **options)
-        if n_heads < 1:
-            raise ValueError(f"n_heads is {n_heads}; it must be at least 1.")
-        if not 1 < memory < math.inf:
-            raise ValueError(f"memory is {memory}; it must be above 1 token, and finite.")
+        at_least(1, n_heads=n_heads)
+        between(1, math.inf, memory=memory)
+        between(0, math.inf, sharpness=sharpness)
         self.floor = check_floor(floor)
         self.sharpness = nn.Parameter(torch.full((n_heads, head_dim), float(sharpness)))
         self.gate_weight = nn.Parameter(torch.zeros(n_heads, head_dim)) if gate else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from frugal.checks import at_least
 from frugal.telling import told
 
 REMEMBERED = 256
@@ -29,8 +30,8 @@ class Redrawn(nn.Module):
 
     def __init__(self, drawn: Tensor, redraw_every: int | None) -> None:
         super().__init__()
-        if redraw_every is not None and redraw_every < 1:
-            raise ValueError(f"redraw_every is {redraw_every}; it must be at least 1, or None.")
+        if redraw_every is not None:
+            at_least(1, redraw_every=redraw_every)
         self.redraw_every = redraw_every
         self.register_buffer("projection", drawn)
         self.register_buffer("passes", torch.zeros((), dtype=torch.int64))

@@ -15,7 +15,7 @@ The backward pass keeps the inputs, the output, its normaliser, and one state a 
 it makes everything else anew, from the last segment to the first.
 
 Source: katharopoulos2020linear for the sums and their gradients. Chapter: kernels.
-Cost for N tokens a head: 2·N·b·(m + d) + 4·N·m·d FLOPs forward.
+Cost for N tokens per head: 2·N·b·(m + d) + 4·N·m·d FLOPs forward.
 """
 
 from __future__ import annotations

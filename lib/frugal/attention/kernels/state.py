@@ -2,7 +2,7 @@
 
     C_t = g_t C_{t-1} + φ(k_t) v_tᵀ,   Φ_t = g_t Φ_{t-1} + φ(k_t),   o_t = φ(q_t)·C_t / φ(q_t)·Φ_t
 
-C and Φ are m·(d + 1) numbers a head, however long the text is. With it linear attention is a
+C and Φ are m·(d + 1) numbers per head, however long the text is. With it linear attention is a
 recurrent network. Source: katharopoulos2020linear, section 3.4. Chapter: kernels.
 """
 

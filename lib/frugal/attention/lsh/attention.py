@@ -29,7 +29,7 @@ from frugal.attention.lsh.hash import (
 from frugal.attention.lsh.rounds import attend_in_rounds, layout_of
 from frugal.attention.pieces import autocast_dtype, one_dtype
 from frugal.attention.softmax import softmax_attention
-from frugal.checks import at_least, check_heads, check_padding, check_scale, refuse
+from frugal.checks import at_least, between, check_heads, check_padding, check_scale, refuse
 from frugal.telling import told
 
 
@@ -66,7 +66,7 @@ def lsh_attention(
     graph holds none: inside of these give none. seed: in place of a generator, a number from which
     the hash is drawn at every call.
 
-    Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs a head forward for the attention,
+    Cost for N tokens: 8·N·n_hashes·bucket_size·head_dim FLOPs per head forward for the attention,
     2·N·n_hashes·head_dim·n_buckets/2 for the hash, and a sort of N numbers a round. Memory O(N).
     Raises ValueError for sizes below 1, an odd n_buckets, and shapes and dtypes that do not fit.
     """
@@ -176,6 +176,7 @@ class LshAttention(Attention):
         super().__init__()
         _check_sizes(bucket_size, n_hashes, scale)
         if seed is not None:
+            at_least(0, seed=seed)
             refuse("it must be None: seed says what is drawn.", generator=generator)
         self.generator = generator
         self.bucket_size, self.n_hashes, self.seed = bucket_size, n_hashes, seed
@@ -277,5 +278,4 @@ def _check(qk: Tensor, v: Tensor, bucket_size: int, n_hashes: int, scale: float)
 
 def _check_sizes(bucket_size: int, n_hashes: int, scale: float) -> None:
     at_least(1, bucket_size=bucket_size, n_hashes=n_hashes)
-    if not (scale > 0 and math.isfinite(scale)):
-        raise ValueError(f"scale is {scale}; it must be a number above 0.")
+    between(0, math.inf, scale=scale)

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch._guards import detect_fake_mode
 
+from frugal.attention.kept import kept
 from frugal.checks import refuse
 
 Buckets = int | Sequence[int]
@@ -97,13 +98,7 @@ def _normal(seed: int, shape: Sequence[int], device: torch.device | str | None) 
     if device is None or torch.device(device).type == "cpu" or detect_fake_mode() is not None:
         return _seeded_normal(seed, shape).to(device)
     place = seed, tuple(shape), torch.device(device)
-    if place not in _kept:
-        if len(_kept) >= KEPT:
-            _kept.pop(next(iter(_kept)))  # the oldest
-        # what inference mode makes could not be trained with afterwards
-        with torch.inference_mode(False):
-            _kept[place] = _seeded_normal(seed, shape).to(device)
-    return _kept[place]
+    return kept(_kept, place, lambda: _seeded_normal(seed, shape).to(device), most=KEPT)
 
 
 KEPT = 32

@@ -3,8 +3,9 @@
 A block mask says which tiles of 128 queries x 128 keys the rule fills, leaves empty, or fills in
 part; only in the last kind the rule is asked pair by pair, inside the kernel. What a rule does to
 each block is worked out once and kept; padding and global tokens, which come with the data, change
-whole rows and columns of blocks. On other devices the same call runs unfused, in O(N²): it is
-right, and only good to test with.
+whole rows and columns of blocks. That is worked out once for every call with the same tensors, as
+the layers of a model make, from flags of blocks and without a wait. On other devices the same call
+runs unfused, in O(N²): it is right, and only good to test with.
 
 Where no kernel can be made the same rule is written out as a mask over all pairs (`_masked`): in a
 graph that is exported, which has to run on any device and without this library, and for tensors
@@ -13,8 +14,8 @@ that have a shape and no numbers.
 In a compiled graph the block mask of a named rule comes from one operation (`pattern_blocks`),
 which works it out once as well. Written into the graph it would be made anew at every call, from
 all pairs; and that of "window+global+random" torch 2.11 could not compile. Global tokens that come
-with the data are read by the rule itself, which it could not compile either: they are called
-through one break in the graph.
+with the data are read by the rule itself, which it could not compile either: there the graph
+breaks, in one place, which torch counts once for each function around it.
 
 Chapter: fixed-patterns.
 """
@@ -22,7 +23,7 @@ Chapter: fixed-patterns.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import cache
+from functools import cache, partial
 from numbers import Integral
 from typing import Any, NamedTuple, no_type_check
 
@@ -33,6 +34,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from frugal.attention.kept import kept
 from frugal.attention.patterns.masks import Rule, pattern_rule
 from frugal.attention.softmax import softmax_attention
 
@@ -40,6 +42,8 @@ BLOCK = 128
 LEAST_WIDTH = 16  # the fused kernel takes no narrower heads
 KEPT = 64
 """Rules and lengths whose block masks are kept, and for which kernels are."""
+KEPT_OF_DATA = 8
+"""Tensors of padding or global tokens whose block masks are kept."""
 PAIRS = 2**24
 """Pairs of a query and a key that a rule is asked about at once, to see which blocks it touches."""
 
@@ -91,6 +95,7 @@ class _Kept(NamedTuple):
 
 
 _kept: dict[Hashable, _Kept] = {}
+_kept_of_data: dict[Hashable, BlockMask] = {}
 
 
 def block_sparse_attention(
@@ -134,25 +139,57 @@ def block_sparse_attention(
     if global_tokens is not None and torch.compiler.is_dynamo_compiling():
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
         return _outside(q, k, v, rule, key=key, **options)
-    kept = _blocks_of(alone, key, queries, keys, q.device)
+    of_rule = _blocks_of(alone, key, queries, keys, q.device)
+    data, shape = (global_tokens, padding), (q.shape[0], queries, keys)
     if global_tokens is None and padding is None:
-        mask = kept.mask
+        mask = of_rule.mask
+    elif key is not None and _can_be_told(q.device, data):
+        # the flags stay in memory with the block mask that reads them, so no others have their id
+        states = [None if x is None else (id(x), x._version) for x in data]
+        make = partial(_with_data, of_rule, *data, causal, *shape, sees)
+        mask = kept(
+            _kept_of_data, (key, causal, *shape, q.device, *states), make, most=KEPT_OF_DATA
+        )
     else:
-        some, every = kept.some[None], kept.every[None]
-        if global_tokens is not None:
-            some = some | _touched(global_tokens, queries, causal)
-        if padding is not None:
-            real = _in_blocks(padding)  # (batch, columns, BLOCK)
-            some = some & real.any(-1)[:, None]
-            every = every & real.all(-1)[:, None]
-        batch = q.shape[0]
-        shape = (batch, *kept.some.shape)
-        mask = _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
+        mask = _with_data(of_rule, *data, causal, *shape, sees)
     scale, value_dim = q.shape[-1] ** -0.5, v.shape[-1]
     q, k, v = (_wide_enough(x) for x in (q, k, v))
     alone_here = q.device.type == "cuda" and not torch.compiler.is_compiling()
     kernel = _fused if alone_here else flex_attention
     return kernel(q, k, v, block_mask=mask, scale=scale)[..., :value_dim]
+
+
+def _with_data(
+    of_rule: _Kept,
+    global_tokens: Tensor | None,
+    padding: Tensor | None,
+    causal: bool,
+    batch: int,
+    queries: int,
+    keys: int,
+    sees: Sees,
+) -> BlockMask:
+    """The block mask of a rule, with the blocks that padding or global tokens change."""
+    some, every = of_rule.some[None], of_rule.every[None]
+    if global_tokens is not None:
+        some = some | _touched(global_tokens, queries, causal)
+    if padding is not None:
+        real = _in_blocks(padding)  # (batch, columns, BLOCK)
+        some = some & real.any(-1)[:, None]
+        every = every & real.all(-1)[:, None]
+    shape = (batch, *of_rule.some.shape)
+    return _block_mask(some.expand(shape), every.expand(shape), queries, keys, sees)
+
+
+def _can_be_told(device: torch.device, data: Sequence[Tensor | None]) -> bool:
+    """Whether a later call can tell that the flags are still the same ones, unchanged.
+
+    Tensors of inference mode do not count their changes; and what a CUDA graph replays has to work
+    the blocks out again, from whatever the flags are then.
+    """
+    if torch.compiler.is_compiling() or any(x is not None and x.is_inference() for x in data):
+        return False
+    return device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
 
 
 def _wide_enough(x: Tensor) -> Tensor:
@@ -181,7 +218,7 @@ def _masked(
 
 
 _outside = torch.compiler.disable(block_sparse_attention)
-"""One break in the graph; the kernel itself is compiled as ever."""
+"""The graph breaks here; the kernel itself is compiled as ever."""
 
 
 def block_mask(sees: Sees, batch: int, queries: int, keys: int, device: torch.device) -> BlockMask:
@@ -204,18 +241,10 @@ def _blocks_of(
         given = key.name, key.causal, options, values
         found = torch.ops.frugal.pattern_blocks(*given, queries, keys, device)
         return _Kept(found[0], found[1], _as_mask(found[2:], queries, keys, alone))
-    place = (key, queries, keys, device)
     if key is None:
         return _worked_out(alone, queries, keys, device)
-    if place in _kept:
-        return _kept[place]
-    # what inference mode makes could not be trained with afterwards
-    with torch.inference_mode(False):
-        made = _worked_out(alone, queries, keys, device)
-    if len(_kept) >= KEPT:
-        _kept.pop(next(iter(_kept)))  # the oldest
-    _kept[place] = made
-    return made
+    place = (key, queries, keys, device)
+    return kept(_kept, place, lambda: _worked_out(alone, queries, keys, device), most=KEPT)
 
 
 def _in_graph(

@@ -10,6 +10,7 @@ Source: tay2020sinkhorn. Chapter: sorting.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from frugal.attention.contract import Attention
 from frugal.attention.sinkhorn.balance import causal_sinkhorn, gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import at_least, check_heads, check_padding, one_of
+from frugal.checks import at_least, between, check_heads, check_padding, one_of
 from frugal.telling import told
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
@@ -83,7 +84,7 @@ class SinkhornAttention(Attention):
     the last block may be shorter. Causal: block i is given earlier blocks only, in shares that
     need not balance, chosen by what stands before it and by its first token.
 
-    Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs a head for the attention, 4·N²/b·head_dim
+    Cost for N tokens, blocks of b: 8·N·b·head_dim FLOPs per head for the attention, 4·N²/b·head_dim
     to mix the blocks, 4·n_iterations·(N/b)² to balance. SortCut: 4·N·sort_cut·b·head_dim.
     """
 
@@ -108,9 +109,9 @@ class SinkhornAttention(Attention):
         super().__init__()
         one_of(get_args(Balance), balance=balance)
         at_least(1, block_size=block_size, **({} if sort_cut is None else {"sort_cut": sort_cut}))
-        if not temperature > 0:
-            raise ValueError(f"temperature is {temperature}; it must be above 0.")
+        between(0, math.inf, temperature=temperature)
         at_least(0, n_iterations=n_iterations)
+        at_least(1, n_heads=n_heads, head_dim=head_dim, max_blocks=max_blocks)
         self.n_heads, self.head_dim = n_heads, head_dim
         self.block_size, self.temperature = block_size, temperature
         self.n_iterations, self.sort_cut, self.balance = n_iterations, sort_cut, balance

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, one_of
+from frugal.checks import at_least, instance_of, one_of
 from frugal.model import Encoder, Stack, TransformerConfig
 from frugal.norms import norm
 
@@ -60,6 +60,7 @@ class ExitEncoder(nn.Module):
 
     def __init__(self, config: TransformerConfig, n_classes: int, *, mix: bool = False) -> None:
         super().__init__()
+        instance_of(TransformerConfig, config=config)
         at_least(1, n_classes=n_classes)
         self.encoder = Encoder(config)
         if type(self.encoder.stack) is not Stack:

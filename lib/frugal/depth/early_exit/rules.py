@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from frugal.checks import at_least, within
+from frugal.checks import at_least, instance_of, within
 
 
 class Confidence(nn.Module):
@@ -29,8 +29,10 @@ class Confidence(nn.Module):
     ) -> None:
         super().__init__()
         within(0, 1, threshold=threshold)
-        if temperatures is not None and not (temperatures.ndim == 1 and (temperatures > 0).all()):
-            raise ValueError("temperatures must be one positive number for each exit.")
+        if temperatures is not None:
+            instance_of(Tensor, temperatures=temperatures)
+            if temperatures.ndim != 1 or not (temperatures > 0).all():
+                raise ValueError("temperatures must be one positive number for each exit.")
         self.threshold = threshold
         self.register_buffer("temperatures", temperatures)
 

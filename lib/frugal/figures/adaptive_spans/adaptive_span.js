@@ -6,6 +6,11 @@ import { attention, reach, softMask } from "./span_formulas.js";
 
 const LEFT = 46;
 const RIGHT = 8;
+// From the top: where the mask is 1 and 0, where the attention below it begins and ends; the spans of a model.
+const LAYOUTS = {
+  wide: { one: 20, zero: 78, top: 110, base: 214, spans: 190 },
+  narrow: { one: 20, zero: 58, top: 88, base: 160, spans: 114 },
+};
 const TOKENS = (count) => `${count} tokens`;
 
 // A bar of the height between two places on the y axis.
@@ -37,42 +42,43 @@ export function heard({ strongest, mask, weights }) {
   const key = `The strongest key, ${strongest} tokens back,`;
   if (mask[strongest] === 1) return `${key} is within the span and gets ${percent(weights[strongest])}.`;
   if (mask[strongest] === 0) {
-    return `${key} is not read and has no part in the gradient: the span does not hear of it.`;
+    return `${key} is not read: the span does not hear of it.`;
   }
   return `${key} lies on the ramp and gets ${percent(weights[strongest])}: its gradient can pull the span.`;
 }
 
 // The mask above, the attention it leaves below, over the distance to the key.
-function drawHead(picture, width, { span, ramp }, { plain, weights, mask }) {
+function drawHead(picture, [width, layout], { span, ramp }, { plain, weights, mask }) {
   const keys = weights.length;
   const x = (distance) => LEFT + ((distance + 0.5) / keys) * (width - LEFT - RIGHT);
   const column = (width - LEFT - RIGHT) / keys;
   const edge = (distance) => Math.min(x(distance), x(keys - 0.5));
   const top = Math.max(...weights, ...plain);
-  const upper = (value) => 78 - 58 * value;
-  const lower = (value) => 214 - (104 * value) / top;
+  const { one, zero, top: high, base } = layout;
+  const upper = (value) => zero - (zero - one) * value;
+  const lower = (value) => base - ((base - high) * value) / top;
   const bars = (name, values, attributes) =>
     values.map((value, distance) => {
       const [left, y] = [x(distance) - column * 0.4, lower(value)];
-      return bar(name, left, y, column * 0.8, 214 - y, attributes(value));
+      return bar(name, left, y, column * 0.8, base - y, attributes(value));
     });
   const ticks = [0, 16, 32, 48, 64, 80, 95].filter((distance) => distance < keys);
   const points = mask.map((value, distance) => `${x(distance)},${upper(value)}`).join(" ");
   picture.replaceChildren(
-    ...[[18, 62], [106, 108]].map(([y, height]) =>
-      bar("ramp", edge(span), y, Math.max(0, edge(span + ramp) - x(span)), height),
+    ...[[one - 2, zero + 2], [high - 4, base]].map(([from, to]) =>
+      bar("ramp", edge(span), from, Math.max(0, edge(span + ramp) - x(span)), to - from),
     ),
     text(LEFT, 12, "soft mask m(x), and the ramp shaded"),
     text(LEFT - 6, upper(1) + 4, "1", { anchor: "end" }),
     text(LEFT - 6, upper(0) + 4, "0", { anchor: "end" }),
     shape("polyline", { class: "span-mask", points }),
-    text(LEFT, 100, "attention: outline without the mask, filled with it"),
+    text(LEFT, high - 10, "attention: outline without the mask, filled with it"),
     text(LEFT - 6, lower(top) + 4, percent(top), { anchor: "end" }),
     ...bars("weight", weights, (weight) => ({ "data-weight": weight })),
     ...bars("plain", plain, () => ({})),
-    line("axis", 214, width),
-    ...ticks.map((distance) => text(x(distance), 229, distance, { anchor: "middle" })),
-    text((LEFT + width) / 2, 246, "distance to the key, in tokens", { anchor: "middle" }),
+    line("axis", base, width),
+    ...ticks.map((distance) => text(x(distance), base + 15, distance, { anchor: "middle" })),
+    text((LEFT + width) / 2, base + 32, "distance to the key, in tokens", { anchor: "middle" }),
   );
 }
 
@@ -82,16 +88,16 @@ function headSteps(model, far) {
   const [near, ramp] = [Math.round(far / 4), 16];
   return [
     steps(model, "What tells a short span of a far key that matters?", [
-      ["short span, short ramp", { span: near, ramp }],
-      ["the ramp reaches the key", { span: near, ramp: Math.min(48, far - near + 6) }],
+      ["short span and ramp", { span: near, ramp }],
+      ["the ramp reaches it", { span: near, ramp: Math.min(48, far - near + 6) }],
       ["the span has grown", { span: far + 4, ramp }],
     ]),
   ];
 }
 
-function headView(model, width) {
+function headView(model, [width, layout]) {
   const scores = model.get("scores");
-  const picture = svg(width, 250, {
+  const picture = svg(width, layout.base + 36, {
     class: "span-chart",
     "aria-label": "Soft mask and attention over the distance to the key",
   });
@@ -99,10 +105,10 @@ function headView(model, width) {
   const stop = follow(model, "span ramp", () => {
     const [span, ramp] = [model.get("span"), model.get("ramp")];
     const head = readKeys(scores, span, ramp);
-    drawHead(picture, width, { span, ramp }, head);
+    drawHead(picture, [width, layout], { span, ramp }, head);
     said.textContent =
       `${head.seen} of ${scores.length} keys are read; the rest held ${percent(head.lost)} of the ` +
-      `attention. ${head.onRamp} keys lie on the ramp, and only they give the span a gradient. ` +
+      `attention. ${head.onRamp} keys lie on the ramp and alone give the span a gradient. ` +
       heard(head);
   });
   const controls = toolbar(
@@ -113,8 +119,9 @@ function headView(model, width) {
 }
 
 // A bar a head, grouped by layer: the span, and above it the ramp.
-function drawModel(picture, width, layers, { limit, ramp }) {
-  const y = (tokens) => 216 - (190 * tokens) / limit;
+function drawModel(picture, [width, { spans }], layers, { limit, ramp }) {
+  const base = spans + 26;
+  const y = (tokens) => base - (spans * tokens) / limit;
   const group = (width - LEFT - RIGHT) / layers.length;
   const column = (group * 0.8) / layers[0].length;
   const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => Math.round(part * limit));
@@ -133,10 +140,10 @@ function drawModel(picture, width, layers, { limit, ramp }) {
     ]),
     ...layers.flatMap((heads, layer) => [
       ...heads.flatMap((span, head) => bars(span, LEFT + (layer + 0.1) * group + head * column)),
-      text(LEFT + (layer + 0.5) * group, 232, layer + 1, { anchor: "middle" }),
+      text(LEFT + (layer + 0.5) * group, base + 16, layer + 1, { anchor: "middle" }),
     ]),
     line("axis", y(0), width),
-    text((LEFT + width) / 2, 252, "layer", { anchor: "middle" }),
+    text((LEFT + width) / 2, base + 33, "layer", { anchor: "middle" }),
   );
 }
 
@@ -150,11 +157,11 @@ function describeModel(layers, updates, { limit, ramp }) {
   );
 }
 
-function modelView(model, width) {
+function modelView(model, [width, layout]) {
   const runs = model.get("runs");
   const names = Object.keys(runs);
   const sizes = { limit: model.get("max_span"), ramp: model.get("model_ramp") };
-  const picture = svg(width, 260, {
+  const picture = svg(width, layout.spans + 64, {
     class: "span-chart",
     "aria-label": "Spans of every head by layer",
   });
@@ -162,7 +169,7 @@ function modelView(model, width) {
   const stop = follow(model, "run checkpoint", () => {
     const { steps: updates, spans } = runs[model.get("run")];
     const at = Math.min(model.get("checkpoint"), updates.length - 1);
-    drawModel(picture, width, spans[at], sizes);
+    drawModel(picture, [width, layout], spans[at], sizes);
     said.textContent = describeModel(spans[at], updates[at], sizes);
   });
   const { steps: updates } = runs[names[0]];
@@ -185,8 +192,9 @@ function modelView(model, width) {
 
 function render({ model, el }) {
   const width = widthOf(el);
-  const views = [headView(model, width)];
-  if (Object.keys(model.get("runs")).length) views.push(modelView(model, width));
+  const size = [width, width < 400 ? LAYOUTS.narrow : LAYOUTS.wide];
+  const views = [headView(model, size)];
+  if (Object.keys(model.get("runs")).length) views.push(modelView(model, size));
   const titles = ["One head", "Every head of a trained model"];
   const root = element("div", { class: "span-figure" });
   views.forEach((view, index) => {

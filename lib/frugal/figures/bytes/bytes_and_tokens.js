@@ -6,7 +6,7 @@ import { pieces, ranks, utf8 } from "./byte_pairs.js";
 const LONGEST = 240;
 const OFFSET = 3; // byte b has the id b + 3, as in frugal.tokens.bytes
 const KINDS = [
-  ["characters", "Characters", "what you see: Unicode code points"],
+  ["characters", "Characters", "what you see: code points"],
   ["bytes", "Bytes", "UTF-8, in hex"],
   ["pieces", "Pieces", "byte pairs"],
 ];
@@ -83,11 +83,17 @@ function textBox(model) {
   return { box, node: element("div", { class: "bt-text" }, label, box), stop };
 }
 
+// A text that is longer than its strip is high can be scrolled by keys, too.
+function scrolls(strip) {
+  if (strip.scrollHeight > strip.clientHeight) strip.setAttribute("tabindex", "0");
+  else strip.removeAttribute("tabindex");
+}
+
 // The text three times, in boxes. `mark` lights the character at a byte up in all of them; `point`
 // is told which byte the pointer is over.
 function stripsView(point) {
   const strips = KINDS.map(([name, title]) =>
-    element("div", { class: `bt-strip bt-${name}`, tabindex: 0, role: "group", "aria-label": title }),
+    element("div", { class: `bt-strip bt-${name}`, role: "group", "aria-label": title }),
   );
   const notes = KINDS.map(() => element("span", { class: "bt-note" }));
   const sections = KINDS.map(([, title], k) => {
@@ -100,6 +106,7 @@ function stripsView(point) {
         element("span", { class: "bt-box", "data-from": from, "data-to": to }, label),
       );
       strips[k].replaceChildren(...boxes);
+      scrolls(strips[k]);
       notes[k].textContent = `${boxes.length}, ${about}`;
     });
   const mark = (parts, character) =>
@@ -127,7 +134,7 @@ function tableView() {
   const node = element(
     "table",
     { class: "bt-costs" },
-    element("caption", {}, "What full attention compares, a head and a layer"),
+    element("caption", {}, "Full attention, per head and layer"),
     element("thead", {}, element("tr", {}, ...heads)),
     rows,
   );

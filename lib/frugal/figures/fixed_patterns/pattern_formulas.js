@@ -77,6 +77,12 @@ export function layersNeeded(seen) {
   });
 }
 
+// After how many layers every position has heard of every other, or of all before it where attention is
+// causal; Infinity where some never meet. `needed` is that of `layersNeeded`.
+export function layersToMeet(needed, causal) {
+  return Math.max(...needed.map((row, query) => Math.max(...row.slice(0, causal ? query + 1 : row.length))));
+}
+
 // Pairs that are computed, their share of all N², and the FLOPs of a head: 4 for each and number.
 export function bill(seen, headDim) {
   const pairs = seen.reduce((sum, row) => sum + row.filter(Boolean).length, 0);

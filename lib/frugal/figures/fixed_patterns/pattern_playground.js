@@ -15,11 +15,12 @@ import {
   toolbar,
 } from "../../show/controls.js";
 import { follow, percent, read } from "../../show/drawing.js";
-import { bill, layersNeeded, mask } from "./pattern_formulas.js";
+import { bill, layersNeeded, layersToMeet, mask } from "./pattern_formulas.js";
 
 const HEAD_DIM = 64;
+const MOST_LAYERS = 12; // as many as the window of four takes from the first position to the last
 
-// Each pattern, what it is called, and the numbers it takes.
+// Each pattern, what it is called, and the numbers it takes; the slider of the last stands beside it.
 const PATTERNS = [
   ["window", "window", ["window"]],
   ["dilated", "dilated", ["window", "dilation"]],
@@ -69,7 +70,7 @@ function sightOf(model) {
 // Direct keys dark, what further layers bring in ever lighter, the rest as paper.
 function shade(layers, limit, ramp) {
   if (layers > limit) return null;
-  return layers <= 1 ? ramp(0.8) : ramp(0.4 - (0.28 * (layers - 2)) / 6);
+  return layers <= 1 ? ramp(0.8) : ramp(0.4 - (0.28 * (layers - 2)) / (MOST_LAYERS - 2));
 }
 
 // The matrix of queries and keys; the pointer chooses a query.
@@ -113,13 +114,20 @@ function mapView(model, length) {
   return { node, paint, say, choose };
 }
 
+const inLayers = (count) => `${count} ${count === 1 ? "layer" : "layers"}`;
+
+function meeting(layers, causal) {
+  if (layers === Infinity) return "Some positions never hear of each other, in any number of layers.";
+  return `Every position has heard of ${causal ? "all before it" : "every other"} after ${inLayers(layers)}.`;
+}
+
 // The chosen query: a strip of what it has heard of, the colors' key, and a sentence.
 function queryView(length) {
   const cells = Array.from({ length }, () => element("i", {}));
   const strip = element("div", { class: "patterns-strip", "aria-hidden": "true" }, ...cells);
   const legend = element("p", { class: "patterns-legend", "aria-hidden": "true" });
   const said = readout();
-  const show = ({ seen, needed, connected }, query, limit, ramp) => {
+  const show = ({ seen, needed, connected }, query, limit, causal, ramp) => {
     cells.forEach((cell, key) => {
       cell.style.background = shade(needed[query][key], limit, ramp) ?? "";
       cell.classList.toggle("patterns-self", key === query);
@@ -128,13 +136,13 @@ function queryView(length) {
     const reached = connected[query].filter((layers) => layers <= limit).length;
     said.textContent =
       `Position ${query + 1} sees ${direct} of ${length} positions in one layer; ` +
-      `after ${limit} ${limit === 1 ? "layer" : "layers"} it can have heard of ${reached}.`;
+      `after ${inLayers(limit)} it can have heard of ${reached}. ${meeting(layersToMeet(connected, causal), causal)}`;
   };
   const explain = (limit, ramp, paper) => {
     const steps = [[1, "seen directly"]];
     if (limit > 1) steps.push([2, "after 2 layers"]);
     if (limit > 2) steps.push([limit, `after ${limit}`]);
-    const colors = steps.map(([layers, words]) => [shade(layers, 8, ramp), words]);
+    const colors = steps.map(([layers, words]) => [shade(layers, MOST_LAYERS, ramp), words]);
     legend.replaceChildren(
       ...[...colors, [paper, "never"]].map(([fill, words]) =>
         element("span", {}, element("i", { style: `background:${fill}` }), words),
@@ -149,28 +157,30 @@ function factsOf({ connected }, { pairs, density, flops }, length, limit) {
   const entries = [
     ["pairs computed", `${pairs} of ${length ** 2}`],
     ["density", percent(density, 1)],
-    [`FLOPs of a head of ${HEAD_DIM}`, quantity(flops)],
+    [`FLOPs, head of ${HEAD_DIM}`, quantity(flops)],
     ["if all pairs were", quantity(4 * length ** 2 * HEAD_DIM)],
-    [`pairs connected after L = ${limit}`, percent(all / length ** 2, 1)],
+    [`pairs met after L = ${limit}`, percent(all / length ** 2, 1)],
   ];
   return entries.flatMap(([term, words]) => [element("dt", {}, term), element("dd", {}, words)]);
 }
 
-// Sliders for the numbers. Those that no chosen pattern takes rest in their places.
-function numberSliders(model) {
+// A box for each pattern, and a slider beside it: those that the chosen patterns take can be moved.
+function patternRows(model) {
   const sliders = Object.entries(NUMBERS).map(([name, [label, min, max]]) => [
     name,
     slider(model, name, { label, min, max }),
   ]);
+  const rows = PATTERNS.map(([name, label, takes]) => {
+    const [, control] = sliders.find(([number]) => number === takes.at(-1));
+    return element("div", { class: "patterns-row" }, checkbox(model, `use_${name}`, { label }), control);
+  });
   const show = () => {
     const on = chosenOf(model);
     const wanted = PATTERNS.filter(([name]) => on.includes(name)).flatMap(([, , takes]) => takes);
-    for (const [name, control] of sliders) {
+    for (const [name, control] of sliders)
       control.querySelector("input").disabled = !wanted.includes(name);
-      control.classList.toggle("patterns-rest", !wanted.includes(name));
-    }
   };
-  return { nodes: sliders.map(([, control]) => control), show };
+  return { rows, show };
 }
 
 // Buttons that set many names of the state, pressed while it is theirs; `quietly` keeps the figure
@@ -192,22 +202,22 @@ function presetsOf(model, quietly) {
   return { node: element("div", group, ...buttons), show };
 }
 
-function stage(model, map, chosen, numbers, facts, presets) {
+function stage(model, map, chosen, rows, facts, presets) {
   const length = model.get("length");
-  const uses = PATTERNS.map(([name, label]) => checkbox(model, `use_${name}`, { label }));
   const position = (value) => `position ${value + 1}`;
   return element(
     "div",
     { class: "patterns" },
     ...guide(model),
+    chosen.said,
     presets,
     element(
       "fieldset",
       { class: "patterns-which" },
       element("legend", {}, "Patterns, joined; with none, attention is dense"),
-      ...uses,
+      ...rows,
     ),
-    toolbar(checkbox(model, "causal", { label: "causal: nothing after the query" }), ...numbers),
+    toolbar(checkbox(model, "causal", { label: "causal: nothing after the query" })),
     element(
       "div",
       { class: "patterns-views" },
@@ -217,12 +227,11 @@ function stage(model, map, chosen, numbers, facts, presets) {
         { class: "patterns-side" },
         toolbar(
           slider(model, "query", { label: "Query", min: 0, max: length - 1, format: position }),
-          slider(model, "layers", { label: "Layers L", min: 1, max: 8 }),
+          slider(model, "layers", { label: "Layers L", min: 1, max: MOST_LAYERS }),
         ),
         element("p", { "aria-hidden": "true" }, "what the chosen query has heard of"),
         chosen.strip,
         chosen.legend,
-        chosen.said,
         facts,
       ),
     ),
@@ -233,7 +242,7 @@ function render({ model, el }) {
   const length = model.get("length");
   const map = mapView(model, length);
   const chosen = queryView(length);
-  const numbers = numberSliders(model);
+  const numbers = patternRows(model);
   const facts = element("dl", { class: "patterns-facts" });
   let quiet = false;
   let sight;
@@ -244,13 +253,13 @@ function render({ model, el }) {
     draw();
   };
   const presets = presetsOf(model, quietly);
-  const root = stage(model, map, chosen, numbers.nodes, facts, presets.node);
+  const root = stage(model, map, chosen, numbers.rows, facts, presets.node);
   el.append(root);
 
   function drawQuery() {
     const query = model.get("query");
     map.choose(query);
-    chosen.show(sight, query, model.get("layers"), heat(root));
+    chosen.show(sight, query, model.get("layers"), model.get("causal"), heat(root));
   }
 
   function draw() {

@@ -1,6 +1,6 @@
 // CAT's promise as a dial: a tolerance, many draws of calibration examples, and how often the rest then
 // leaves with another answer than the full model's.
-import { button, element, readout, select, shape, slider, store, toolbar } from "../../show/controls.js";
+import { button, element, guide, readout, select, shape, slider, store, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, svg, text, widthOf } from "../../show/drawing.js";
 import { draws, needed } from "./exit_formulas.js";
 
@@ -41,14 +41,31 @@ function binned(rates, highest) {
 }
 
 function sentence({ counted, dropped }, tolerance, size) {
-  const told = ({ mean: rate, layers, above }) =>
-    `${percent(rate, 2)} inconsistent on average, ${above} of ${DRAWS} draws above the tolerance, ` +
-    `${layers.toFixed(2)} layers`;
+  const told = ({ mean: rate, rates, layers, above }) =>
+    `${percent(rate, 2)} inconsistent on average (${most(rates)} in nine draws of ten), ` +
+    `${above} of ${DRAWS} draws above the tolerance, ${layers.toFixed(2)} layers`;
   if (size < needed(tolerance)) {
     return `A tolerance of ${percent(tolerance, 1)} needs ${needed(tolerance)} examples, and there are ${size}: nobody may leave early.`;
   }
   const lacking = dropped.short ? ` (${dropped.short} draws had too few examples that disagree, and nobody left)` : "";
-  return `Counted: ${told(counted)}. Dropped: ${told(dropped)}${lacking}. The tolerance is ${percent(tolerance, 1)}.`;
+  return `Counted: ${told(counted)}. Dropped: ${told(dropped)}${lacking}. ${verdict(counted, tolerance)}`;
+}
+
+// Where nine draws of ten lie, without the lowest and the highest ones.
+function most(rates) {
+  const order = rates.toSorted((a, b) => a - b);
+  const out = Math.round(0.05 * order.length);
+  return `${(100 * order[out]).toFixed(1)} to ${percent(order.at(-1 - out), 1)}`;
+}
+
+// What the draws that count all examples make of the promise, which is one about their mean: as many
+// draws tell a mean to within two of its standard errors.
+function verdict({ mean: rate, rates, above }, tolerance) {
+  const spread = Math.sqrt(mean(rates.map((one) => (one - rate) ** 2)));
+  const error = (2 * spread) / Math.sqrt(rates.length);
+  const where = rate > tolerance + error ? "above" : rate < tolerance - error ? "below" : "at";
+  const told = where === "at" ? `, as far as ${DRAWS} draws can tell` : "";
+  return `Counted, the mean lies ${where} the tolerance of ${percent(tolerance, 1)}${told}; ${above || "none"} of the draws alone ${above === 1 ? "lies" : "lie"} above it.`;
 }
 
 function panel(form, found, width, from) {
@@ -90,6 +107,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "promise" },
+      ...guide(model),
       toolbar(
         slider(model, "tolerance", {
           label: "Tolerance ε",

@@ -3,6 +3,7 @@
 // the page is narrow, one of these parts is seen at a time.
 import { element, readout, segmented, select, slider, steps, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, mean } from "../../show/drawing.js";
+import { oneAtATime } from "../../show/parts.js";
 import {
   askedChart,
   dip,
@@ -220,29 +221,15 @@ function dragOver(area, [from, to], move) {
   });
 }
 
-// A narrow page shows one part: they lie on each other, so that the height is that of the tallest,
-// and a switch says which is seen. A wide page shows all, and has no switch.
+// What a narrow page shows one at a time: a row of panels for each way to ask, and the paper's curves.
 const NARROW = 640;
 
-function oneAtATime(model, root, nodes, names, legend) {
-  const bar = toolbar(segmented(model, "part", { label: "Show", options: names.map((name, at) => [at, name]) }));
-  const all = element("div", { class: "middle-parts" }, ...nodes.slice(0, -1), legend, nodes.at(-1));
-  const fit = () => {
-    const narrow = root.clientWidth < NARROW;
-    root.classList.toggle("middle-narrow", narrow);
-    bar.hidden = !narrow;
-    bar.querySelectorAll("input").forEach((input) => (input.disabled = !narrow));
-  };
-  const observer = new ResizeObserver(fit);
-  observer.observe(root);
-  const stop = follow(model, "part", () =>
-    nodes.forEach((node, at) => node.classList.toggle("middle-unseen", at !== model.get("part"))),
-  );
-  const leave = () => {
-    observer.disconnect();
-    stop();
-  };
-  return { bar, all, fit, leave };
+function partsOf(model, root, rows, theirs) {
+  const asked = each(model.get("ours"), "asks").map((asks, at) => [`asked ${asks}`, rows[at]]);
+  const legend = element("p", { class: "middle-legend" }, LEGEND);
+  const all = element("div", {}, ...rows, legend, theirs);
+  const parts = [...asked, ["the paper's", theirs]];
+  return { all, ...oneAtATime(model, { root, all, parts, narrow: NARROW }) };
 }
 
 function guide(model) {
@@ -259,10 +246,8 @@ function render({ model, el }) {
   const theirs = publishedView(model);
   const ours = trainedView(model);
   const { bar, stop: stopControls } = controls(model, places);
-  const legend = element("p", { class: "middle-legend" }, LEGEND);
   const root = element("div", { class: "middle" });
-  const asked = each(model.get("ours"), "asks").map((asks) => `asked ${asks}`);
-  const parts = oneAtATime(model, root, [...ours.parts, theirs.part], [...asked, "the paper's"], legend);
+  const parts = partsOf(model, root, ours.parts, theirs.part);
   root.append(guide(model), ours.said, bar, parts.bar, parts.all);
   el.append(root);
   parts.fit();
@@ -275,7 +260,7 @@ function render({ model, el }) {
   };
   const stops = [
     stopControls,
-    parts.leave,
+    parts.stop,
     follow(model, "group", () => {
       building = true; // until the model is one of the group's
       theirs.build();

@@ -1,20 +1,12 @@
 // A garden of forking paths: a change, its tries and tasks, and what a thousand such studies tell.
-import { button, checkbox, element, readout, segmented, select, shape, slider, steps, store, toolbar } from "../../show/controls.js";
-import { follow, percent, read, svg, text, widthOf } from "../../show/drawing.js";
+import { button, checkbox, element, guide, readout, segmented, select, shape, slider, store, toolbar } from "../../show/controls.js";
+import { follow, mean, percent, read, svg, text, widthOf } from "../../show/drawing.js";
 import { binned, nominal, play } from "./garden_formulas.js";
 
 const STUDIES = 1000;
 const [BATCH, WAIT, BINS] = [25, 100, 40];
 const [TREE, CHART, GAUGE, TOP] = [210, 120, 44, 34];
 const OPTIONS = "source seeds tries tasks effect equal rule told chosen seed";
-const PLAIN = { seeds: 1, tries: 1, tasks: 1, equal: false, rule: "higher", told: "best", chosen: "test", effect: 0 };
-const PRESETS = [
-  ["One run against one", {}],
-  ["Ten tries on one side", { tries: 10 }],
-  ["Eight tasks, the best told", { tasks: 8 }],
-  ["Both, with a t test", { seeds: 5, tries: 10, tasks: 8, rule: "t test" }],
-  ["A fair study", { seeds: 5, tries: 10, tasks: 8, equal: true, rule: "t test", told: "mean", chosen: "validation, run again" }],
-];
 
 // Everything that is drawn, from the state.
 export function garden(model) {
@@ -32,10 +24,16 @@ export function winsOf(studies) {
   return studies.filter(({ win }) => win).length;
 }
 
+// +1.9, −0.4, 0.0
+function signed(value) {
+  const rounded = value.toFixed(1).replace("-", "−");
+  return Number(value.toFixed(1)) > 0 ? `+${rounded}` : rounded.replace("−0.0", "0.0");
+}
+
 function sentence({ studies, study, nominal: rate }) {
   if (study.rule === "t test" && study.seeds < 2) return "A t test needs two seeds or more: no study has a result.";
   const wins = winsOf(studies);
-  const told = `${wins} of ${STUDIES} studies say that the change helps: ${percent(wins / STUDIES, 1)}.`;
+  const told = `${wins} of ${STUDIES} studies say that the change helps: ${percent(wins / STUDIES, 1)}. A study tells ${signed(mean(studies.map(({ difference }) => difference)))} points on average.`;
   if (study.effect > 0) return `${told} It really adds ${study.effect.toFixed(1)} points.`;
   return `${told} The change does nothing; by this rule it should win in ${percent(rate)}.`;
 }
@@ -162,13 +160,12 @@ function controls(model) {
       select(model, "source", { label: "Noise from", options: Object.keys(model.get("noise")) }),
     ),
   );
-  const update = () => Object.entries(several).forEach(([name, nodes]) => nodes.forEach((one) => one.classList.toggle("fork-rest", model.get(name) === 1)));
+  // What asks which of several has nothing to ask where there is one.
+  const update = () =>
+    Object.entries(several).forEach(([name, nodes]) =>
+      nodes.flatMap((one) => [...one.querySelectorAll("input, select")]).forEach((input) => (input.disabled = model.get(name) === 1)),
+    );
   return { node, update };
-}
-
-function presets(model) {
-  const list = PRESETS.map(([label, options]) => [label, { ...PLAIN, ...options }]);
-  return steps(model, "How often does a change that does nothing look good?", list);
 }
 
 // The three pictures, and how they are drawn from what there is so far.
@@ -205,12 +202,12 @@ function render({ model, el }) {
     else player.turn();
     label();
   });
-  el.append(element("div", { class: "fork" }, presets(model), node, ...nodes, toolbar(turn), said));
+  el.append(element("div", { class: "fork" }, ...guide(model), node, said, ...nodes, toolbar(turn)));
   const restart = () => {
     waiting = false;
     update();
     found = garden(model);
-    said.textContent = "";
+    said.textContent = "A thousand studies are made, one after the other.";
     player.begin();
     label();
   };

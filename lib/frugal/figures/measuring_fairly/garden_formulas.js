@@ -84,7 +84,7 @@ export function binned(values, low, high, bins) {
   return counts;
 }
 
-// t intervals of studies with `seeds` runs a side: low, high, and whether 0 lies outside.
+// t intervals of studies with `seeds` runs per side: low, high, and whether 0 lies outside.
 export function intervals({ seeds, effect }, noise, limit, count, seed) {
   const random = randomOf(seed);
   const draw = () => noise[Math.floor(random() * noise.length)][1];

@@ -1,6 +1,6 @@
 // Forty comparisons of two settings with so many seeds: their intervals, and the chance to find a difference.
-import { button, element, readout, select, shape, slider, store, toolbar } from "../../show/controls.js";
-import { follow, percent, read, svg, text, widthOf } from "../../show/drawing.js";
+import { button, element, guide, readout, select, shape, slider, store, toolbar } from "../../show/controls.js";
+import { follow, mean, percent, read, svg, text, widthOf } from "../../show/drawing.js";
 import { intervals } from "./garden_formulas.js";
 
 const [SHOWN, STUDIES, ROW, TOP, CURVE, EDGE] = [40, 1000, 5, 20, 130, 34];
@@ -29,24 +29,27 @@ export function explored(model) {
   const row = model.get("powers")[state.seeds];
   const noise = model.get("noise")[state.source];
   const all = intervals(state, noise, model.get("limits")[state.seeds], STUDIES, state.seed);
+  const finds = all.filter(({ found }) => found);
   return {
     ...state,
     spread,
     row,
     intervals: all.slice(0, SHOWN),
-    share: all.filter(({ found }) => found).length / STUDIES,
+    share: finds.length / STUDIES,
+    told: finds.length ? mean(finds.map(({ apart }) => Math.abs(apart))) : null,
     chance: chanceOf(row, spread, state.effect),
     least: leastFound(row, spread),
   };
 }
 
-function sentence({ seeds, effect, share, chance, least, spread }) {
+function sentence({ seeds, effect, share, told, chance, least, spread }) {
   const found = `${percent(share)} of ${STUDIES} comparisons exclude 0`;
   const enough = Number.isNaN(least)
     ? `No difference up to ${(WIDEST * spread).toFixed(1)} points is found in 80 %.`
     : `A difference of ${least.toFixed(2)} points is found in 80 %.`;
-  if (effect === 0) return `Nothing differs, and ${found}: false finds. ${enough}`;
-  return `With ${seeds} seeds a side ${found}; for normal noise ${percent(chance)} should. ${enough}`;
+  const size = told === null ? "" : ` These tell a difference of ${told.toFixed(1)} points on average; the true one is ${effect.toFixed(1)}.`;
+  if (effect === 0) return `Nothing differs, and ${found}: false finds.${size} ${enough}`;
+  return `With ${seeds} seeds per side ${found}; for normal noise ${percent(chance)} should.${size} ${enough}`;
 }
 
 function bars(found, width) {
@@ -91,15 +94,16 @@ function render({ model, el }) {
     element(
       "div",
       { class: "interval" },
+      ...guide(model),
       toolbar(
-        slider(model, "seeds", { label: "Seeds a side", min: 2, max: 20 }),
+        slider(model, "seeds", { label: "Seeds per side", min: 2, max: 20 }),
         slider(model, "effect", { label: "True difference", min: 0, max: 5, step: 0.1, format: points }),
         select(model, "source", { label: "Noise from", options: Object.keys(model.get("noise")) }),
         button("Draw again", () => store(model, "seed", model.get("seed") + 1)),
       ),
+      said,
       above,
       below,
-      said,
     ),
   );
   return follow(model, OPTIONS, () => {

@@ -1,5 +1,5 @@
 // The running example: one head of a trained model on one story, under one attention or another.
-import { element, readout, segmented, shape, slider, store } from "../../show/controls.js";
+import { element, guide, readout, segmented, shape, slider, store } from "../../show/controls.js";
 import { follow, percent, svg, text } from "../../show/drawing.js";
 
 const [WIDTH, LEFT, TOP] = [380, 54, 54];
@@ -8,7 +8,9 @@ const [WIDTH, LEFT, TOP] = [380, 54, 54];
 export function reading(model) {
   const [method, query, words] = [model.get("method"), model.get("query"), model.get("words")];
   const matrix = model.get("matrices")[method];
-  return { method, query, words, matrix, weights: matrix[query], ...told(model, method) };
+  const first = model.get("methods")[0];
+  const exact = method === first ? null : { name: first, weights: model.get("matrices")[first][query] };
+  return { method, query, words, matrix, weights: matrix[query], exact, ...told(model, method) };
 }
 
 // The place with the highest chance, and what there is to say of an attention.
@@ -24,12 +26,15 @@ export function told(model, method) {
   return { right, answered: places[best], sentence: `${read}${same} ${found}` };
 }
 
-// The words that get most from the chosen one, in words.
-export function most({ words, weights, query }, n = 3) {
-  const order = weights.map((weight, place) => [weight, place]).sort((a, b) => b[0] - a[0]);
-  const parts = order.slice(0, n).filter(([weight]) => weight >= 0.005);
-  const each = parts.map(([weight, place]) => `“${words[place]}” ${percent(weight)}`);
-  return `“${words[query]}” gives most to ${each.join(", ") || "no word"}.`;
+// The words that get most from the chosen one, in words, and the first of them with all pairs.
+export function most({ words, weights, query, exact }) {
+  const highest = (of, n) => {
+    const order = of.map((weight, place) => [weight, place]).sort((a, b) => b[0] - a[0]);
+    const parts = order.slice(0, n).filter(([weight]) => weight >= 0.005);
+    return parts.map(([weight, place]) => `“${words[place]}” ${percent(weight)}`).join(", ") || "no word";
+  };
+  const beside = exact ? ` With ${exact.name}: ${highest(exact.weights, 1)}.` : "";
+  return `“${words[query]}” gives most to ${highest(weights, 3)}.${beside}`;
 }
 
 // A weight as ink: small ones are seen, negative ones have another color.
@@ -90,6 +95,7 @@ function render({ model, el }) {
     element(
       "div",
       { class: "running" },
+      ...guide(model),
       segmented(model, "method", { label: "Attention", options: model.get("methods") }),
       element(
         "div",

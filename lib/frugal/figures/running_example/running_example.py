@@ -206,14 +206,37 @@ def running_example(
     """The book's running example with other attentions, beside all pairs.
 
     attends: by name, attention callables of both directions for 4 heads of width 12 and 21 words;
-    the first is shown first. pages: by name, the address of a chapter. Raises ValueError without
-    an attention.
+    the first is shown first. pages: by name, the address of a chapter. Three steps lead from all
+    pairs to the first and to the last of them, or to the word that a single one changes least.
+    Raises ValueError without an attention.
     """
     if not attends:
         raise ValueError("attends is empty; it must have an attention to put beside all pairs.")
     readings = {ALL_PAIRS: by_all_pairs()}
     readings |= {name: read_story(attend) for name, attend in attends.items()}
-    return RunningExample(readings, shown=next(iter(attends)), pages=pages)
+    figure = RunningExample(readings, shown=next(iter(attends)), pages=pages)
+    figure.guided("Which attention can take the place of all pairs?", *_tries(readings))
+    return figure
+
+
+def _tries(readings: Mapping[str, Reading]) -> list[tuple[str, dict[str, Any]]]:
+    exact, first, *others = readings
+    if others:
+        third = f"And with {others[-1]}?", {"method": others[-1], "query": QUERY}
+    else:
+        apart = (readings[exact].shown - readings[first].shown).abs().sum(-1)
+        apart[QUERY] = torch.inf
+        least = int(apart.argmin())
+        words = f"Now “{STORY.split()[least]}”, which it changes least: what does that read?"
+        third = words, {"method": first, "query": least}
+    return [
+        (
+            f"{exact.capitalize()}: which word does “{ANSWER}” find?",
+            {"method": exact, "query": QUERY},
+        ),
+        (f"Now {first}: the same word, and answer?", {"method": first, "query": QUERY}),
+        third,
+    ]
 
 
 def _rounded(values: Tensor) -> list[Any]:

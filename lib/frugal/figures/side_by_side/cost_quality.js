@@ -1,15 +1,18 @@
 // Cost against quality: a dot for each method, with its intervals and a number that stands beside it,
-// clear of the others; a list leads to the chapters.
-import { element, segmented, shape } from "../../show/controls.js";
+// clear of the others. The reader asks for a share of right answers and is told who reaches it, and in
+// which time; a list leads to the chapters.
+import { element, guide, readout, segmented, shape, slider, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 16, 32, 44, 400];
-const [RADIUS, POINT] = [12, 4]; // of a number's badge, of a dot
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 16, 32, 44];
+const [RADIUS, POINT] = [13, 4]; // of a number's badge, of a dot
 const APART = 2 * RADIUS + 1;
+const TOLD = 4; // of those that reach the share, in the sentence
+const heightOf = (width) => (width < 500 ? 340 : 400);
 
 // Where everything lies, from the state: dots in units of a drawing of this width.
 export function placed(model, width) {
-  const [cost, dots] = [model.get("cost"), model.get("dots")];
+  const [cost, enough, dots] = [model.get("cost"), model.get("enough"), model.get("dots")];
   const costs = dots.flatMap((dot) => [dot.costs[cost].low, dot.costs[cost].high, dot.costs[cost].mean]);
   const positive = costs.filter((one) => one > 0);
   const [least, most] = [Math.min(...positive) / 1.15, Math.max(...positive) * 1.15];
@@ -17,9 +20,10 @@ export function placed(model, width) {
     const share = Math.log(clamp(value, least, most) / least) / Math.log(most / least);
     return LEFT + share * (width - LEFT - RIGHT);
   };
-  const y = (share) => TOP + (1 - clamp(share, 0, 1)) * (HEIGHT - TOP - BOTTOM);
+  const y = (share) => TOP + (1 - clamp(share, 0, 1)) * (heightOf(width) - TOP - BOTTOM);
   return {
     cost,
+    enough,
     x,
     y,
     ticks: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].filter((one) => one >= least && one <= most),
@@ -47,22 +51,55 @@ export function badges(places, width) {
       const home = [0.01 * (places[index][0] - one[0]), 0.01 * (places[index][1] - one[1])];
       const [dx, dy] = [...moves, home].reduce(([x, y], [mx, my]) => [x + mx, y + my], [0, 0]);
       one[0] = clamp(one[0] + dx, LEFT + RADIUS, width - RADIUS);
-      one[1] = clamp(one[1] + dy, RADIUS + 6, HEIGHT - BOTTOM - RADIUS - 2);
+      one[1] = clamp(one[1] + dy, RADIUS + 6, heightOf(width) - BOTTOM - RADIUS - 2);
     });
   }
   return found;
 }
 
+const ms = (value) => value.toPrecision(2);
+const share = (value) => percent(clamp(value, 0, 1), 0);
+
 // A method in words, with both intervals.
 export function words({ name, right, time }) {
-  const ms = (value) => value.toPrecision(2);
-  const share = (value) => percent(clamp(value, 0, 1), 0);
   return `${name}: ${share(right.mean)} right (${share(right.low)} to ${share(right.high)}), ${ms(time.mean)} ms (${ms(time.low)} to ${ms(time.high)})`;
 }
 
-function axes({ x, y, ticks, cost }, width, chance) {
+// The same for a line of the list, which has a heading.
+function numbers({ right, time }) {
+  const bare = (value) => (100 * clamp(value, 0, 1)).toFixed(0);
+  return [
+    `${share(right.mean)} (${bare(right.low)}–${bare(right.high)})`,
+    `${ms(time.mean)} (${ms(time.low)}–${ms(time.high)})`,
+  ];
+}
+
+// Who reaches the share that is asked for, and how long they take beside the first method; and of the
+// fastest, whether it knows more than a guess and whether its time is surely another than the first's.
+export function sentence({ dots, enough, cost }, chance) {
+  const [whole] = dots;
+  const able = dots.filter(({ right }) => right.mean >= enough).sort((a, b) => a.time.mean - b.time.mean);
+  const asked = `${percent(enough, 0)}${enough < 1 ? " or more" : ""} right`;
+  if (!able.length) return `None of ${dots.length} methods has ${asked}.`;
+  const counted = `${able.length} of ${dots.length} methods ${able.length > 1 ? "have" : "has"} ${asked}.`;
+  const [best] = able;
+  const parts = able.slice(0, TOLD).map(({ name, time }) => `${name} ${(time.mean / whole.time.mean).toFixed(2)} ×`);
+  const order = `Fastest for ${cost}, against ${whole.name}: ${parts.join(", ")}.`;
+  const knows = best.right.low <= chance ? ", which a guess may have as well" : "";
+  const found = `The fastest, ${best.name}, has ${share(best.right.mean)} right${knows}.`;
+  return [counted, order, found, ...(best === whole ? [] : [surely(best.time, whole.time)])].join(" ");
+}
+
+function surely(one, other) {
+  const apart = one.high < other.low || one.low > other.high;
+  return `The intervals of the two times ${apart ? "do not overlap" : "overlap"}.`;
+}
+
+function axes({ x, y, ticks, cost, enough }, width, chance) {
   const base = y(0);
   return [
+    shape("rect", { class: "quality-enough", x: LEFT, y: y(1), width: width - LEFT - RIGHT, height: y(enough) - y(1) }),
+    shape("path", { class: "quality-asked", d: `M${LEFT} ${y(enough)}H${width - RIGHT}` }),
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
       shape("path", { class: "quality-grid", d: `M${LEFT} ${y(share)}H${width - RIGHT}` }),
       text(LEFT - 6, y(share) + 4, percent(share, 0), { anchor: "end" }),
@@ -74,16 +111,17 @@ function axes({ x, y, ticks, cost }, width, chance) {
     shape("path", { class: "quality-chance", d: `M${LEFT} ${y(chance)}H${width - RIGHT}` }),
     text(width - RIGHT, y(chance) + 15, "a guess", { anchor: "end" }),
     text(0, 12, "right answers", { anchor: "start" }),
-    text((LEFT + width) / 2, HEIGHT - 4, `processor time per text, ${cost} (ms)`, { anchor: "middle" }),
+    text((LEFT + width) / 2, heightOf(width) - 4, `processor time per text, ${cost} (ms)`, { anchor: "middle" }),
   ];
 }
 
-function dotOf({ number, page, right, time, ...dot }, [bx, by], { x, y }) {
+function dotOf({ number, page, right, time, ...dot }, [bx, by], { x, y, enough }) {
   const [cx, cy] = [x(time.mean), y(right.mean)];
   const said = words({ ...dot, right, time });
+  const kind = right.mean < enough ? "quality-dot quality-less" : "quality-dot";
   return shape(
     "a",
-    { href: page, class: "quality-dot", "data-number": number, "aria-label": said, tabindex: -1 },
+    { href: page, class: kind, "data-number": number, "aria-label": said, tabindex: -1 },
     shape("title", {}, said),
     shape("path", { d: `M${x(time.low)} ${cy}H${x(time.high)}M${cx} ${y(right.low)}V${y(right.high)}` }),
     shape("path", { class: "quality-lead", d: `M${cx} ${cy}L${bx} ${by}` }),
@@ -95,8 +133,9 @@ function dotOf({ number, page, right, time, ...dot }, [bx, by], { x, y }) {
 
 function render({ model, el }) {
   const width = widthOf(el, 360, 680);
-  const picture = svg(width, HEIGHT, { class: "quality-chart", role: "group", "aria-label": "Right answers over cost" });
+  const picture = svg(width, heightOf(width), { class: "quality-chart", role: "group", "aria-label": "Right answers over cost" });
   const list = element("ol", { class: "quality-list" });
+  const said = readout();
   const mark = (number) =>
     picture.querySelectorAll(".quality-dot").forEach((dot) => {
       dot.classList.toggle("quality-marked", Number(dot.dataset.number) === number);
@@ -105,22 +144,29 @@ function render({ model, el }) {
     element(
       "div",
       { class: "quality" },
-      segmented(model, "cost", { label: "Time of", options: model.get("costs") }),
+      ...guide(model),
+      said,
+      toolbar(
+        slider(model, "enough", { label: "Right at least", min: 0, max: 1, step: 0.05, format: (asked) => percent(asked, 0) }),
+        segmented(model, "cost", { label: "Time of", options: model.get("costs") }),
+      ),
       picture,
+      element("p", { class: "quality-note" }, "Right answers, and milliseconds per text: means over the seeds, with intervals of 95 %."),
       list,
     ),
   );
-  return follow(model, "cost", () => {
+  return follow(model, "cost enough", () => {
     const found = placed(model, width);
     const stand = badges(found.dots.map(({ right, time }) => [found.x(time.mean), found.y(right.mean)]), width);
     const dots = found.dots.map((dot, index) => dotOf(dot, stand[index], found));
     picture.replaceChildren(...axes(found, width, model.get("chance")), ...dots);
+    said.textContent = sentence(found, model.get("chance"));
     list.replaceChildren(
       ...found.dots.map((dot) => {
         const lead = (number) => () => mark(number);
         const link = element("a", { href: dot.page, onfocus: lead(dot.number), onblur: lead(0) }, dot.name);
-        const rest = words(dot).slice(dot.name.length);
-        return element("li", { onpointerenter: lead(dot.number), onpointerleave: lead(0) }, link, rest);
+        const rest = numbers(dot).map((one) => element("span", {}, one));
+        return element("li", { onpointerenter: lead(dot.number), onpointerleave: lead(0) }, link, ...rest);
       }),
     );
   });

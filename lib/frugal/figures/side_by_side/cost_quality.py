@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frugal.checks import one_of
+from frugal.checks import one_of, within
 from frugal.results import mean_interval
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
@@ -28,15 +28,21 @@ class Dot:
 class CostQuality(Interactive):
     """Dots with intervals of 95 % in both directions; a number in each leads to its chapter.
 
-    dots: by name, in the order of their numbers; all have the same costs. cost: the one shown
-    first, the first of all when None. chance: the share of right answers without any skill.
+    dots: by name, in the order of their numbers; all have the same costs, and the first is what the
+    times of the others are divided by. cost: the one shown first, the first of all when None.
+    enough: the share of right answers that is asked for. chance: the share without any skill.
     """
 
     module = "cost_quality.js"
     style = "cost_quality.css"
 
     def __init__(
-        self, dots: Mapping[str, Dot], *, chance: float | int, cost: str | None = None
+        self,
+        dots: Mapping[str, Dot],
+        *,
+        chance: float | int,
+        cost: str | None = None,
+        enough: float | int = 0.9,
     ) -> None:
         if not dots:
             raise ValueError("dots is empty; it must have a method.")
@@ -45,12 +51,14 @@ class CostQuality(Interactive):
             raise ValueError(f"dots have different costs; all must have {', '.join(costs)}.")
         cost = costs[0] if cost is None else cost
         one_of(costs, cost=cost)
+        within(0, 1, enough=enough)
         best = max(dots, key=lambda name: sum(dots[name].right) / len(dots[name].right))
         super().__init__(
             alt=(
                 f"{len(dots)} methods as numbered dots: the share of right answers over the "
                 f"processor time per text, both at one length, with intervals over the seeds. "
-                f"Right most often is {best}. A list below leads to the chapters."
+                f"Right most often is {best}. A slider asks for a share of right answers, and a "
+                "sentence names the fastest that reach it. A list leads to the chapters."
             ),
             dots=[
                 {
@@ -63,6 +71,7 @@ class CostQuality(Interactive):
             ],
             costs=costs,
             cost=cost,
+            enough=float(enough),
             chance=float(chance),
         )
 
@@ -73,6 +82,7 @@ class CostQuality(Interactive):
         blue, orange, *_ = accents()
         figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
         axes.axhline(self.state["chance"], color=orange, linestyle="--")
+        axes.axhspan(self.state["enough"], 1, color=blue, alpha=0.1)
         for number, dot in enumerate(self.state["dots"], 1):
             x, y = dot["costs"][self.state["cost"]], dot["right"]
             axes.errorbar(

@@ -5,10 +5,10 @@ import { follow, percent, svg, text } from "../../show/drawing.js";
 import { columnSums, rowSums, sinkhorn } from "./sinkhorn_formulas.js";
 
 const [LEFT, SIDE, RIGHT] = [58, 240, 40];
-const [FROM, TO] = [22, 100]; // where threads begin and end
-const TOP = 126; // of the matrix
-const ROW = 26;
-const BAR = 40; // the longest bar of a column's sum
+const FROM = 22; // where threads begin
+const NARROW = 520; // a page below it has lower pictures, of letters that are as large
+// to: where threads end. row: of the matrix. bar: the longest one of a column's sum.
+const LAYOUTS = { wide: { to: 100, row: 26, bar: 40 }, narrow: { to: 70, row: 21, bar: 24 } };
 
 const two = (value) => value.toFixed(2);
 const highest = (row) => row.indexOf(Math.max(...row));
@@ -41,7 +41,7 @@ function sentence({ alone, both }, count) {
   if (count === 0) return "Nothing is divided yet: these are the exponentials of the scores, on one scale.";
   const choices = ({ best }) => {
     const chosen = new Set(best).size;
-    return `${chosen} of ${n} blocks ${chosen > 1 ? "are" : "is"} somebody's first choice`;
+    return `${chosen} of ${n} blocks ${chosen > 1 ? "are first choices" : "is a first choice"}`;
   };
   const crowd = highest(alone.columns);
   const near = both.best.filter((j, i) => Math.abs(i - j) <= 1).length;
@@ -50,46 +50,52 @@ function sentence({ alone, both }, count) {
   const times = count % 2 ? `${(count + 1) / 2} and ${(count - 1) / 2} times` : `${count / 2} times each`;
   return (
     `Rows only: block ${crowd + 1} is fetched ${two(alone.columns[crowd])} times; ${choices(alone)}. ` +
-    `Rows and columns, ${times}: blocks are fetched ${range(both.columns)} times; ${choices(both)}, ` +
-    `which holds ${percent(share, 0)} of its row on average. ` +
-    (differ ? `Balance changes ${differ} of the ${n} choices. ` : "Balance changes no choice. ") +
-    `A window of one block to either side would reach ${near} of its ${n}.`
+    `Rows and columns, ${times}: blocks are fetched ${range(both.columns)} times; ${choices(both)}. ` +
+    `A first choice holds ${percent(share, 0)} of its row on average. ` +
+    `Balance changes ${differ || "no"} choice${differ === 1 ? "" : "s"}; ` +
+    `a window of one block to either side reaches ${near} of its ${n}.`
   );
 }
 
+// Where the matrix begins, and the sums below it.
+function placesOf({ to, row }, n) {
+  return { top: to + 26, bottom: to + 26 + n * row + 8 };
+}
+
 // One picture: who fetches whom, the shares, the sums. `cell` is the width of a column.
-function drawnOf({ matrix, rows, columns, best }, most) {
+function drawnOf({ matrix, rows, columns, best }, most, layout) {
   const n = matrix.length;
   const cell = SIDE / n;
+  const { to, row: high, bar } = layout;
+  const { top, bottom } = placesOf(layout, n);
   const x = (j) => LEFT + (j + 0.5) * cell;
-  const y = (i) => TOP + (i + 0.5) * ROW;
-  const bottom = TOP + n * ROW + 8;
-  const tall = (sum) => (BAR * sum) / most;
+  const y = (i) => top + (i + 0.5) * high;
+  const tall = (sum) => (bar * sum) / most;
   const center = { anchor: "middle" };
   const numbers = matrix.map((_, index) => index);
   return [
     text(0, 14, "reads"),
     ...numbers.map((i) => text(x(i), 14, i + 1, center)),
-    ...matrix.flatMap((row, i) => threads(row, i, best[i], rows[i], x)),
-    text(0, 116, "fetched"),
-    ...numbers.map((j) => text(x(j), 116, j + 1, center)),
-    text(LEFT + SIDE + 6, 116, "sum"),
+    ...matrix.flatMap((row, i) => threads(row, i, best[i], rows[i], x, to)),
+    text(0, to + 16, "fetched"),
+    ...numbers.map((j) => text(x(j), to + 16, j + 1, center)),
+    text(LEFT + SIDE + 6, to + 16, "sum"),
     ...numbers.map((i) => text(LEFT - 12, y(i) + 4, i + 1, center)),
-    ...matrix.flatMap((row, i) => row.flatMap((value, j) => cellNodes(value, x(j), y(i), cell, j === best[i]))),
+    ...matrix.flatMap((row, i) => row.flatMap((value, j) => cellNodes(value, x(j), y(i), [cell, high], j === best[i]))),
     ...rows.map((sum, i) => text(LEFT + SIDE + 6, y(i) + 4, two(sum), { class: "balance-sum balance-row-sum" })),
     ...columns.map((sum, j) =>
       shape("rect", { class: "balance-bar", x: x(j) - 0.35 * cell, y: bottom, width: 0.7 * cell, height: tall(sum) }),
     ),
     shape("path", { class: "balance-one", d: `M${LEFT} ${bottom + tall(1)}H${LEFT + SIDE}` }),
-    text(0, bottom + BAR + 15, "times"),
+    text(0, bottom + bar + 15, "times"),
     text(LEFT + SIDE + 6, bottom + tall(1) + 4, "once"),
-    ...columns.map((sum, j) => text(x(j), bottom + BAR + 15, two(sum), { ...center, class: "balance-sum balance-column-sum" })),
+    ...columns.map((sum, j) => text(x(j), bottom + bar + 15, two(sum), { ...center, class: "balance-sum balance-column-sum" })),
   ];
 }
 
 // From a query block to the blocks it fetches, as thick as their shares of the row.
-function threads(row, i, best, sum, x) {
-  const bend = (FROM + TO) / 2;
+function threads(row, i, best, sum, x, to) {
+  const bend = (FROM + to) / 2;
   return row
     .map((value, j) => [value / sum, j])
     .filter(([share]) => share > 0.04)
@@ -97,33 +103,33 @@ function threads(row, i, best, sum, x) {
     .map(([share, j]) =>
       shape("path", {
         class: j === best ? "balance-thread balance-first" : "balance-thread",
-        d: `M${x(i)} ${FROM}C${x(i)} ${bend} ${x(j)} ${bend} ${x(j)} ${TO}`,
+        d: `M${x(i)} ${FROM}C${x(i)} ${bend} ${x(j)} ${bend} ${x(j)} ${to}`,
         "stroke-width": 9 * share,
       }),
     );
 }
 
-function cellNodes(value, x, y, cell, first) {
+function cellNodes(value, x, y, [cell, high], first) {
   return [
     shape("rect", {
       class: first ? "balance-cell balance-best" : "balance-cell",
       "data-value": value,
       x: x - cell / 2 + 1,
-      y: y - ROW / 2 + 1,
+      y: y - high / 2 + 1,
       width: cell - 2,
-      height: ROW - 2,
+      height: high - 2,
       style: `fill-opacity: ${Math.min(1, value) / 2}`, // the number on it can be read at every share
     }),
     text(x, y + 4, value < 0.005 ? "" : two(value), { anchor: "middle", class: "balance-number" }),
   ];
 }
 
-function panel(title, kind, n) {
-  const size = [LEFT + SIDE + RIGHT, TOP + n * ROW + BAR + 28];
+function panel(title, kind, n, layout) {
+  const size = [LEFT + SIDE + RIGHT, placesOf(layout, n).bottom + layout.bar + 20];
   const picture = svg(...size, { class: "balance-chart" });
   const node = element("div", { class: `balance-panel balance-${kind}` }, element("p", {}, title), picture);
   const show = (found, most) => {
-    picture.replaceChildren(...drawnOf(found, most));
+    picture.replaceChildren(...drawnOf(found, most, layout));
     const fetched = found.best.map((j, i) => `${i + 1} takes ${j + 1}`).join(", ");
     picture.setAttribute("aria-label", `${title}. Most of its share each block fetches: ${fetched}.`);
   };
@@ -151,8 +157,9 @@ function guide(model) {
 
 function render({ model, el }) {
   const n = model.get("scores").length;
-  const alone = panel("Rows only, the control", "alone", n);
-  const both = panel("Rows and columns in turn", "both", n);
+  const layout = el.clientWidth && el.clientWidth < NARROW ? LAYOUTS.narrow : LAYOUTS.wide;
+  const alone = panel("Rows only, the control", "alone", n, layout);
+  const both = panel("Rows and columns in turn", "both", n, layout);
   const said = readout();
   const views = element("div", { class: "balance-views" }, alone.node, both.node);
   el.append(element("div", { class: "balance-figure" }, guide(model), said, controls(model), views));

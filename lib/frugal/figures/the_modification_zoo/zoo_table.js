@@ -5,8 +5,10 @@ import { clamp, follow, read, svg, text, widthOf } from "../../show/drawing.js";
 import { compared, reach } from "./zoo_formulas.js";
 
 const STATE = "measure family form sort threshold sure chosen";
-const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [46, 12, 12, 38, 340];
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 12, 12, 38];
+const HEIGHTS = { 380: 280, 640: 340 }; // of the drawing, by its width
 const MOST_NAMES = 9;
+const MOST_LETTERS = 60; // of names in the sentence
 const SAID = { both: "both", paper: "paper", ours: "here", neither: "–" };
 const KEY = [
   ["both", "in both"],
@@ -31,9 +33,18 @@ export function zoo(model) {
   return { ...asked, ...found, reach: reach(model.get("rows"), asked.measure), title: titled(model) };
 }
 
-function sentence({ rows, both, paper, ours, threshold, family, correlation, inside }) {
+// Those that both would adopt, while their names are short enough.
+function adopted(rows) {
+  const names = rows.filter(({ kind }) => kind === "both").map(({ name }) => name);
+  const words = names.join(", ");
+  return words && words.length <= MOST_LETTERS ? ` (${words})` : "";
+}
+
+function sentence({ rows, both, paper, ours, threshold, sure, family, correlation, inside }) {
+  const here = sure ? "here with the whole interval" : "here";
   const counted =
-    `Of ${rows.length} rows ${paper} gain ${threshold} % or more in the paper, ${ours} here, ` + `${both} in both. `;
+    `Of ${rows.length} rows ${paper} gain ${threshold} % or more in the paper, ${ours} ${here}, ` +
+    `${both} in both${adopted(rows)}. `;
   const ranked =
     correlation === null
       ? "There are too few rows for a rank correlation."
@@ -54,9 +65,9 @@ function about(found) {
   );
 }
 
-function scales({ low, high }, width) {
+function scales({ low, high }, [width, height]) {
   const onto = (from, to) => (gain) => from + ((clamp(gain, low, high) - low) / (high - low)) * (to - from);
-  return { x: onto(LEFT, width - RIGHT), y: onto(HEIGHT - BOTTOM, TOP) };
+  return { x: onto(LEFT, width - RIGHT), y: onto(height - BOTTOM, TOP) };
 }
 
 const MARKS = {
@@ -98,11 +109,11 @@ function names(found, { x, y }) {
   );
 }
 
-function grid(found, { x, y }, width) {
+function grid(found, { x, y }, [width, height]) {
   const { low, high } = found.reach;
   const step = [1, 2, 5, 10, 20, 50, 100].find((size) => (high - low) / size <= 8) ?? 200;
   const ticks = Array.from({ length: 17 }, (_, at) => (at - 8) * step).filter((tick) => tick > low && tick < high);
-  const base = HEIGHT - BOTTOM;
+  const base = height - BOTTOM;
   const line = (name, d) => shape("path", { class: name, d });
   return [
     shape("rect", {
@@ -116,7 +127,7 @@ function grid(found, { x, y }, width) {
     line("zoo-threshold", `M${x(found.threshold)} ${TOP}V${base}M${LEFT} ${y(found.threshold)}H${width - RIGHT}`),
     ...ticks.map((tick) => text(x(tick), base + 15, `${tick}`, { anchor: "middle" })),
     ...ticks.map((tick) => text(LEFT - 6, y(tick) + 4, `${tick}`, { anchor: "end" })),
-    text((LEFT + width - RIGHT) / 2, HEIGHT - 4, "gain in the paper, %", { anchor: "middle" }),
+    text((LEFT + width - RIGHT) / 2, height - 4, "gain in the paper, %", { anchor: "middle" }),
     shape(
       "g",
       { transform: `translate(12 ${(TOP + base) / 2}) rotate(-90)` },
@@ -173,7 +184,8 @@ function controls(model) {
 
 function render({ model, el }) {
   const width = widthOf(el);
-  const picture = svg(width, HEIGHT, { class: "zoo-points", "aria-label": "A point per modification: gain in the paper across, gain here upwards" });
+  const size = [width, HEIGHTS[width]];
+  const picture = svg(...size, { class: "zoo-points", "aria-label": "A point per modification: gain in the paper across, gain here upwards" });
   const said = readout();
   const told = element("p", { class: "zoo-about" });
   const body = element("tbody");
@@ -202,8 +214,8 @@ function render({ model, el }) {
   );
   return follow(model, STATE, () => {
     const found = zoo(model);
-    const scale = scales(found.reach, width);
-    picture.replaceChildren(...grid(found, scale, width), ...points(found, scale, choose), ...names(found, scale));
+    const scale = scales(found.reach, size);
+    picture.replaceChildren(...grid(found, scale, size), ...points(found, scale, choose), ...names(found, scale));
     said.textContent = `${found.title}: ${sentence(found)}`;
     told.textContent = about(found);
     fillIn(body, found, choose);

@@ -1,6 +1,8 @@
-// The cost explorer: sizes on sliders; shares of FLOPs, bytes held and a roofline follow.
+// The cost explorer: sizes on sliders; shares of FLOPs, bytes held, a roofline and its table follow.
+// Where the page is narrow, one of these is seen at a time.
 import { element, guide, quantity, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
 import { follow, read, svg } from "../../show/drawing.js";
+import { oneAtATime } from "../../show/parts.js";
 import { LENGTHS, colorOf, drawMemory, drawShares, lengthAt } from "./cost_charts.js";
 import { crossoverLength, flops, operations, peak, rooflineSeconds } from "./cost_formulas.js";
 import { boundBy, duration, hangers, linesOfMemory, sentences } from "./cost_words.js";
@@ -123,6 +125,17 @@ function slidersOf(model) {
   ];
 }
 
+function choices(model) {
+  const machines = model.get("machines").map(({ name }, index) => [index, name]);
+  return toolbar(
+    segmented(model, "mode", { label: "Count", options: MODES }),
+    segmented(model, "bytes_per_number", { label: "in", options: FORMATS }),
+    segmented(model, "machine", { label: "Machine", options: machines }),
+  );
+}
+
+const NARROW = 520; // below so many pixels there is no room for two charts beside each other
+
 // The parts of the figure and where they stand.
 function stage(model) {
   const [shares, held, roofline] = ["shares", "memory", "roofline"].map(chartView);
@@ -130,30 +143,23 @@ function stage(model) {
   const source = element("p", { class: "cost-note" });
   const table = tableOf();
   const sliders = slidersOf(model);
-  const machines = model.get("machines").map(({ name }, index) => [index, name]);
-  const root = element(
-    "div",
-    { class: "cost" },
+  const drawn = [shares, held, roofline].map(({ title, picture }) => element("div", {}, title, picture));
+  const nodes = [...drawn, element("div", {}, table.node, source)];
+  const names = ["FLOPs", "bytes", "roofline", "table"];
+  const all = element("div", { class: "cost-parts" }, ...nodes);
+  const root = element("div", { class: "cost" });
+  const parts = names.map((name, at) => [name, nodes[at]]);
+  const { bar, fit, stop: stopParts } = oneAtATime(model, { root, all, parts, narrow: NARROW });
+  root.append(
     ...guide(model),
-    toolbar(
-      segmented(model, "mode", { label: "Count", options: MODES }),
-      segmented(model, "bytes_per_number", { label: "in", options: FORMATS }),
-    ),
+    choices(model),
     element("div", { class: "cost-sliders" }, ...sliders.map(({ node }) => node)),
     said,
-    element(
-      "div",
-      { class: "cost-pair" },
-      ...[shares, held].map(({ title, picture }) => element("div", {}, title, picture)),
-    ),
-    toolbar(segmented(model, "machine", { label: "Machine", options: machines })),
-    roofline.title,
-    roofline.picture,
-    table.node,
-    source,
+    bar,
+    all,
   );
-  const stop = () => sliders.forEach((one) => one.stop());
-  return { root, shares, held, roofline, said, source, body: table.body, stop };
+  const stop = () => [stopParts, ...sliders.map((one) => one.stop)].forEach((end) => end());
+  return { root, shares, held, roofline, said, source, body: table.body, fit, stop };
 }
 
 // Both charts over N.
@@ -217,6 +223,7 @@ function dragLength(model, picture, isMemory) {
 function render({ model, el }) {
   const scene = stage(model);
   el.append(scene.root);
+  scene.fit();
   const draw = () => {
     const sizes = shapeOf(model);
     const mode = model.get("mode");

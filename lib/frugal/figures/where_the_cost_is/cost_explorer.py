@@ -39,7 +39,9 @@ _UNITS = {
 
 
 class CostExplorer(Interactive):
-    """Sliders for the sizes; where the FLOPs go, what memory holds, and a roofline.
+    """Sliders for the sizes; where the FLOPs go, what memory holds, and a roofline with its table.
+
+    On a narrow page one of these four is seen at a time; the state's `part` says which, from 0.
 
     length, d_model, n_heads, n_layers, batch: as in the library's `TransformerShape`. ff_ratio:
     d_ff over d_model. bytes_per_number: 4 (float32) or 2 (bfloat16). mode: forward, training,
@@ -98,6 +100,7 @@ class CostExplorer(Interactive):
             mode=mode,
             machines=[dataclasses.asdict(one) for one in machines],
             machine=machine,
+            part=0,
         )
 
     def picture(self) -> Figure:

@@ -1,4 +1,5 @@
 // What the cost explorer says: durations, the lines of a chart, and its sentences, from numbers.
+import { quantity } from "../../show/controls.js";
 import { percent } from "../../show/drawing.js";
 import {
   crossoverLength,
@@ -55,8 +56,14 @@ export function boundBy(step, machine, bytes) {
   return step.intensity < ridge(machine, bytes) ? "memory" : "arithmetic";
 }
 
+function memoryWords(sizes, mode) {
+  const { naive_scores, parameters } = memory(sizes, mode);
+  const weights = mode === "training" ? "parameters with Adam" : "parameters";
+  return `Stored scores hold ${quantity(naive_scores, "B")}, ${weights} ${quantity(parameters, "B")}.`;
+}
+
 export function sentences(sizes, mode, machine) {
-  const share = flops(sizes, mode).attention_share;
+  const { attention_share: share, feed_forward, total } = flops(sizes, mode);
   const half = crossoverLength(sizes.d_model, sizes.d_ff);
   const bytes = sizes.bytes_per_number;
   const waiting = operations(sizes, mode).filter(
@@ -70,8 +77,9 @@ export function sentences(sizes, mode, machine) {
   const [separate, fused] = [false, true].map((whole) => layerSeconds(sizes, machine, mode, whole));
   return (
     `At N = ${sizes.length.toLocaleString("en")} scores and weighted sum take ` +
-    `${percent(share)} of the FLOPs; they take half at N = ${half.toLocaleString("en")}, which is 2d + d_ff. ` +
+    `${percent(share)} of the FLOPs, the feed-forward network ${percent(feed_forward / total)}. ` +
+    `Attention takes half at N = ${half.toLocaleString("en")} (2d + d_ff). ${memoryWords(sizes, mode)} ` +
     `On ${machine.name}: ${waits} for memory; a layer takes at least ${duration(separate)}, ` +
-    `or ${duration(fused)} with attention fused.`
+    `with attention fused ${duration(fused)}.`
   );
 }

@@ -1,15 +1,15 @@
-// Windows that shift: a picture in patches, five steps from cutting to merging. Choose a patch and
+// Windows that shift: a picture in patches, five stages from cutting to merging. Choose a patch and
 // see which others it reads. The patches glide to their places unless motion is unwanted.
 import { button, element, guide, onKeys, readout, segmented, store, toolbar, uniqueId } from "../../show/controls.js";
 import { clamp, follow } from "../../show/drawing.js";
-import { merged, places, relations, rolled } from "./swin_windows.js";
+import { heardOf, merged, places, relations, rolled } from "./swin_windows.js";
 
 const STEPS = [
-  ["cut", "1 Cut"],
-  ["shift", "2 Shift"],
-  ["mask", "3 Mask"],
-  ["back", "4 Back"],
-  ["merge", "5 Merge"],
+  ["cut", "Cut"],
+  ["shift", "Shift"],
+  ["mask", "Mask"],
+  ["back", "Back"],
+  ["merge", "Merge"],
 ];
 const MOVES = {
   ArrowUp: [-1, 0],
@@ -27,34 +27,45 @@ function related(step, query, layout) {
   return relations(query, step === "cut" ? { ...layout, shift: 0 } : layout);
 }
 
-// Lines at the borders of windows, as shares of the board.
+// Lines at the borders of windows, as shares of the board; once they have moved, the old ones too.
 function lineNodes(step, { rows, columns, window, shift }) {
   const size = step === "merge" ? 2 : window;
   const first = step === "back" ? shift : 0;
+  const inside = (at, count) => at > 0 && at < count;
   const rule = (count, side) =>
-    Array.from({ length: count + 1 }, (_, index) => index)
-      .filter((at) => (at - first) % size === 0 || at === 0 || at === count)
-      .map((at) => element("i", { class: `swin-${side}`, style: `--at:${at / count}` }));
+    Array.from({ length: count + 1 }, (_, index) => index).flatMap((at) => {
+      const now = (at - first) % size === 0 || !inside(at, count);
+      if (!now && at % size) return [];
+      const name = now ? `swin-${side}` : `swin-${side} swin-old`;
+      return [element("i", { class: name, style: `--at:${at / count}` })];
+    });
   return [...rule(rows, "row"), ...rule(columns, "column")];
 }
 
-export function sentence(step, query, found, { shift }) {
+export function sentence(step, query, found, layout) {
+  const { shift } = layout;
+  const all = found.length;
   const count = (kind) => found.filter((one) => one === kind).length;
   const who = `The patch in row ${query[0] + 1}, column ${query[1] + 1}`;
   const far = count("masked");
+  const heard =
+    `After a layer of plain windows and this one it can have heard of ` +
+    `${heardOf(query, layout)} of the ${all} patches.`;
   return {
-    cut: `${who} attends to the ${count("seen")} patches of its window, and to nothing else.`,
+    cut:
+      `${who} attends to the ${count("seen")} patches of its window (blue), and to nothing else. While the windows ` +
+      `stay, it hears of these ${count("seen")} of ${all} alone, in any number of layers.`,
     shift:
       `The picture is rolled up and left by ${shift}, so the same windows cut it elsewhere. ` +
       (far
         ? `${who} now shares a window with ${far} patches from the opposite edge (red).`
         : `${who} now shares a window with patches that were across a border.`),
     mask: far
-      ? `A mask hides the ${far} patches from the opposite edge: ${count("seen")} are left.`
-      : `Nothing in this window came around the edge: all ${count("seen")} patches are seen.`,
+      ? `A mask hides the ${far} patches from the opposite edge: ${count("seen")} are left. ${heard}`
+      : `Nothing in this window came around the edge: all ${count("seen")} patches are seen. ${heard}`,
     back:
-      `Rolled back, the windows lie across the old borders. ${who} ` +
-      `attends to ${count("seen")} patches.`,
+      `Rolled back, the windows lie across the old borders (dashed). ${who} ` +
+      `attends to ${count("seen")} patches (blue). ${heard}`,
     merge: `${who} is joined with three neighbours to one token of twice the width.`,
   }[step];
 }
@@ -114,12 +125,12 @@ function render({ model, el }) {
   const layout = model.get("grid");
   const { board, show } = boardView(model, layout);
   const said = readout();
-  const next = button("Next step", () => {
+  const next = button("Next stage", () => {
     const index = STEPS.findIndex(([value]) => value === model.get("step"));
     store(model, "step", STEPS[(index + 1) % STEPS.length][0]);
   });
-  const steps = toolbar(segmented(model, "step", { label: "Step", options: STEPS }), next);
-  const root = element("div", { class: "swin" }, ...guide(model), steps, board, said);
+  const stages = toolbar(segmented(model, "step", { label: "Stage", options: STEPS }), next);
+  const root = element("div", { class: "swin" }, ...guide(model), stages, board, said);
   el.append(root);
   return follow(model, "step query", () => {
     const [step, query] = [model.get("step"), model.get("query")];

@@ -20,7 +20,7 @@ Step = Literal["cut", "shift", "mask", "back", "merge"]
 
 
 class SwinShift(Interactive):
-    """Step through a layer of shifted windows; choose a patch to see which patches it reads.
+    """The stages of a layer of shifted windows; choose a patch to see which patches it reads.
 
     picture: (height, width) or (height, width, 3), numbers in 0 ... 1. patches: rows and columns
     of patches, which must divide the picture's sides. window: side of a window in patches, a
@@ -60,9 +60,9 @@ class SwinShift(Interactive):
             raise ValueError(f"query is {query}; it must be a row and a column of {patches}.")
         super().__init__(
             alt=f"A picture in {patches[0]} by {patches[1]} patches and windows of {window} by "
-            f"{window}. Five steps: the windows are cut, the picture is rolled by {shift}, patches "
-            "from the opposite edge are masked, the picture is rolled back, and 2 by 2 patches are "
-            "merged. A chosen patch shows which patches it attends to at each step.",
+            f"{window}. Five stages: the windows are cut, the picture is rolled by {shift}, "
+            "patches from the opposite edge are masked, the picture is rolled back, and 2 by 2 "
+            "patches are merged. A chosen patch shows which patches it attends to at each stage.",
             picture=f"data:image/png;base64,{b64encode(_png(self.pixels)).decode()}",
             grid={
                 "rows": patches[0],

@@ -32,6 +32,15 @@ export function relations(query, layout) {
   });
 }
 
+// Which old windows a patch sees across when the windows have moved, as how many patches these hold: what
+// can have reached it after a layer of plain windows and one of moved ones.
+export function heardOf(query, layout) {
+  const all = places(layout);
+  const seen = relations(query, layout);
+  const near = all.filter((_, index) => seen[index] === "seen");
+  return all.filter((place) => near.some((other) => sameWindow(place, other, layout.window))).length;
+}
+
 // The four patches that merging joins.
 export function merged([row, column], layout) {
   return places(layout).map(([otherRow, otherColumn]) =>
