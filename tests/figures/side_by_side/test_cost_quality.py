@@ -23,7 +23,7 @@ def test_a_dot_and_a_line_of_the_list_lead_to_the_chapter(show):
     said = figure.locator(".quality-dot").nth(1).get_attribute("aria-label")
     assert said.startswith("window: 35 % right (23 % to 47 %), 0.63 ms (0.49 to 0.78)")
     line = figure.locator(".quality-list li").nth(1).locator("a, span").all_inner_texts()
-    assert line == ["window", "35 % (23–47)", "0.63 (0.49–0.78)"]
+    assert line == ["window", "35 (23–47)", "0.63 (0.49–0.78)"]
 
 
 def said(figure) -> str:

@@ -69,7 +69,7 @@ export function words({ name, right, time }) {
 function numbers({ right, time }) {
   const bare = (value) => (100 * clamp(value, 0, 1)).toFixed(0);
   return [
-    `${share(right.mean)} (${bare(right.low)}–${bare(right.high)})`,
+    `${bare(right.mean)} (${bare(right.low)}–${bare(right.high)})`,
     `${ms(time.mean)} (${ms(time.low)}–${ms(time.high)})`,
   ];
 }
@@ -151,7 +151,7 @@ function render({ model, el }) {
         segmented(model, "cost", { label: "Time of", options: model.get("costs") }),
       ),
       picture,
-      element("p", { class: "quality-note" }, "Right answers, and milliseconds per text: means over the seeds, with intervals of 95 %."),
+      element("p", { class: "quality-note" }, "Right answers in percent, and milliseconds per text: means over the seeds, with intervals of 95 %."),
       list,
     ),
   );
