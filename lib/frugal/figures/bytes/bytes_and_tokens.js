@@ -121,7 +121,9 @@ function stripsView(point) {
       if (target.dataset.from !== undefined) point(Number(target.dataset.from));
     });
   }
-  return { sections, show, mark };
+  const resized = new ResizeObserver(() => strips.forEach(scrolls)); // also when first laid out
+  strips.forEach((strip) => resized.observe(strip));
+  return { sections, show, mark, stop: () => resized.disconnect() };
 }
 
 // What full attention compares, a row for each of the three.
@@ -206,7 +208,7 @@ function render({ model, el }) {
   const chosen = controls(model, samples, model.get("merges").length);
   const views = [...guide(model), chosen, node, ...strips.sections, detail, table.node, said];
   el.append(element("div", { class: "bt-figure" }, ...views));
-  return () => [stop, stopChoosing, stopDrawing].forEach((end) => end());
+  return () => [stop, stopChoosing, stopDrawing, strips.stop].forEach((end) => end());
 }
 
 export default { render };
