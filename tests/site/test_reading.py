@@ -53,7 +53,7 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     assert page.evaluate(SMALL_WORDS) == []
 
 
-STILL_TALLER = ("attentionexplorer", "exitplayer", "layerswitches")
+STILL_TALLER = ("exitplayer", "layerswitches")
 
 
 @pytest.mark.parametrize("name", WITH_FIGURES)
