@@ -33,10 +33,11 @@ function controlsOf(model, maps) {
   // Layers that this kind of attention does not have are hidden, not removed: the group stays one,
   // and keeps its room.
   const build = (map) => {
-    layers.hidden = map.layers === 1;
+    layers.style.visibility = map.layers === 1 ? "hidden" : "";
     layers.querySelectorAll("label").forEach((label, layer) => {
-      label.hidden = layers.hidden || layer >= map.layers;
-      label.firstChild.disabled = label.hidden;
+      const gone = map.layers === 1 || layer >= map.layers;
+      label.style.visibility = gone ? "hidden" : "";
+      label.firstChild.disabled = gone;
     });
   };
   return { node: element("div", { class: "attention-controls" }, chosen), build };
