@@ -204,7 +204,7 @@ def _description(example: DecodingExample) -> str:
         for run in example.runs
     ]
     return (
-        f"Several ways to write ‘{example.source}’, one row of boxes each, on one clock: "
-        f"{'; '.join(parts)}. Playing fills the boxes step by step; boxes that Mask-Predict doubts "
+        f"Several ways to write ‘{example.source}’, one row of boxes each, on one clock. "
+        f"Here {'; '.join(parts)}. Playing fills the boxes step by step; boxes that Mask-Predict doubts "
         "are marked and written again."
     )
