@@ -205,6 +205,6 @@ def _description(example: DecodingExample) -> str:
     ]
     return (
         f"Several ways to write ‘{example.source}’, one row of boxes each, on one clock. "
-        f"Here {'; '.join(parts)}. Playing fills the boxes step by step; boxes that Mask-Predict doubts "
-        "are marked and written again."
+        f"Here {'; '.join(parts)}. Playing fills the boxes step by step; boxes that Mask-Predict "
+        "doubts are marked and written again."
     )
