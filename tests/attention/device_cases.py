@@ -23,6 +23,7 @@ from frugal.attention import (
     swin,
 )
 from frugal.attention import heads as attention_heads
+from frugal.attention import kept as attention_kept
 from frugal.attention.kernels import features as kernel_features
 from frugal.attention.kernels import gate as kernel_gate
 from frugal.attention.kernels import naive as kernel_naive
@@ -253,6 +254,7 @@ CASES = {
 
 # They make no tensors, or every case above goes through them.
 NO_CASE = {
+    attention_kept.kept,  # what it keeps is made by others
     # The rules, which pattern_mask calls, and the form of the patterns for CPU tensors only.
     *pattern_masks.RULES.values(),
     pattern_masks.pattern_rule,

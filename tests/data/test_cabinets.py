@@ -254,7 +254,7 @@ def test_a_small_model_learns_one_cabinet():
             r"kinds has \[4\]",
         ),
         (lambda: VoxelActor(side=10, patch=4), "side is 10"),
-        (lambda: VoxelActor(side=12, patch=0), "side is 12"),
+        (lambda: VoxelActor(side=12, patch=0), "patch is 0"),
         (
             lambda: small()(torch.zeros(1, 4, 16, 16, 16), torch.zeros(1, 4, dtype=torch.int64)),
             r"voxels has shape \(1, 4, 16, 16, 16\)",

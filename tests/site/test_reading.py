@@ -53,19 +53,15 @@ def test_no_word_on_a_phone_is_under_11_pixels(opened, name) -> None:
     assert page.evaluate(SMALL_WORDS) == []
 
 
-STILL_TALLER = ("attentionexplorer", "exitplayer", "layerswitches")
-
-
 @pytest.mark.parametrize("name", WITH_FIGURES)
 def test_no_figure_is_taller_than_a_phone_and_a_half(opened, name) -> None:
-    """What a control moves should be near it. A few figures still are, and none may join them."""
+    """What a control moves should be near it."""
     page = opened.page
     show_in(page, "dark", 390)
     heights = page.locator(".frugal-figure[data-mounted]").evaluate_all(
         "(all) => all.map((it) => [it.dataset.module, it.getBoundingClientRect().height])"
     )
-    tall = [(module, height) for module, height in heights if height > 1.5 * 844]
-    assert [one for one in tall if not one[0].startswith(STILL_TALLER)] == []
+    assert [(module, height) for module, height in heights if height > 1.5 * 844] == []
 
 
 @pytest.mark.parametrize("visit", [{"color_scheme": "dark"}], indirect=True)

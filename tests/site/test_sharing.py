@@ -37,6 +37,13 @@ def test_every_page_says_what_it_is(heads) -> None:
     assert len(set(about.values())) == len(about)
 
 
+def test_every_page_says_of_which_book_it_is(parsed) -> None:
+    for name in SOURCES:
+        page = parsed(f"{name}.html")
+        assert page.select_one(".frugal-home").get_text(strip=True) == BOOK, name
+        assert "name not set" not in page.get_text(), name
+
+
 def test_every_page_has_a_picture_of_its_own(html, heads) -> None:
     seen = set()
     for name, head in heads.items():

@@ -165,6 +165,46 @@ def test_a_ring_is_told_from_the_chosen_letter(show):
     assert shown.locator(".layers-step-number").all_text_contents() == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_switch_changes_the_height(show, visit, width):
+    """With the six layers, ten letters and six distances of the chapter."""
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    rings = hops.draw(4, n_letters=10, n_hops=6, seed=3)
+    models = {}
+    for seed, name in enumerate(("p = 0", "p = 0.2")):
+        torch.manual_seed(seed)
+        sizes = {"d_model": 16, "n_heads": 2, "n_layers": 6, "d_ff": 24, "positions": "none"}
+        models[name] = Encoder(TransformerConfig(100, **sizes)).eval(), nn.Linear(16, 60)
+    made = LayerSwitches(models, examples=rings, off=[1, 3, 5])
+    figure = show(
+        made.guided(
+            "Which model can do without half of its layers?",
+            ("Every other layer", {"off": [1, 3, 5]}),
+            ("All six layers", {"off": []}),
+            ("The last three alone", {"off": [0, 1, 2]}),
+        )
+    )
+    places = [
+        {"off": off, "example": example, "start": start}
+        for off in ([1, 3, 5], [], [0, 1, 2], [0, 1, 2, 3, 4])
+        for example, start in ((0, 0), (1, 4), (3, 9))
+    ]
+    heights = figure.evaluate(
+        """(it, places) => places.map((place) => {
+          it.model.set(place);
+          return it.getBoundingClientRect().height;
+        })""",
+        places,
+    )
+    assert max(heights) - min(heights) < 0.5
+    assert heights[0] <= (1150 if width < 500 else 900)
+    bars = figure.locator(".layers-bar").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect().width)"
+    )
+    assert len(bars) == 12
+    assert min(bars) > 60  # long enough to compare
+
+
 def test_the_still_picture_has_a_panel_for_each_model():
     made = figure(off=[0, 1]).picture()
     assert made.get_suptitle() == "2 of 4 layers on"

@@ -86,6 +86,40 @@ def test_a_text_climbs_layer_by_layer(show):
     assert figure.locator(".exit-story").inner_text() == made.state["texts"][1]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_story_and_no_rule_changes_the_height(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    stories = [" ".join(["anna moved to the attic ."] * (1 + number % 9)) for number in range(20)]
+    tries = (("sure", {"rule": "confidence"}), ("patience", {"rule": "patience", "patience": 2}))
+    figure = show(exit_player(texts=stories).guided("How many layers?", *tries))
+    places = [
+        {"example": example, "climbed": climbed, "rule": rule, name: limit}
+        for rule, name, limits in (
+            ("confidence", "threshold", (0.2, 0.9, 1.0)),
+            ("patience", "patience", (1, 2)),
+        )
+        for limit in limits
+        for example in range(0, 18)
+        for climbed in (1, 4)
+    ]
+    heights = figure.evaluate(
+        """(it, places) => places.map((place) => {
+          it.model.set(place);
+          return it.getBoundingClientRect().height;
+        })""",
+        places,
+    )
+    assert max(heights) - min(heights) < 0.5
+    assert heights[0] <= (1150 if width < 500 else 950)
+    small = figure.locator("input[type=range], button, .frugal-checkbox").evaluate_all(
+        "(all) => all.map((it) => it.getBoundingClientRect())"
+        ".filter(({ width, height }) => Math.min(width, height) < 24).length"
+    )
+    assert small == 0
+    shown = figure.locator(".exit-story > *:visible")
+    assert shown.all_inner_texts() == [stories[places[-1]["example"]]]
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_texts_without_scores_are_refused():
     with pytest.raises(

@@ -159,6 +159,63 @@ def test_another_example_and_kind_fit_their_own_sizes(show):
     assert masked.count() == 4  # keys 3 … 6 are the future of query 2
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_choice_changes_the_height(show, visit, width):
+    """Whatever the lengths of the examples and the layers of the kinds: 3, 2, 1 of them here."""
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    long = {"encoder": (1, 4, 22, 22), "decoder": (2, 4, 11, 11), "cross": (1, 4, 11, 22)}
+    given = [
+        (SIZES, SOURCE, TARGET),
+        (long, list("16 de octubre de 2044!"), [*"2044-10-16", "end"]),
+    ]
+    examples = [
+        AttentionExample.from_weights(
+            {kind: torch.rand(size).softmax(-1) for kind, size in sizes.items()},
+            source=source,
+            target=target,
+        )
+        for sizes, source, target in given
+    ]
+    figure = show(AttentionExplorer(examples))
+    places = [
+        {
+            "example": example,
+            "kind": kind,
+            "layer": sizes[kind][0] - 1,
+            "query": query,
+            "part": part,
+        }
+        for example, (sizes, *_) in enumerate(given)
+        for kind in SIZES
+        for query in range(sizes[kind][2])
+        for part in (0, 1)
+    ]
+    heights = figure.evaluate(
+        """(it, places) => places.map((place) => {
+          it.model.set(place);
+          return it.getBoundingClientRect().height;
+        })""",
+        places,
+    )
+    changed = [p for p, h in zip(places, heights, strict=True) if abs(h - heights[0]) > 0.5]
+    assert changed == []
+    assert heights[0] <= (1150 if width < 500 else 1000)
+
+
+def test_a_narrow_page_shows_the_token_or_the_head(show, visit):
+    visit.page.set_viewport_size({"width": 390, "height": 900})
+    figure = show(explorer(kind="cross"))
+    token, head = figure.get_by_role("listbox"), figure.locator(".attention-cells canvas")
+    assert (token.is_visible(), head.is_visible()) == (True, False)
+    figure.get_by_label("the whole head").check()
+    assert (token.is_visible(), head.is_visible()) == (False, True)
+    head.click(position={"x": 5, "y": 5})
+    assert state(figure, "query") == 0
+    visit.page.set_viewport_size({"width": 1280, "height": 900})
+    token.hover()
+    assert (token.is_visible(), head.is_visible()) == (True, True)
+
+
 def test_pure_functions(formulas):
     page = formulas("attention_maps.js", "maps")
     assert page.evaluate("maps.spread([0.25, 0.25, 0.25, 0.25])") == pytest.approx(4)

@@ -4,6 +4,8 @@ import { follow, percent, svg, text } from "../../show/drawing.js";
 import { byConfidence, byPatience, outcome, streaks } from "./exit_formulas.js";
 
 const CHART = { width: 300, height: 200, left: 44, right: 10, top: 24, bottom: 40 };
+const LOW = { ...CHART, height: 150 }; // on a narrow page
+const NARROW = 520;
 const THRESHOLDS = [...Array.from({ length: 40 }, (_, i) => 0.2 + i * 0.02), 0.99, 0.995, 1];
 
 // Everything that is drawn, from the state.
@@ -70,8 +72,7 @@ function rung(layer, { climbed, exit, answers, sure, counter, label, rule, limit
   return element("div", state, element("span", { class: "exit-layer" }, `Layer ${layer}`), ...parts);
 }
 
-function frame(x, y, ticksX, ticksY, words) {
-  const { width, height, left, right, bottom } = CHART;
+function frame({ width, height, left, right, bottom }, [x, y], ticksX, ticksY, words) {
   return [
     ...ticksY.flatMap(([value, said]) => [
       shape("path", { class: "exit-grid", d: `M${left} ${y(value)}H${width - right}` }),
@@ -83,19 +84,19 @@ function frame(x, y, ticksX, ticksY, words) {
   ];
 }
 
-function scales(n, low) {
-  const { width, height, left, right, top, bottom } = CHART;
-  return {
-    x: (layer) => left + 12 + ((layer - 1) * (width - left - right - 24)) / (n - 1),
-    y: (share) => height - bottom - ((share - low) * (height - top - bottom)) / (1 - low),
-  };
+// Where a layer and a share stand in a chart.
+function scales({ width, height, left, right, top, bottom }, n, low) {
+  return [
+    (layer) => left + 12 + ((layer - 1) * (width - left - right - 24)) / (n - 1),
+    (share) => height - bottom - ((share - low) * (height - top - bottom)) / (1 - low),
+  ];
 }
 
 const layersOf = (n) => Array.from({ length: n }, (_, k) => k + 1);
 
-function histogram({ now }) {
+function histogram(size, { now }) {
   const n = now.shares.length;
-  const { x, y } = scales(n, 0);
+  const [x, y] = scales(size, n, 0);
   const bars = now.shares.map((share, k) =>
     shape("rect", {
       class: "exit-share",
@@ -107,16 +108,16 @@ function histogram({ now }) {
     }),
   );
   const ticks = [0, 0.5, 1].map((share) => [share, percent(share, 0)]);
-  return [...frame(x, y, layersOf(n), ticks, ["share of the stories that leave here", "exit"]), ...bars];
+  return [...frame(size, [x, y], layersOf(n), ticks, ["share of the stories that leave here", "exit"]), ...bars];
 }
 
-function tradeoff({ curve, patient, now, rule }, low) {
+function tradeoff(size, { curve, patient, now, rule }, low) {
   const n = now.shares.length;
-  const { x, y } = scales(n, low);
+  const [x, y] = scales(size, n, low);
   const at = ({ layers, right }) => `${x(layers)} ${y(Math.max(low, right))}`;
   const ticks = [low, (1 + low) / 2, 1].map((share) => [share, percent(share, 0)]);
   return [
-    ...frame(x, y, layersOf(n), ticks, ["accuracy", "mean layers"]),
+    ...frame(size, [x, y], layersOf(n), ticks, ["accuracy", "mean layers"]),
     shape("path", { class: "exit-curve", d: `M${curve.map(at).join("L")}` }),
     ...patient.map((one) => shape("path", { class: "exit-patient", d: `M${at(one)}m-5 0l5 -5l5 5l-5 5z` })),
     shape("circle", {
@@ -152,7 +153,7 @@ function controls(model) {
       button("To the exit", step(exits)),
     ),
     rule: segmented(model, "rule", { label: "Leave by", options }),
-    confidence: [
+    confidence: toolbar(
       slider(model, "threshold", {
         label: "Threshold",
         min: 0.2,
@@ -161,15 +162,22 @@ function controls(model) {
         format: (value) => percent(value, 1),
       }),
       checkbox(model, "cooled", { label: "with a temperature for each exit" }),
-    ],
-    patience: [slider(model, "patience", { label: "Patience", min: 1, max: exits })],
+    ),
+    patience: toolbar(slider(model, "patience", { label: "Patience", min: 1, max: exits })),
   };
+}
+
+// What is not seen keeps its room.
+function seen(node, here) {
+  node.style.visibility = here ? "" : "hidden";
 }
 
 function render({ model, el }) {
   const made = controls(model);
-  const [story, ladder, said] = [element("p", { class: "exit-story" }), element("div", { class: "exit-ladder" }), readout()];
-  const chart = (label) => svg(CHART.width, CHART.height, { class: "exit-chart", "aria-label": label });
+  const size = el.clientWidth && el.clientWidth < NARROW ? LOW : CHART;
+  const texts = model.get("texts").map((story) => element("span", {}, story));
+  const [ladder, said] = [element("div", { class: "exit-ladder" }), readout()];
+  const chart = (label) => svg(size.width, size.height, { class: "exit-chart", "aria-label": label });
   const [leaving, cost] = [chart("Share of the stories that leave at each exit"), chart("Accuracy over mean layers")];
   const key = element("p", { class: "exit-key" }, "Line: every threshold. Diamonds: patience 1, 2, … Ring: your rule now.");
   el.append(
@@ -178,8 +186,8 @@ function render({ model, el }) {
       { class: "exit" },
       ...guide(model),
       made.top,
-      story,
-      toolbar(made.rule, ...made.confidence, ...made.patience),
+      element("p", { class: "exit-story" }, ...texts),
+      toolbar(made.rule, element("div", { class: "exit-dials" }, made.confidence, made.patience)),
       element("div", { class: "exit-parts" }, ladder, element("div", { class: "exit-charts" }, leaving, cost)),
       key,
       said,
@@ -187,12 +195,12 @@ function render({ model, el }) {
   );
   return follow(model, "rule threshold patience cooled example climbed", () => {
     const found = played(model);
-    for (const name of ["confidence", "patience"]) made[name].forEach((node) => (node.hidden = name !== found.rule));
-    story.textContent = model.get("texts")[model.get("example")];
+    for (const name of ["confidence", "patience"]) seen(made[name], name === found.rule);
+    texts.forEach((story, index) => seen(story, index === model.get("example")));
     const rungs = layersOf(found.answers.length).map((layer) => rung(layer, found, model.get("classes")));
     ladder.replaceChildren(...rungs.reverse());
-    leaving.replaceChildren(...histogram(found));
-    cost.replaceChildren(...tradeoff(found, model.get("lowest")));
+    leaving.replaceChildren(...histogram(size, found));
+    cost.replaceChildren(...tradeoff(size, found, model.get("lowest")));
     said.textContent = found.sentence;
   });
 }

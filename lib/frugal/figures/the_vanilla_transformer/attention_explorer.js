@@ -2,8 +2,11 @@
 // as bands from its token to the tokens it reads. All three show the same row of the same matrix.
 import { element, guide, onThemeChange, readout, segmented, select, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, read } from "../../show/drawing.js";
+import { oneAtATime } from "../../show/parts.js";
 import { KINDS, decode, describe, row } from "./attention_maps.js";
 import { headsView, mapView, tokensView } from "./attention_views.js";
+
+const NARROW = 600; // pixels, as in the style sheet
 
 // Every example's maps, by kind of attention.
 function mapsOf(model) {
@@ -25,31 +28,46 @@ function controlsOf(model, maps) {
   const chosen = toolbar(
     ...(titles.length > 1 ? [select(model, "example", { label: "Example", options: titles })] : []),
     ...(kinds.length > 1 ? [segmented(model, "kind", { label: "Attention", options: kinds })] : []),
-    layers,
+    ...(deepest > 1 ? [layers] : []),
   );
-  // Layers that this kind of attention does not have are hidden, not removed: the group stays one.
+  // Layers that this kind of attention does not have are hidden, not removed: the group stays one,
+  // and keeps its room.
   const build = (map) => {
-    layers.hidden = map.layers === 1;
+    layers.style.visibility = map.layers === 1 ? "hidden" : "";
     layers.querySelectorAll("label").forEach((label, layer) => {
-      label.hidden = layers.hidden || layer >= map.layers;
-      label.firstChild.disabled = label.hidden;
+      const gone = map.layers === 1 || layer >= map.layers;
+      label.style.visibility = gone ? "hidden" : "";
+      label.firstChild.disabled = gone;
     });
   };
   return { node: element("div", { class: "attention-controls" }, chosen), build };
 }
 
-// Room for the tokens of a map, which the style sheet reads.
-function fit(root, { queries, keys }) {
-  const rows = Math.max(queries.length, keys.length);
-  const longest = Math.max(...[...keys, ...queries].map((token) => token.length));
-  const sizes = {
-    rows,
-    queries: queries.length,
-    keys: keys.length,
-    row: `${clamp(Math.round(460 / rows), 17, 26)}px`,
-    longest,
-  };
+// The height in pixels of a row of a map's tokens.
+function rowOf({ queries, keys }) {
+  return clamp(Math.round(460 / Math.max(queries.length, keys.length)), 17, 26);
+}
+
+function setSizes(root, sizes) {
   for (const [name, size] of Object.entries(sizes)) root.style.setProperty(`--${name}`, size);
+}
+
+// Room for the tokens of any of the maps, so that no choice changes the figure's height: of the
+// tallest list, of the tallest heat map, and of the longest token.
+function keepRoom(root, maps) {
+  const most = (measure) => Math.max(...maps.map(measure));
+  setSizes(root, {
+    list: `${most((map) => rowOf(map) * Math.max(map.queries.length, map.keys.length))}px`,
+    cells: `${most((map) => rowOf(map) * map.queries.length)}px`,
+    longest: most(({ queries, keys }) => Math.max(...[...keys, ...queries].map((token) => token.length))),
+  });
+}
+
+// The sizes of one map, which the style sheet reads.
+function fit(root, map) {
+  const { queries, keys } = map;
+  const rows = Math.max(queries.length, keys.length);
+  setSizes(root, { rows, queries: queries.length, keys: keys.length, row: `${rowOf(map)}px` });
   const single = keys.every((token) => [...token].length < 2);
   root.classList.toggle("attention-words", !single);
 }
@@ -67,8 +85,13 @@ function render({ model, el }) {
   const picture = mapView(choose, placeNow);
   const said = readout();
   const views = element("div", { class: "attention-views" }, tokens.node, picture.node);
-  const root = element("div", { class: "attention" }, ...guide(model), controls.node, heads.node, said, views);
+  const root = element("div", { class: "attention" });
+  const parts = [["one token", tokens.node], ["the whole head", picture.node]];
+  const seen = oneAtATime(model, { root, all: views, parts, narrow: NARROW });
+  root.append(...guide(model), controls.node, heads.node, said, seen.bar, views);
   el.append(root);
+  keepRoom(root, maps.flatMap((example) => Object.values(example)));
+  seen.fit();
 
   // Another example or kind may have fewer layers, heads or tokens. While the lists are being
   // rebuilt they do not fit the state, so nothing is drawn.
@@ -104,6 +127,7 @@ function render({ model, el }) {
     follow(model, "layer head", draw),
     follow(model, "query", drawRow),
     onThemeChange(el, draw),
+    seen.stop,
   ];
   return () => stops.forEach((stop) => stop());
 }

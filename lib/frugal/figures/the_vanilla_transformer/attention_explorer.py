@@ -166,6 +166,8 @@ class AttentionExplorer(Interactive):
     examples: shown in a menu by their titles. kind, layer, head, query: what is selected at first
     (counted from 0; kind defaults to the last map of the first example). bits: 8 or 16, how
     exactly weights are stored. alt: written for you from what is selected at first when omitted.
+
+    A narrow page shows the chosen token (0) or the whole head (1); the state's `part` says which.
     """
 
     module = "attention_explorer.js"
@@ -210,6 +212,7 @@ class AttentionExplorer(Interactive):
             layer=layer,
             head=head,
             query=query,
+            part=0,
         )
 
     def picture(self) -> Figure:
