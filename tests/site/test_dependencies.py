@@ -18,8 +18,9 @@ SHOWN_BY_MANY = {
     ROOT / "experiments" / "results" / "elimination.json",
 }
 """The running example, its story and its model: each chapter about an attention shows it."""
-MOST = {"side-by-side": 100, "the-modification-zoo": 110}
-"""The pages that put all methods, or all modifications, beside each other stand on all of them."""
+MOST = {"side-by-side": 100, "the-modification-zoo": 110, "bytes": 85}
+"""The pages that put all methods, or all modifications, beside each other stand on all of them;
+one trains on texts, pieces, pictures and files."""
 FILES = {
     "constraints.txt": "torch==1\n",
     "experiments/__init__.py": "",
