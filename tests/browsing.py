@@ -238,3 +238,14 @@ def show(
 
     yield opened
     assert visit.errors + visit.foreign == []
+
+
+def heights_of(figure: Locator, states: list[dict[str, Any]]) -> list[float]:
+    """How high a figure is in each of these states, one set after the other."""
+    return figure.evaluate(
+        """(it, states) => states.map((state) => {
+          it.model.set(state);
+          return it.getBoundingClientRect().height;
+        })""",
+        states,
+    )

@@ -60,6 +60,7 @@ def between(low: float | int, high: float | int, *, why: str = "", **values: Any
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
             wanted = f"between {low} and {high}" if high < math.inf else f"above {low}, and finite"
+            wanted = "a finite number" if low == -math.inf else wanted
             raise ValueError(f"{name} is {value!r}; it must be {wanted}{why}.")
 
 

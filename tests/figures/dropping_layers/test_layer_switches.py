@@ -11,6 +11,7 @@ from frugal.depth.layerdrop import LayerDrop, every_other, prune_layers
 from frugal.depth.reversible import ReversibleStack
 from frugal.figures.dropping_layers import LayerSwitches
 from frugal.model import Encoder, TransformerConfig
+from tests.browsing import heights_of
 
 LETTERS, HOPS = 5, 3
 RINGS = hops.draw(4, n_letters=LETTERS, n_hops=HOPS, seed=3)
@@ -189,13 +190,7 @@ def test_no_switch_changes_the_height(show, visit, width):
         for off in ([1, 3, 5], [], [0, 1, 2], [0, 1, 2, 3, 4])
         for example, start in ((0, 0), (1, 4), (3, 9))
     ]
-    heights = figure.evaluate(
-        """(it, places) => places.map((place) => {
-          it.model.set(place);
-          return it.getBoundingClientRect().height;
-        })""",
-        places,
-    )
+    heights = heights_of(figure, places)
     assert max(heights) - min(heights) < 0.5
     assert heights[0] <= (1150 if width < 500 else 900)
     bars = figure.locator(".layers-bar").evaluate_all(

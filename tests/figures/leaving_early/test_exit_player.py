@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from frugal.depth.early_exit import Confidence, Patience, Seen, exits_by
+from tests.browsing import heights_of
 from tests.figures.gallery import exit_player
 
 
@@ -102,13 +103,7 @@ def test_no_story_and_no_rule_changes_the_height(show, visit, width):
         for example in range(0, 18)
         for climbed in (1, 4)
     ]
-    heights = figure.evaluate(
-        """(it, places) => places.map((place) => {
-          it.model.set(place);
-          return it.getBoundingClientRect().height;
-        })""",
-        places,
-    )
+    heights = heights_of(figure, places)
     assert max(heights) - min(heights) < 0.5
     assert heights[0] <= (1150 if width < 500 else 950)
     small = figure.locator("input[type=range], button, .frugal-checkbox").evaluate_all(

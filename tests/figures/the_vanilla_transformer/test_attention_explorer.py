@@ -10,6 +10,7 @@ from frugal.figures.the_vanilla_transformer.attention_explorer import (
     AttentionExample,
     AttentionExplorer,
 )
+from tests.browsing import heights_of
 
 SOURCE, TARGET = list("5 June 98"), list("1998-06")
 SIZES = {"encoder": (3, 4, 9, 9), "decoder": (2, 4, 7, 7), "cross": (2, 4, 7, 9)}
@@ -190,13 +191,7 @@ def test_no_choice_changes_the_height(show, visit, width):
         for query in range(sizes[kind][2])
         for part in (0, 1)
     ]
-    heights = figure.evaluate(
-        """(it, places) => places.map((place) => {
-          it.model.set(place);
-          return it.getBoundingClientRect().height;
-        })""",
-        places,
-    )
+    heights = heights_of(figure, places)
     changed = [p for p, h in zip(places, heights, strict=True) if abs(h - heights[0]) > 0.5]
     assert changed == []
     assert heights[0] <= (1150 if width < 500 else 1000)
