@@ -9,9 +9,9 @@ Two tasks whose answer lies farther away than two layers of windows reach.
   Repair tried: the first token global, so that all must pass through its one vector.
 
 The share of answers that are right, on new sequences; chance is 1/16. Each model is also read on
-the way, so that one that is stuck can be told from one that is still learning. The repairs that must
-send several symbols through a few vectors get four times as many updates as the others. About 20
-seconds a run on one core, and a minute and a half for these.
+the way, so that one that is stuck can be told from one that is still learning. The repairs that
+must send several symbols through a few vectors get four times as many updates as the others. About
+20 seconds a run on one core, and a minute and a half for these.
 """
 
 from __future__ import annotations
