@@ -367,9 +367,9 @@ def test_batch_is_refused_when_the_control_fails(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"folder": "nowhere"}, "submissions must be a folder"),
-        ({}, "found none in"),
-        ({"only": "lab77"}, "lab must be one of lab01"),
+        ({"folder": "nowhere"}, r"submissions is .*nowhere; it must be a folder\."),
+        ({}, r"submissions is .*; it must hold \.ipynb or \.zip files\."),
+        ({"only": "lab77"}, r"lab is 'lab77'; it must be one of lab01\."),
     ],
 )
 def test_bad_input(lab: Lab, tmp_path: Path, arguments: dict[str, str], sentence: str) -> None:
