@@ -265,7 +265,8 @@ async (it, turns) => {
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(one), "value").set.call(one, value);
     for (const name of ["input", "change"]) one.dispatchEvent(new Event(name, { bubbles: true }));
   };
-  const texts = ["", "a", "A line of text, as long as anyone will type: 123 + 456 = 579. ".repeat(4)];
+  const line = "A line of text, as long as anyone will type: 123 + 456 = 579. ";
+  const texts = ["", "a", line.repeat(4)];
   const keys = ["ArrowRight", "ArrowDown", "End", "Home", "Enter", " "];
   const ways = (one) => {
     if (one.matches("select")) {
@@ -282,9 +283,10 @@ async (it, turns) => {
     return keys.map((key) => [key, () =>
       one.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }))]);
   };
-  const label = (one) =>
-    (one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent || one.tagName)
-      .trim().slice(0, 40);
+  const label = (one) => {
+    const words = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
+    return (words || one.tagName).trim().slice(0, 40);
+  };
   const high = () => it.getBoundingClientRect().height;
   const before = high();
   const found = [];
