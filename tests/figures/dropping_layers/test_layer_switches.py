@@ -224,7 +224,7 @@ def fewer():
         ({"models": {"a": follower(make_stack=ReversibleStack)}}, "cannot run"),
         ({"models": fewer()}, "'fewer' of another shape"),
         ({"models": {"a": (follower()[0], nn.Linear(16, 7))}}, "a classifier of 7 outputs"),
-        ({"examples": hops.draw(2, n_letters=6, n_hops=3)}, "examples of 6 letters have 36"),
+        ({"examples": hops.draw(2, n_letters=6, n_hops=3)}, "examples of 6 letters must have 36"),
         ({"off": [0, 1, 2, 3]}, "one layer must stay on"),
         ({"off": [4]}, "off is 4"),
     ],
