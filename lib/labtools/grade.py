@@ -31,7 +31,7 @@ from labtools.marking import (
 from labtools.overview import Overview, overview_page
 from labtools.pages import feedback_page
 from labtools.process import Warm
-from labtools.submissions import find_submissions
+from labtools.submissions import find_submissions, may_be_notebook
 
 __all__ = ["ControlFailed", "Desk", "Grade", "grade_folder"]
 
@@ -65,7 +65,7 @@ def grade_folder(
     to = to or folder / "grades"
     _check_writable(to)
     files = find_submissions(folder, skip=to)
-    if not any(path.suffix.lower() in (".ipynb", ".zip") for path in files):
+    if not any(may_be_notebook(path) for path in files):
         raise ValueError(f"submissions is {folder}; it must hold .ipynb or .zip files.")
     handed = [read_handed(path, folder, only, desk.roster) for path in files]
     latest = latest_attempts(handed)

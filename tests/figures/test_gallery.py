@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browsing import hard_to_use, seen_by_axe
+from tests.browsing import changes_of_height, hard_to_use, seen_by_axe
 from tests.figures.gallery import FIGURES
 
 # Values that a figure's own range or list does not have; what else it refuses its own tests say.
@@ -84,6 +84,16 @@ def test_everyone_can_read_it(show, visit, name):
         if width != 768:
             problems += seen_by_axe(page)
     assert problems == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_keeps_its_height_while_it_is_used(show, visit, name, width):
+    """Or what the reader looks at moves away; pages ask the same of what the book shows."""
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    count, found = changes_of_height(show(FIGURES[name]()), turns=40)
+    assert count > 40
+    assert found == []
 
 
 @pytest.mark.parametrize("name", FIGURES)
