@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browsing import changes_of_height, seen_by_axe
+from tests.browsing import changes_of_height, hard_to_use, seen_by_axe
 from tests.figures.gallery import FIGURES
 
 # Values that a figure's own range or list does not have; what else it refuses its own tests say.
@@ -66,7 +66,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_everyone_can_read_it(show, visit, name):
-    """On a phone and a wide screen, in light and dark."""
+    """On a phone and a wide screen, in light and dark; and touch it."""
     page = visit.page
     page.set_viewport_size({"width": 375, "height": 800})
     figure = show(FIGURES[name]())
@@ -80,6 +80,7 @@ def test_everyone_can_read_it(show, visit, name):
         excess = stage.evaluate("(it) => it.scrollWidth - it.clientWidth")
         if excess > 0:
             problems.append(f"{excess} px too wide for {width} px")
+        problems += [f"{it} on {width} px" for it in hard_to_use(figure)]
         if width != 768:
             problems += seen_by_axe(page)
     assert problems == []
