@@ -73,7 +73,7 @@ def measure(
     device = device_of(fn, *args, **options)
     check_timing(clock, threads, device)
     if rounds < 1 or not min_seconds > 0:
-        raise ValueError(f"rounds is {rounds} and min_seconds {min_seconds}; both must be positive")
+        raise ValueError(f"rounds is {rounds} and min_seconds {min_seconds}; both must be above 0.")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -121,6 +121,6 @@ def check_timing(clock: str, threads: int, device: torch.device) -> None:
     """Raise ValueError unless this clock can time this device with that many threads."""
     one_of(get_args(Clock), clock=clock)
     if clock == "cpu" and device.type != "cpu":
-        raise ValueError(f"clock is 'cpu'; the tensors are on {device}: it needs 'wall'.")
+        raise ValueError(f"clock is 'cpu'; it must be 'wall' for tensors on {device}.")
     if threads < 1:
         raise ValueError(f"threads is {threads}; it must be 1 or more.")

@@ -147,7 +147,7 @@ class Interactive(ABC):
         Raises ValueError when there is no step, or one names what the state does not have.
         """
         if not tries:
-            raise ValueError("tries is empty; a question needs a step or more to try.")
+            raise ValueError("tries is empty; it must have a step or more.")
         for words, state in tries:
             if unknown := sorted(set(state) - set(self.state)):
                 raise ValueError(

@@ -79,7 +79,7 @@ def _join(tokens: Tensor, patch: int, size: tuple[int, ...]) -> Tensor:
 
 def _check_patch(patch: int) -> None:
     if patch < 1:
-        raise ValueError(f"patch is {patch}; a patch has a side of at least 1.")
+        raise ValueError(f"patch is {patch}; it must be at least 1.")
 
 
 def _check_grid(name: str, x: Tensor, axes: tuple[str, ...], patch: int) -> None:

@@ -47,6 +47,7 @@ def figure(**options):
 
 def test_the_page_computes_what_torch_computes(formulas):
     page = formulas("elimination_formulas.js", "dropping")
+    formulas("../../show/models.js", "models")
     for keep in ((9, 5, 3), (40, 40, 40), (1, 1, 1), (20, 20, 2)):
         shown = figure(keep=keep)
         ran, probabilities = shown.run()
@@ -54,7 +55,7 @@ def test_the_page_computes_what_torch_computes(formulas):
         length = len(state["examples"][0]["ids"])
         found = page.evaluate(
             """([state, keep]) => {
-              const weights = window.dropping.unpack(state.weights.plain, state.shape.parameters);
+              const weights = models.unpack(state.weights.plain, state.shape.parameters);
               const ids = state.examples[0].ids;
               const { width, inner } = state.shape;
               return {

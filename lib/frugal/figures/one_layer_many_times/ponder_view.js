@@ -2,7 +2,8 @@
 // reader writes the expression and moves the threshold; the trained model runs in the page.
 import { element, guide, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
 import { follow, keepHeight, mean, reachable, watch } from "../../show/drawing.js";
-import { parse, ponder, unpack } from "./ponder_formulas.js";
+import { unpack } from "../../show/models.js";
+import { parse, ponder } from "./ponder_formulas.js";
 
 const best = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
 
