@@ -52,6 +52,16 @@ def within(low: float | int, high: float | int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}.")
 
 
+def whole_within(low: int, high: int, **values: Any) -> None:
+    """Each of the values is a whole number from `low` to `high`, both allowed."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(
+                f"{name} is {value!r}; it must be a whole number from {low} to {high}."
+            )
+    within(low, high, **values)
+
+
 def between(low: float | int, high: float | int, *, why: str = "", **values: Any) -> None:
     """Each of the values is a number between `low` and `high`, neither of them allowed.
 

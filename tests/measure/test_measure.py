@@ -449,7 +449,7 @@ def one(n):
         (lambda: measure(one, torch.ones(1, device="meta"), clock="cpu"), "tensors are on meta"),
         (lambda: measure(one, 1, threads=0), "threads is 0"),
         (lambda: measure(one, 1, rounds=0), "rounds is 0"),
-        (lambda: measure(one, 1, min_seconds=0.0), "min_seconds 0.0"),
+        (lambda: measure(one, 1, min_seconds=0.0), "min_seconds is 0.0"),
         (lambda: compare({}, [1], one), "competitors is empty"),
         (lambda: compare([one], [1], one), r"competitors is a list; it must be a mapping, \{name"),
         (lambda: compare("one", [1], one), "competitors is a str; it must be a mapping"),

@@ -248,12 +248,13 @@ def mask_predict(
     max_target_length, and n_lengths outside 1 … max_target_length.
     """
     check_model("model", model, MaskedTranslator, "length_scores")
-    at_least(1, iterations=iterations, n_lengths=n_lengths)
+    at_least(1, iterations=iterations)
     if isinstance(pad, bool) or not isinstance(pad, Integral):
         raise ValueError(f"pad is {pad!r}; it must be a whole number.")
     longest = model.max_target_length
-    if not 1 <= n_lengths <= longest:
-        raise ValueError(f"n_lengths is {n_lengths}; it must be 1 to {longest}.")
+    whole = isinstance(n_lengths, Integral) and not isinstance(n_lengths, bool)
+    if not whole or not 1 <= n_lengths <= longest:
+        raise ValueError(f"n_lengths is {n_lengths!r}; it must be 1 to {longest}.")
     if lengths is not None:
         check_tensor(lengths=lengths)
     if lengths is not None and lengths.dtype not in (torch.int64, torch.int32):

@@ -32,7 +32,7 @@ from frugal.checks import (
     check_layers,
     check_padding,
     refuse,
-    within,
+    whole_within,
 )
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
@@ -155,7 +155,7 @@ class SoftRetention(nn.Module):
     ) -> Float[Tensor, "batch tokens"]:
         """The share of each token, by its rank among `scores`."""
         _check_scores(scores)
-        within(0, self.n_layers - 1, layer=layer)
+        whole_within(0, self.n_layers - 1, layer=layer)
         if scores.shape[1] > self.max_length:
             raise ValueError(
                 f"scores has {scores.shape[1]} tokens; "

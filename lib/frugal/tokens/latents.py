@@ -282,6 +282,7 @@ class LatentStack(nn.Module):
     ) -> Float[Tensor, "batch length d_model"]:
         refuse("latents mix all positions, so it must not be.", memory=memory, **options)
         check_input(x, padding, d_model=self.latents.shape[1])
+        check_same_dtype(x, self.decoder.norm)
         latents = self.encoder(self.latents.expand(len(x), -1, -1), x, padding=padding)
         for layer in self.layers:
             latents = layer(latents)
