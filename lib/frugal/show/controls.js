@@ -123,6 +123,12 @@ export function toolbar(...controls) {
   return element("div", { class: "frugal-toolbar" }, ...controls);
 }
 
+// Nodes that take turns in one place, as high as the highest: `show` says which is seen.
+export function inTurns(...nodes) {
+  const show = (shown) => nodes.forEach((one) => (one.inert = one !== shown));
+  return { node: element("div", { class: "frugal-turns" }, ...nodes), show };
+}
+
 // Guided steps: a question to try, and a numbered button for each state worth seeing, marked while it
 // is shown. A step is [words, state]; `go` brings the figure there.
 export function steps(model, question, list, go = (state) => arrive(model, state)) {

@@ -1,6 +1,6 @@
 // Results computed beforehand: controls that choose which one is shown.
 import { checkbox, element, select, slider, toolbar } from "./controls.js";
-import { follow } from "./drawing.js";
+import { follow, reachable } from "./drawing.js";
 
 // The place of a combination in the list, the last control changing fastest.
 export function frameIndex(choices, counts) {
@@ -24,11 +24,7 @@ export default {
     const made = controls.map((control, at) => makers[control.kind](model, names[at], control));
     el.append(toolbar(...made), frame);
     // What was printed wider than the page scrolls; then the keyboard can reach it.
-    const reach = () =>
-      frame.querySelectorAll("pre").forEach((block) => {
-        if (block.scrollWidth > block.clientWidth) block.tabIndex = 0;
-        else block.removeAttribute("tabindex");
-      });
+    const reach = () => frame.querySelectorAll("pre").forEach(reachable);
     const resized = new ResizeObserver(reach);
     resized.observe(frame);
     const stop = follow(model, names, () => {
