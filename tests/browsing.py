@@ -240,6 +240,39 @@ def show(
     assert visit.errors + visit.foreign == []
 
 
+def hard_to_use(figure: Locator, also: str = "") -> list[str]:
+    """Controls of less than 24 pixels, and letters in drawings of less than 11, a sentence each.
+
+    also: a selector of what else is there to be touched.
+    """
+    return figure.evaluate(
+        """(it, also) => {
+          const said = (node) => node.getAttribute("aria-label") ?? node.textContent.trim();
+          const named = (node) => (said(node) || node.type).slice(0, 30);
+          const size = (node) => {
+            const { a, b } = node.getScreenCTM(); // some words are turned
+            return parseFloat(getComputedStyle(node).fontSize) * Math.hypot(a, b);
+          };
+          const held = "label:has(> [type=radio], > [type=checkbox])";
+          const controls = `button, select, textarea, [type=range], [type=text], ${held}`;
+          const seen = (node) => node.checkVisibility({ visibilityProperty: true });
+          const small = [...it.querySelectorAll(also ? `${controls}, ${also}` : controls)]
+            .filter(seen)
+            .map((node) => [node, node.getBoundingClientRect()])
+            .filter(([, { width, height }]) => Math.min(width, height) < 23.9)
+            .map(([node, { width, height }]) =>
+              `${named(node)} is ${width.toFixed(1)} by ${height.toFixed(1)} px`);
+          const letters = [...it.querySelectorAll("svg text")]
+            .filter((node) => node.textContent.trim() && seen(node))
+            .map((node) => [node, size(node)])
+            .filter(([, high]) => high < 10.9)
+            .map(([node, high]) => `the letters of ${named(node)} have ${high.toFixed(1)} px`);
+          return [...small, ...letters];
+        }""",
+        also,
+    )
+
+
 def heights_of(figure: Locator, states: list[dict[str, Any]]) -> list[float]:
     """How high a figure is in each of these states, one set after the other."""
     return figure.evaluate(

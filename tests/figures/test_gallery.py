@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browsing import changes_of_height, seen_by_axe
+from tests.browsing import changes_of_height, hard_to_use, seen_by_axe
 from tests.figures.gallery import FIGURES
 
 # Values that a figure's own range or list does not have; what else it refuses its own tests say.
@@ -66,7 +66,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_everyone_can_read_it(show, visit, name):
-    """On a phone and a wide screen, in light and dark."""
+    """On a phone and a wide screen, in light and dark; and touch it."""
     page = visit.page
     page.set_viewport_size({"width": 375, "height": 800})
     figure = show(FIGURES[name]())
@@ -80,6 +80,7 @@ def test_everyone_can_read_it(show, visit, name):
         excess = stage.evaluate("(it) => it.scrollWidth - it.clientWidth")
         if excess > 0:
             problems.append(f"{excess} px too wide for {width} px")
+        problems += [f"{it} on {width} px" for it in hard_to_use(figure)]
         if width != 768:
             problems += seen_by_axe(page)
     assert problems == []
@@ -113,3 +114,39 @@ def test_a_value_that_does_not_fit_gets_one_sentence(name, option, value):
     said = rf"^{option} is {re.escape(repr(value))}; it must be (from \S+ to \S+|one of .+)\.$"
     with pytest.raises(ValueError, match=said):
         FIGURES[name](**{option: value})
+
+
+SHARES = {"effect", "enough", "lowest", "pull", "size", "threshold"}
+"""Options that are no whole number, though a whole one is given above."""
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        (name, option)
+        for name, options in BAD.items()
+        for option, value in options.items()
+        if isinstance(value, int) and option not in SHARES
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_half_is_no_place_in_a_list(name, option):
+    for value in (1.5, "1"):
+        said = rf"^{option} is {value!r}; it must be (a whole number from \S+ to \S+|one of .+)\.$"
+        with pytest.raises(ValueError, match=said):
+            FIGURES[name](**{option: value})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_list_of_the_figure_is_refused_in_one_sentence():
+    for name, option, wrong in (
+        ("a_memory_of_keys", "keys", (3, [], "x", (2,))),
+        ("first_page", "parts", ("x", 3, None, (2,), [])),
+        ("first_page", "links", ("x", 3)),
+        ("fixed_patterns", "length", ("x", 0, (2,))),
+        ("fixed_patterns", "n_global", ("x", 1.5, None)),
+        ("adaptive_spans", "max_span", ("x", 1.5, None)),
+    ):
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"^{option} (is|has) [^\n]*\.$"):
+                FIGURES[name](**{option: value})

@@ -185,7 +185,7 @@ class RandomVectors(Redrawn):
 
 
 class _SoftmaxFeatures(RandomVectors):
-    """Random features of the softmax kernel; attention gets them on a scale that cannot overflow."""
+    """Random features of the softmax kernel; attention gets them on scales that cannot overflow."""
 
     of_softmax = True
 
