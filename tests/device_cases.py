@@ -19,6 +19,9 @@ CASES = {
     model.MixerResidual: lambda: built(model.MixerResidual, CONFIG, built(nn.Linear, 8, 8))(
         rows(), padding=real()
     ),
+    model.NetworkResidual: lambda: built(model.NetworkResidual, CONFIG, built(nn.Linear, 8, 8))(
+        rows(), padding=real()
+    ),
     model.TransformerLayer: lambda: built(model.TransformerLayer, CONFIG, 0, cross=True)(
         rows(), rows()
     ),
@@ -51,6 +54,8 @@ NO_CASE = {
     checks.given,
     checks.instance_of,
     checks.check_generator,
+    checks.check_tensor,
+    checks.autocast_kind,
     checks.check_layers,
     checks.one_of,
     checks.close_to,

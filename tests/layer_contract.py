@@ -198,6 +198,35 @@ def padding_is_absence(layer: Layer) -> None:
         same([out[1:, : alone.shape[1]]], [alone])
 
 
+def a_row_without_a_real_token(layer: Layer) -> None:
+    """It may get anything finite, and so may its gradients be."""
+    module, x = layer.made(), some(2, LENGTH, WIDTH).requires_grad_()
+    padding = torch.tensor([[True], [False]]).expand(2, LENGTH)
+    out = layer.run(module, x, padding=padding)
+    out.square().sum().backward()
+    assert out.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in (x, *module.parameters()))
+
+
+def without_numbers(layer: Layer) -> None:
+    """On "meta", as one asks for shapes."""
+    shape = layer.run(layer.made().eval(), some(2, LENGTH, WIDTH)).shape
+    with torch.device("meta"):
+        module = layer.make().eval()
+    out = layer.run(module, some(2, LENGTH, WIDTH).to("meta"))
+    assert out.shape == shape
+    assert out.device.type == "meta"
+
+
+def another_dtype(layer: Layer) -> None:
+    module, x = layer.made(), some(2, LENGTH, WIDTH)
+    for wrong in (x.double(), x.half(), x.long(), x > 0):
+        if wrong.is_floating_point() and not [*module.parameters()]:
+            continue  # what has no weights has no dtype
+        with pytest.raises(ValueError, match=r"^x has dtype [^\n]*\.$"):
+            layer.run(module, wrong)
+
+
 def another_width(layer: Layer) -> None:
     module = layer.made()
     for wrong in (some(2, LENGTH, WIDTH + 1), some(2, WIDTH), some(2, 0, WIDTH)):
@@ -236,6 +265,9 @@ QUESTIONS: dict[str, Callable[[Layer], None]] = {
         two_threads,
         padding_is_absence,
         one_padding_for_all,
+        a_row_without_a_real_token,
+        without_numbers,
+        another_dtype,
         another_width,
         padding_of_another_kind,
     )

@@ -10,7 +10,8 @@ import frugal
 LIBRARY = Path(frugal.__file__).parent
 FLOORS = [
     {"telling", "version"},
-    {"checks", "lazily", "modes", "moved", "penalty", "positions"} | {"arithmetic", "claims"},
+    {"checks", "lazily", "modes", "moved", "penalty", "positions", "replays"}
+    | {"arithmetic", "claims"},
     {"results"},
     {"checkpoints", "data", "embeddings", "evidence", "feedforward", "measure", "norms"},
     {"attention", "named", "training"},

@@ -210,8 +210,26 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update():
         ({"save_every": 0}, "save_every is 0"),
         ({"resume": "no/such"}, "resume is 'no/such'; it must be a file that save= wrote"),
         ({"resume": __file__}, "torch cannot read it"),
+        ({"steps": 1.5}, "steps is 1.5; it must be a whole number"),
+        ({"steps": "3"}, "steps is '3'; it must be a whole number"),
+        ({"every": 1.5}, "every is 1.5; it must be a whole number"),
+        ({"warmup": math.nan}, "warmup is nan; it must be a whole number"),
+        ({"seed": "3"}, "seed is '3'; it must be a whole number"),
+        ({"lr": "3"}, "lr is '3'; it must be a number"),
+        ({"lr": math.inf}, "lr is inf"),
+        ({"clip": "3"}, "clip is '3'; it must be a number"),
+        ({"weight_decay": -1}, "weight_decay is -1; it must be 0 or more"),
+        ({"betas": 0.9}, "betas is 0.9; it must be two numbers"),
+        ({"betas": (0.9, 1.5)}, r"betas is \(0.9, 1.5\); it must be two numbers"),
+        ({"checkpoints": ["x"]}, "checkpoints has 'x'"),
+        ({"model": 3}, "model is 3; it must be a Module"),
+        ({"loss": 3}, "loss is 3; it must be a function"),
+        ({"evaluate": 3}, "evaluate is 3; it must be a function"),
+        ({"callback": 3}, "callback is 3; it must be a function"),
+        ({"batches": 3}, "batches is 3; it must be a list, a data loader, or"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_arguments_are_named(options, named):
     with pytest.raises(ValueError, match=named):
         run(**options)

@@ -52,6 +52,16 @@ def within(low: float | int, high: float | int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be from {low} to {high}.")
 
 
+def whole_within(low: int, high: int, **values: Any) -> None:
+    """Each of the values is a whole number from `low` to `high`, both allowed."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(
+                f"{name} is {value!r}; it must be a whole number from {low} to {high}."
+            )
+    within(low, high, **values)
+
+
 def between(low: float | int, high: float | int, *, why: str = "", **values: Any) -> None:
     """Each of the values is a number between `low` and `high`, neither of them allowed.
 
@@ -69,6 +79,18 @@ def instance_of(kind: type, **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {value!r}; it must be a {kind.__qualname__}.")
+
+
+def check_tensor(**values: Any) -> None:
+    """Each of the values is a tensor."""
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} is a {type(value).__name__}; it must be a tensor.")
+
+
+def autocast_kind(device: torch.device) -> str:
+    """The kind of device whose autocast decides: a tensor without numbers is taken for a CPU's."""
+    return "cpu" if device.type == "meta" else device.type
 
 
 def check_generator(generator: torch.Generator | None) -> None:
@@ -152,7 +174,7 @@ def check_dtypes(**tensors: Tensor) -> None:
         if not tensor.is_floating_point():
             raise ValueError(f"{name} has dtype {tensor.dtype}; it must be floating point.")
     if any(other.dtype != first.dtype for other in others):
-        if torch.is_autocast_enabled(first.device.type):
+        if torch.is_autocast_enabled(autocast_kind(first.device)):
             return
         found = ", ".join(f"{name} {tensor.dtype}" for name, tensor in tensors.items())
         raise ValueError(f"the dtypes are {found}; they must be one.")
@@ -160,6 +182,7 @@ def check_dtypes(**tensors: Tensor) -> None:
 
 def check_head_shapes(q: Tensor, k: Tensor, v: Tensor, *, grouped: bool = False) -> None:
     """`check_heads` without the dtypes, for features that are summed in another one than v."""
+    check_tensor(q=q, k=k, v=v)
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.ndim != 4:
             raise ValueError(
@@ -195,6 +218,7 @@ def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
     """One sentence when `mask` is not boolean or does not broadcast to `shape`."""
     if mask is None:
         return
+    check_tensor(**{name: mask})
     if mask.dtype != torch.bool:
         raise ValueError(
             f"{name} has dtype {mask.dtype}; it must be torch.bool, where True means 'may attend'."
@@ -206,12 +230,13 @@ def check_mask(name: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
 def check_padding(padding: Tensor | None, shape: tuple[int, int]) -> None:
     """One sentence when `padding` is not boolean of `shape`, (batch, keys), or (1, keys)."""
     check_mask("padding", padding, shape)
-    if padding is not None and padding.ndim != 2:
+    if padding is not None and (padding.ndim != 2 or padding.shape[1] != shape[1]):
         raise ValueError(f"padding has shape {tuple(padding.shape)}; it must be {shape}.")
 
 
 def check_bias(bias: Tensor, shape: tuple[int, ...]) -> None:
     """One sentence when `bias` holds no fractions or does not broadcast to the scores' `shape`."""
+    check_tensor(bias=bias)
     if not bias.is_floating_point():
         raise ValueError(f"bias has dtype {bias.dtype}; it must be floating point, like scores.")
     if not _broadcasts(bias, shape):
@@ -220,8 +245,9 @@ def check_bias(bias: Tensor, shape: tuple[int, ...]) -> None:
 
 def check_scale(scale: float | int | None) -> None:
     """One sentence when `scale` is no positive number; None is what a method takes by itself."""
-    if scale is not None and (isinstance(scale, bool | Tensor) or not 0 < scale < math.inf):
-        raise ValueError(f"scale is {scale}; it must be a number above 0, or None.")
+    if scale is None or (isinstance(scale, Real) and scale is not True and 0 < scale < math.inf):
+        return
+    raise ValueError(f"scale is {scale!r}; it must be a number above 0, or None.")
 
 
 def check_dropout(**shares: float) -> None:
@@ -242,6 +268,7 @@ def check_input(
     x: Tensor, padding: Tensor | None, *, d_model: int | None = None, name: str = "x"
 ) -> None:
     """One sentence when x is not (batch, length, d_model), or padding not boolean of its shape."""
+    check_tensor(**{name: x})
     if not x.is_floating_point():
         raise ValueError(f"{name} has dtype {x.dtype}; it must be floating point.")
     if x.ndim != 3 or 0 in x.shape[1:] or d_model not in (None, x.shape[-1]):
@@ -259,7 +286,7 @@ def check_same_dtype(x: Tensor, layer: Any, *, name: str = "x") -> None:
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, Tensor) or weight.dtype == x.dtype:
         return
-    if weight.is_floating_point() and not torch.is_autocast_enabled(x.device.type):
+    if weight.is_floating_point() and not torch.is_autocast_enabled(autocast_kind(x.device)):
         raise ValueError(
             f"{name} has dtype {x.dtype}; it must be {weight.dtype}, as the layer's weights are."
         )

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least
+from frugal.checks import at_least, check_tensor
 from frugal.telling import told
 
 
 def check_ids(ids: Tensor, *, name: str = "ids") -> None:
     """One sentence when ids are not (batch, length) whole numbers that torch can look up."""
+    check_tensor(**{name: ids})
     if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"{name} have dtype {ids.dtype}; they must be torch.int64 or torch.int32.")
     if ids.ndim != 2 or ids.shape[1] == 0:

@@ -30,9 +30,13 @@ from frugal.checks import (
     check_input,
     check_layers,
     check_padding,
+    check_same_dtype,
     did_you_mean,
+    given,
+    instance_of,
     name_of,
     one_of,
+    options_of,
     refuse,
 )
 from frugal.embeddings import TokenEmbedding
@@ -59,10 +63,10 @@ class TransformerConfig:
     -> an attention callable for the self-attention heads; make_mixer(index, config) -> a module x
     -> x on (batch, length, d_model) instead of attention, which states whether it is causal and
     takes padding as a `Mixer` does; make_feed_forward(index, config) -> a module x -> x on the same
-    shape; make_stack(layers) -> a module called as stack(x, **options), `Stack` by default. The
-    first three may also be names, such as "window:32", "fourier" or "gated:swish" (see
-    `frugal.named`). A configuration of names can be pickled, and `to_dict` gives what JSON can
-    hold.
+    shape, which gets `padding=` if its forward takes it; make_stack(layers) -> a module called as
+    stack(x, **options), `Stack` by default. The first three may also be names, such as "window:32",
+    "fourier" or "gated:swish" (see `frugal.named`). A configuration of names can be pickled, and
+    `to_dict` gives what JSON can hold.
 
     attention_dropout: of the weights of softmax attention, and of any other that takes it.
     Raises ValueError for what is out of range, unknown, or no factory.
@@ -209,6 +213,7 @@ class Residual(nn.Module):
 
     def before(self, x: Tensor) -> Tensor:
         """What f reads of x."""
+        check_same_dtype(x, self.norm)
         return self.norm(x) if self.norm_first else x
 
     def after(self, x: Tensor, found: Tensor) -> Tensor:
@@ -256,6 +261,25 @@ class MixerResidual(Residual):
         return self.sublayer(x if padding is None else x.masked_fill(~padding[..., None], 0.0))
 
 
+class NetworkResidual(Residual):
+    """The residual around a feed-forward network, which is told of padding where it takes it."""
+
+    def __init__(self, config: TransformerConfig, network: nn.Module) -> None:
+        super().__init__(config, network)
+        self.takes_padding = "padding" in (options_of(network) or ())
+
+    def inner(
+        self,
+        x: Float[Tensor, "batch length d_model"],
+        *,
+        padding: Bool[Tensor, "batch keys"] | None = None,
+    ) -> Float[Tensor, "batch length d_model"]:
+        """padding: True = real token; with a cache the last of all positions are those of x."""
+        if padding is None or not self.takes_padding:
+            return self.sublayer(x)
+        return self.sublayer(x, padding=padding[:, -x.shape[1] :])
+
+
 @dataclass
 class LayerCache:
     """What one decoder layer remembers between steps: of its own positions, and of a memory."""
@@ -290,7 +314,7 @@ class TransformerLayer(nn.Module):
                 attention_dropout=config.attention_dropout,
             )
             self.cross = Residual(config, heads)
-        self.feed_forward = Residual(config, config.feed_forward(index))
+        self.feed_forward = NetworkResidual(config, config.feed_forward(index))
 
     @property
     def shifts(self) -> bool:
@@ -322,7 +346,7 @@ class TransformerLayer(nn.Module):
                 memory=memory,
                 memory_padding=memory_padding,
             )
-        return self.feed_forward(x)
+        return self.feed_forward(x, padding=padding)
 
 
 class Stack(nn.Module):
@@ -432,6 +456,8 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"caches has {len(caches)}; it must have one for each of {self.n_layers} layers."
             )
+        for cache in caches or ():
+            instance_of(LayerCache, cache=cache)
         if memory is not None:
             check_input(memory, None, d_model=self.config.d_model, name="memory")
         offset = caches[0].own.length if caches else 0
@@ -451,7 +477,7 @@ class Decoder(nn.Module):
         Each keeps what its layer's attention needs to go on: all keys and values, those in the
         reach of a window, or the state of linear attention.
         """
-        at_least(1, capacity=capacity)
+        at_least(1, capacity=capacity, **given(source_length=source_length))
         return [
             LayerCache(
                 OwnCache(capacity),

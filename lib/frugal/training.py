@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -23,7 +24,7 @@ from tqdm.auto import tqdm
 
 from frugal import checkpoints as on_disk
 from frugal.checkpoints import File, Supply
-from frugal.checks import at_least, installed
+from frugal.checks import at_least, given, installed, instance_of
 from frugal.modes import modes_put_back
 
 if TYPE_CHECKING:
@@ -184,7 +185,21 @@ def train(
     TrainingDiverged: the loss or its gradient is not finite. The weights are those before the
     update that failed, and the exception carries the history.
     """
+    instance_of(nn.Module, model=model)
+    _check_numbers(
+        whole={"steps": steps, "warmup": warmup, "every": every, "seed": seed},
+        numbers={"lr": lr, "weight_decay": weight_decay, **given(clip=clip, seconds=seconds)},
+    )
     _check_arguments(steps, lr, warmup, clip, seconds, every, checkpoints, autocast)
+    _check_betas(betas)
+    for name, one in (("loss", loss), *given(evaluate=evaluate, callback=callback).items()):
+        if not callable(one):
+            raise ValueError(f"{name} is {one!r}; it must be a function.")
+    if not callable(batches) and not isinstance(batches, Iterable):
+        raise ValueError(
+            f"batches is {batches!r}; it must be a list, a data loader, or a callable (step, "
+            "generator) -> batch."
+        )
     at_least(1, accumulate=accumulate)
     save_every = every if save_every is None else save_every
     at_least(1, save_every=save_every)
@@ -304,6 +319,27 @@ def move(batch: Batch, device: torch.device | str) -> Batch:
     return batch
 
 
+def _check_numbers(*, whole: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+    """What is to be a number is one."""
+    for name, value in whole.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"{name} is {value!r}; it must be a whole number.")
+    for name, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ValueError(f"{name} is {value!r}; it must be a number.")
+    if not 0 <= numbers["weight_decay"] < math.inf:
+        raise ValueError(
+            f"weight_decay is {numbers['weight_decay']}; it must be 0 or more, and finite."
+        )
+
+
+def _check_betas(betas: Any) -> None:
+    """The shares of the past in the two means that Adam keeps."""
+    pair = isinstance(betas, Sequence) and len(betas) == 2
+    if not pair or not all(isinstance(one, Real) and 0 <= one < 1 for one in betas):
+        raise ValueError(f"betas is {betas!r}; it must be two numbers from 0 to below 1.")
+
+
 def _check_arguments(
     steps: int,
     lr: float | int,
@@ -316,7 +352,7 @@ def _check_arguments(
 ) -> None:
     if steps < 1:
         raise ValueError(f"steps is {steps}; training needs at least 1.")
-    if not lr > 0:
+    if not 0 < lr < math.inf:
         raise ValueError(f"lr is {lr}; a learning rate must be positive.")
     if warmup < 0:
         raise ValueError(f"warmup is {warmup}; it must be 0 or more updates.")
@@ -328,9 +364,9 @@ def _check_arguments(
         raise ValueError(f"every is {every}; it must be 1 update or more.")
     if isinstance(checkpoints, str) or not isinstance(checkpoints, Sequence):
         raise ValueError(f"checkpoints is {checkpoints!r}; it must be a list of updates.")
-    outside = [c for c in checkpoints if not 0 <= c <= steps]
+    outside = [c for c in checkpoints if not isinstance(c, Integral) or not 0 <= c <= steps]
     if outside:
-        raise ValueError(f"checkpoints has {outside[0]}; it must lie in 0..{steps}.")
+        raise ValueError(f"checkpoints has {outside[0]!r}; it must lie in 0..{steps}.")
     if autocast not in (None, torch.bfloat16):
         raise ValueError(f"autocast is {autocast}; only torch.bfloat16 or None is supported.")
 

@@ -296,7 +296,6 @@ NO_CASE = {
     kernel_features.Prepares,
     kernel_features.RandomVectors,
     kernel_redrawing.Redrawn,
-    kernel_redrawing.in_backward_pass,
     kernel_features.waves,
     kernel_features.angles,
     kernel_features.check_floor,

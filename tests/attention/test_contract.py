@@ -703,3 +703,33 @@ def test_the_future_does_not_change_the_past(name):
         for x in grads[2:] if subject.sees_later else grads:
             if x.grad is not None:
                 assert (x.grad[:, :, at:] == 0).all()
+
+
+@every
+def test_tensors_without_numbers_are_answered(name):
+    """On "meta", as one asks for shapes."""
+    with torch.device("meta"):
+        attend = SUBJECTS[name].make()
+    attend = attend.eval() if isinstance(attend, nn.Module) else attend
+    tensors = [x.to("meta") for x in given(name)]
+    out = attend(*tensors)
+    assert out.device.type == "meta"
+    assert out.shape == tensors[0].shape
+
+
+@of_heads
+@pytest.mark.usefixtures("unchecked")
+def test_a_flag_for_all_keys_is_no_padding(name):
+    with one_sentence():
+        called(made(name), given(name), padding=torch.ones(2, 1, dtype=torch.bool))
+
+
+@modules
+def test_a_query_of_another_dtype_than_the_weights_is_answered_or_refused(name):
+    attend = copy.deepcopy(made(name)).double()
+    if SUBJECTS[name].kind != "heads" or not any(True for _ in attend.parameters()):
+        return
+    try:
+        assert called(attend, given(name)).dtype == torch.float32
+    except ValueError as error:
+        assert str(error).endswith("they must be one.")  # noqa: PT017

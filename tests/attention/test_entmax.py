@@ -247,3 +247,16 @@ def test_it_stands_in_a_layer_and_its_state_is_kept():
     assert isinstance(layer.attend.logit, nn.Parameter)
     layer(x).sum().backward()
     assert layer.attend.logit.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("alpha", [1.3, 1.5, 3.0, "learned"])
+def test_second_gradients_are_right_beside_exact_zeros(alpha):
+    generator = torch.Generator().manual_seed(1)
+    scores = 3 * torch.randn(3, 7, generator=generator, dtype=torch.float64)
+    assert (entmax(scores, 1.5) == 0).any()
+    inputs = [scores.requires_grad_()]
+    if alpha == "learned":
+        inputs.append(torch.tensor([[1.2], [1.7], [1.9]], dtype=torch.float64, requires_grad=True))
+        assert torch.autograd.gradgradcheck(entmax, inputs)
+    else:
+        assert torch.autograd.gradgradcheck(lambda s: entmax(s, alpha), inputs)

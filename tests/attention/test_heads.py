@@ -286,3 +286,27 @@ def test_on_a_gpu_the_same_heads_go():
     assert gone == prune_by_importance(model, losses, [ids()], 4, steps=2)
     out = on_card.eval()(ids().cuda()).cpu()
     torch.testing.assert_close(out, model.eval()(ids()), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("heads", "says"),
+    [
+        ({"stack.layers.0.mix.sublayer": [0], "nope": [1]}, "heads names the layer 'nope'"),
+        ({"stack.layers.0.mix.sublayer": [0, 9]}, "heads has 9 of the layer"),
+    ],
+)
+def test_masking_what_is_not_there_leaves_no_hook(heads, says):
+    model = Decoder(TransformerConfig(11, 16, 4, 2))
+    with pytest.raises(ValueError, match=says), masked_heads(model, heads):
+        pass
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_importance_can_be_asked_for_in_any_mode():
+    model, ids = Decoder(TransformerConfig(11, 16, 4, 2)), torch.arange(6)[None]
+    asked = (model, lambda model, ids: model(ids).square().mean((1, 2)), [ids])
+    right = head_importance(*asked)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            found = head_importance(*asked)
+        assert all(torch.equal(found[name], right[name]) for name in right)

@@ -78,6 +78,11 @@ def one_head_too_few() -> None:
     heads.head_importance(MultiHeadAttention(8, 2), lambda m, b: m(b).sum(), [X])
 
 
+def masked(chosen: dict[str, list[int]]) -> None:
+    with heads.masked_heads(MultiHeadAttention(8, 2), chosen):
+        pass
+
+
 def redrawn() -> None:
     attend, state = KernelAttention(features.FavorFeatures(4, 3)), KernelState(20)
     attend.step(Q, Q, Q, state, causal=True)
@@ -107,6 +112,10 @@ CASES: dict[str, list[Callable[[], Any]]] = {
     "attention.heads.head_importance": [
         one_head_too_few,
         lambda: heads.head_importance(MultiHeadAttention(8, 2), lambda m, b: b, []),
+    ],
+    "attention.heads.masked_heads": [
+        lambda: masked({"other": [0]}),
+        lambda: masked({"": [2]}),
     ],
     "attention.kernels.attention.linear_attention": [
         lambda: attention.linear_attention(Q.exp(), Q.exp()[:, :, :5], Q),

@@ -229,3 +229,49 @@ def test_weights_of_a_row_with_nothing_to_see_have_a_finite_gradient(generator):
     weights.square().sum().backward()
     assert (q.grad == 0).all()
     assert (k.grad == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_half_precision_are_those_of_the_kernel(generator, dtype):
+    """Products of float16 reach beyond its end, where weights would be NaN."""
+    q, k, v = (torch.randn(1, 2, 13, 8, generator=generator) for _ in range(3))
+    for size in (1, 30, 300):
+        half = [(size * x).to(dtype) for x in (q, k)]
+        weights = attention_weights(*half)
+        assert weights.dtype == dtype
+        out = softmax_attention(*half, v.to(dtype))
+        torch.testing.assert_close(weights.float() @ v, out.float(), atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_bias_of_minus_infinity_hides_as_a_mask_does(generator, masked):
+    q, k, v = (torch.randn(2, 2, 6, 8, generator=generator) for _ in range(3))
+    hidden = torch.zeros(6, 6, dtype=torch.bool)
+    hidden[2] = hidden[:, 4] = True
+    bias, mask = torch.zeros(6, 6).masked_fill(hidden, -torch.inf), None
+    if masked:  # row 2 is hidden by both together
+        mask = torch.ones(6, 6, dtype=torch.bool)
+        mask[2, 3:] = False
+        bias[2, 3:] = 0.0
+    right = attention_weights(q, k, mask=~hidden)
+    weights = attention_weights(q, k, mask=mask, bias=bias)
+    torch.testing.assert_close(weights, right)
+    assert (weights[:, :, 2] == 0).all()
+    torch.testing.assert_close(softmax_attention(q, k, v, mask=mask, bias=bias), right @ v)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_options_of_another_kind_get_one_sentence(generator):
+    q, k, v = (torch.randn(2, 2, 6, 8, generator=generator) for _ in range(3))
+    for options in (
+        {"scale": "2"},
+        {"scale": [1.0]},
+        {"padding": [[True] * 6] * 2},
+        {"padding": torch.ones(2, 1, dtype=torch.bool)},  # a flag for all keys of a text
+        {"mask": [[True] * 6] * 6},
+        {"bias": 1.0},
+    ):
+        with pytest.raises(ValueError, match=r"^(scale|padding|mask|bias) [^\n]*\.$"):
+            softmax_attention(q, k, v, **options)
+    with pytest.raises(ValueError, match=r"^k is a list; it must be a tensor\.$"):
+        softmax_attention(q, [k], v)

@@ -73,6 +73,7 @@ NO_CASE = {
     decoding.autoregressive.check_model,
     decoding.autoregressive.check_choice,
     by_layer.layers_of,
+    by_layer.check_ending,
     by_layer.run,
     # how many rows go on depends on values, which a tensor without numbers has not
     decoding.generate_early,

@@ -21,7 +21,7 @@ from frugal.attention.patterns import PatternAttention
 from frugal.attention.relative import RelativeAttention
 from frugal.attention.softmax import softmax_attention
 from frugal.attention.span import AdaptiveSpan
-from frugal.decoding import extend, generate, translate
+from frugal.decoding import choose, extend, generate, translate
 from frugal.depth.layerdrop import LayerDrop
 from frugal.mixing.convolution import LightweightConv
 from frugal.model import Decoder, EncoderDecoder, TransformerConfig
@@ -334,3 +334,14 @@ def test_bad_input_gets_one_sentence(sentence):
 def test_an_unknown_option_is_a_typing_error():
     with pytest.raises(TypeError, match="temprature"):
         generate(made(), IDS, max_new_tokens=2, temprature=1.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_scores_without_a_best_token_are_one_sentence():
+    for bad in (float("nan"), -float("inf"), float("inf")):
+        with pytest.raises(ValueError, match=r"^logits has NaN or infinity, or a row [^\n]*\.$"):
+            choose(torch.full((1, 5), bad), temperature=1.0)
+    with pytest.raises(ValueError, match="generator is 3; it must be a Generator"):
+        choose(torch.zeros(1, 5), temperature=1.0, generator=3)
+    with pytest.raises(ValueError, match="temperature is inf"):
+        choose(torch.zeros(1, 5), temperature=float("inf"))

@@ -234,3 +234,32 @@ def test_tokens_leave_early_under_autocast(missing):
         found = generate_early(decoder, ids, threshold=0.4, max_new_tokens=6, missing=missing)
     assert found.ids.shape == (3, 11)
     assert 1 <= found.layers.min() < found.layers.max() <= LAYERS
+
+
+@pytest.mark.parametrize("n_kv_heads", [1, 2])
+def test_heads_may_share_keys_and_values(n_kv_heads):
+    decoder, ids = model(n_heads=4, n_kv_heads=n_kv_heads, positions="rope"), prompt()
+    expected = generate(decoder, ids, max_new_tokens=5)
+    found = generate_early(decoder, ids, threshold=1, max_new_tokens=5)
+    assert torch.equal(found.ids, expected)
+    assert generate_early(decoder, ids, threshold=0.1, max_new_tokens=5).layers.min() < LAYERS
+    drafted = speculate(decoder, ids, draft_layers=2, n_drafted=2, max_new_tokens=5)
+    assert torch.equal(drafted.ids, expected)
+
+
+@pytest.mark.parametrize("options", [{"eos": e} for e in ("a", (1, 2), True, 1.5)] + [{"pad": "a"}])
+@pytest.mark.usefixtures("unchecked")
+def test_an_end_that_is_no_token_is_one_sentence(options):
+    decoder, ids = model(), prompt()
+    with pytest.raises(ValueError, match=r"^(eos|pad) is .*; it must be a token id\.$"):
+        generate_early(decoder, ids, threshold=0.5, max_new_tokens=2, **options)
+    with pytest.raises(ValueError, match=r"^(eos|pad) is .*; it must be a token id\.$"):
+        speculate(decoder, ids, draft_layers=1, n_drafted=2, max_new_tokens=2, **options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_targets_that_are_none_are_one_sentence():
+    decoder, ids = model(), prompt()
+    for wrong in (ids.float(), ids[:, 1:], ids + 100):
+        with pytest.raises(ValueError, match=r"^targets (has shape|run from) [^\n]*\.$"):
+            exit_loss(decoder, ids, wrong)

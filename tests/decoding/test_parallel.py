@@ -340,6 +340,11 @@ class TestBadInput:
             mask_predict(model, source, iterations=1, lengths=torch.tensor([10, 3, 2]))
         with pytest.raises(ValueError, match="n_lengths is 0; it must be 1 to 9"):
             mask_predict(model, source, iterations=1, n_lengths=0)
+        for wrong in ("3", 1.5, True):
+            with pytest.raises(ValueError, match=rf"n_lengths is {wrong!r}; it must be 1 to 9"):
+                mask_predict(model, source, iterations=1, n_lengths=wrong)
+        with pytest.raises(ValueError, match=r"lengths has dtype torch.float32; it must hold"):
+            mask_predict(model, source, iterations=1, lengths=torch.tensor([1.0, 3.0, 2.0]))
         assert not model.training
         with pytest.raises(ValueError, match=r"lengths has shape \(2,\); it must be \(3,\)"):
             mask_predict(model, source, iterations=1, lengths=torch.tensor([3, 2]))

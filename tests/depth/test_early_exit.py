@@ -361,3 +361,29 @@ def test_bad_input_gets_one_sentence(call, told):
         call()
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "rope"])
+def test_a_text_that_begins_later_gets_the_same(positions):
+    """Its first vector is that of its first real token, from which positions count."""
+    classifier = model(positions=positions)
+    ids = torch.randint(11, (2, 7), generator=torch.Generator().manual_seed(0))
+    padding = torch.arange(7) >= torch.tensor([[0], [3]])
+    alone = classifier(ids[1:, 3:])
+    seen = classifier(ids, padding)
+    torch.testing.assert_close(seen.scores[1:], alone.scores, atol=1e-5, rtol=1e-5)
+    for threshold in (0.3, 0.6):
+        left = classifier.leave(ids, padding, rule=Confidence(threshold))
+        expected = classifier.leave(ids[1:, 3:], rule=Confidence(threshold))
+        assert torch.equal(left.exits[1:], expected.exits)
+        torch.testing.assert_close(left.scores[1:], expected.scores, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_labels_that_do_not_fit_are_one_sentence():
+    for ask, scores in ((reliability, torch.randn(4, 3)), (fit_temperatures, torch.randn(4, 2, 3))):
+        for labels in (torch.ones(5).long(), torch.ones(4), torch.ones(0).long()):
+            with pytest.raises(ValueError, match=r"^scores has shape [^\n]*\.$"):
+                ask(scores, labels)
+        with pytest.raises(ValueError, match=r"^scores has shape [^\n]*one example or more\.$"):
+            ask(scores[:0], torch.ones(0).long())

@@ -380,3 +380,16 @@ def test_on_a_gpu_the_same_layers_are_left_out():
         expected = model(ids())
         torch.manual_seed(seed)
         torch.testing.assert_close(on_card(ids().cuda()).cpu(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_layers_can_be_learned_in_any_mode(mode):
+    torch.manual_seed(0)
+    model, words = Decoder(config(n_layers=3)), ids()
+    found = []
+    for around in (torch.enable_grad, mode):
+        draws = torch.Generator().manual_seed(0)
+        with around():
+            loss = lambda model, words: model(words).square().mean((1, 2))  # noqa: E731
+            found.append(learn_layers(model, loss, [words] * 3, 1, generator=draws))
+    assert found[0] == found[1]

@@ -114,3 +114,39 @@ def test_a_value_that_does_not_fit_gets_one_sentence(name, option, value):
     said = rf"^{option} is {re.escape(repr(value))}; it must be (from \S+ to \S+|one of .+)\.$"
     with pytest.raises(ValueError, match=said):
         FIGURES[name](**{option: value})
+
+
+SHARES = {"effect", "enough", "lowest", "pull", "size", "threshold"}
+"""Options that are no whole number, though a whole one is given above."""
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        (name, option)
+        for name, options in BAD.items()
+        for option, value in options.items()
+        if isinstance(value, int) and option not in SHARES
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_half_is_no_place_in_a_list(name, option):
+    for value in (1.5, "1"):
+        said = rf"^{option} is {value!r}; it must be (a whole number from \S+ to \S+|one of .+)\.$"
+        with pytest.raises(ValueError, match=said):
+            FIGURES[name](**{option: value})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_list_of_the_figure_is_refused_in_one_sentence():
+    for name, option, wrong in (
+        ("a_memory_of_keys", "keys", (3, [], "x", (2,))),
+        ("first_page", "parts", ("x", 3, None, (2,), [])),
+        ("first_page", "links", ("x", 3)),
+        ("fixed_patterns", "length", ("x", 0, (2,))),
+        ("fixed_patterns", "n_global", ("x", 1.5, None)),
+        ("adaptive_spans", "max_span", ("x", 1.5, None)),
+    ):
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"^{option} (is|has) [^\n]*\.$"):
+                FIGURES[name](**{option: value})

@@ -117,7 +117,7 @@ def test_keyword_arguments_reach_the_function():
     assert peak_bytes(product, a, b, transpose=True) == 7 * 13 * 4
     with pytest.raises(TypeError, match="transpos"):
         measure(product, a, b, transpos=True, **QUICK)
-    with pytest.raises(ValueError, match="tensors are on meta"):
+    with pytest.raises(ValueError, match="tensors on meta"):
         measure(product, a.to("meta"), b=b.to("meta"), transpose=True, clock="cpu")
     gradients = forward_backward(product)(a, b, transpose=True)
     assert [g.shape for g in gradients] == [a.shape, b.shape]
@@ -446,10 +446,10 @@ def one(n):
     ("call", "named"),
     [
         (lambda: measure(one, 1, clock="sun"), "clock is 'sun'"),
-        (lambda: measure(one, torch.ones(1, device="meta"), clock="cpu"), "tensors are on meta"),
+        (lambda: measure(one, torch.ones(1, device="meta"), clock="cpu"), "tensors on meta"),
         (lambda: measure(one, 1, threads=0), "threads is 0"),
         (lambda: measure(one, 1, rounds=0), "rounds is 0"),
-        (lambda: measure(one, 1, min_seconds=0.0), "min_seconds 0.0"),
+        (lambda: measure(one, 1, min_seconds=0.0), "min_seconds is 0.0"),
         (lambda: compare({}, [1], one), "competitors is empty"),
         (lambda: compare([one], [1], one), r"competitors is a list; it must be a mapping, \{name"),
         (lambda: compare("one", [1], one), "competitors is a str; it must be a mapping"),
@@ -467,6 +467,15 @@ def one(n):
         (lambda: fit_exponent([4, 4], [1.0, 2.0]), "with a value; it must hold two"),
         (lambda: fit_exponent([], []), "with a value; it must hold two"),
         (lambda: fit_exponent([1, 2], [1.0, 0.0]), "each must have a logarithm"),
+        (lambda: fit_exponent([1, 2], [1.0]), "lengths holds 2 and values 1; there must be one"),
+        (lambda: fit_exponent(["a", "b"], [1, 2]), "both must be numbers"),
+        (lambda: measure(3), "fn is 3; it must be a function"),
+        (lambda: measure(one, rounds="3"), "rounds is '3'; it must be a whole number"),
+        (lambda: measure(one, 1, threads=1.5), "threads is 1.5; it must be a whole number"),
+        (lambda: compare({"a": 3}, [1], one), "the competitor 'a' is 3; it must be a function"),
+        (lambda: compare({"a": one}, [1], 3), "make_inputs is 3; it must be a function"),
+        (lambda: compare({"a": one}, [1.5], one), r"lengths is \[1.5\]"),
+        (lambda: compare({"a": one}, "ab", one), r"lengths is \['a', 'b'\]"),
         (lambda: draw(pd.DataFrame({"name": ["a"]})), "frame lacks"),
         (
             lambda: draw(pd.DataFrame([dict.fromkeys(COLUMNS, math.nan)])),

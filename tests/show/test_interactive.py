@@ -68,6 +68,9 @@ def test_a_guided_figure_holds_its_question_and_leads_to_states_it_has(lever) ->
     assert figure.state["guide"] == {"question": "How far?", "tries": steps}
     with pytest.raises(ValueError, match=r"tries has 'trun' \('x'\)"):
         figure.guided("How far?", ("x", {"trun": 0}))
+    for wrong in ("words", ("words",), ("words", 3), (3, {"turn": 3})):
+        with pytest.raises(ValueError, match=r"^tries has .*; each must be words and a dict"):
+            figure.guided("How far?", wrong)
     with pytest.raises(ValueError, match="tries is empty"):
         figure.guided("How far?")
 

@@ -1,6 +1,7 @@
 """Text to text: ids by frequency, batches, training, and what is read off a model."""
 
 import math
+import threading
 from collections import Counter
 from itertools import islice
 
@@ -10,6 +11,7 @@ import torch
 from frugal import transfer
 from frugal.data.corruption import restore
 from frugal.data.docstring_tasks import Example
+from frugal.model import EncoderDecoder, TransformerConfig
 from frugal.tasks import text_to_text
 from frugal.tasks.text_to_text import EOS, PAD, Batch, Vocabulary
 
@@ -108,3 +110,43 @@ def test_the_rate_rises_and_falls_as_one_over_a_root():
     rate = text_to_text.inverse_square_root(2.0, 10)
     assert [rate(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])
     assert rate(39) == pytest.approx(1.0)
+
+
+def test_threads_that_read_leave_the_mode_of_a_model_that_trains():
+    """Each reads without dropout, and the model's own dropout stays on meanwhile."""
+    config = TransformerConfig(23, 16, 4, 2, dropout=0.5)
+    torch.manual_seed(0)
+    model, ids = EncoderDecoder(config), torch.randint(23, (2, 6))
+    batch = Batch(ids, ids, ids)
+    right = text_to_text.read(model.eval(), batch)
+    model.train()
+    wrong, undropped, done = [], [], threading.Event()
+
+    def read():
+        for _ in range(10):
+            wrong.append(text_to_text.read(model, batch) != right)
+
+    def run():
+        while not done.is_set():
+            undropped.append(torch.equal(model(ids, ids), model(ids, ids)))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    runner = threading.Thread(target=run)
+    for thread in (runner, *readers):
+        thread.start()
+    for thread in readers:
+        thread.join()
+    done.set()
+    runner.join()
+    assert wrong == [False] * 20
+    assert not any(undropped)
+    assert all(module.training for module in model.modules())
+
+
+def test_rows_of_a_batch_without_masks_are_rows():
+    ids = torch.arange(12).view(2, 6)
+    part = Batch(ids, ids, ids).rows(slice(0, 1))
+    assert torch.equal(part.source, ids[:1])
+    assert part.source_padding is None
+    with pytest.raises(ValueError, match="batch has no examples"):
+        text_to_text.read(EncoderDecoder(TransformerConfig(23, 16, 4, 2)), Batch(*[ids[:0]] * 3))

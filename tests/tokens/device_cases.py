@@ -103,6 +103,7 @@ CASES = {
 NO_CASE = {
     # Whole numbers and shares, not tensors.
     elimination.Elimination,
+    pooling.check_blocks,
     elimination_schedules.geometric_schedule,
     elimination_schedules.retention_schedule,
     elimination_schedules.schedule_for_accuracy,

@@ -449,3 +449,10 @@ def test_typos_never_fail_and_keep_the_words_apart(text, rate):
     typed = add_typos(text, rate, seed=1)
     assert typed.count(" ") == text.count(" ")
     assert len(typed) <= 2 * len(text)
+
+
+def test_a_byte_behind_padding_is_refused_for_it_would_stand_elsewhere():
+    model, ids = ByteFormer(3, d_model=16, n_heads=2), torch.randint(256, (2, 40))
+    padding = torch.arange(40) >= torch.tensor([[0], [8]])
+    with pytest.raises(ValueError, match=r"^padding is False in front of a byte; it must be"):
+        model(ids, padding)

@@ -378,3 +378,31 @@ def test_the_bench_runs_small_on_the_recorded_schedules():
     assert result["smoke"]
     with pytest.raises(ValueError, match="loss is -1; the searched schedules of elimination lose"):
         searched(loss=-1)
+
+
+def test_a_hidden_token_is_not_seen_beside_large_products_of_float16():
+    """A score of 40,000 is above what used to hide a token, half of the least number."""
+    encoder = Encoder(
+        TransformerConfig(11, 16, 2, 1, norm="none", make_stack=WordVectorElimination)
+    )
+    stack = encoder.stack.half().eval()
+    heads = stack.layers[0].mix.sublayer
+    with torch.no_grad():
+        for projection in (heads.to_q, heads.to_k):
+            projection.weight.copy_(torch.eye(16))
+    x = torch.full((1, 6, 16), 30.0).half()
+    x[:, 4:] = 600.0
+    padding = torch.arange(6)[None] < 4
+    stack.keep = (3,)
+    found = stack.run(x, padding)
+    x[:, 4:] = 0.0
+    expected = stack.run(x, padding)
+    assert torch.equal(found.positions[0], expected.positions[0])
+    torch.testing.assert_close(found.output, expected.output)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_number_of_tokens_that_is_none_is_one_sentence():
+    for keep in ("3", 1.5, True):
+        with pytest.raises(ValueError, match=rf"^keep is {keep!r}; it must be a whole number"):
+            kept_positions(torch.rand(1, 3), keep)

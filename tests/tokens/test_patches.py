@@ -217,8 +217,8 @@ VOXELS, IMAGES, SOUND = torch.zeros(1, 2, 4, 4, 6), torch.zeros(1, 2, 4, 6), tor
             lambda: patches.voxels_from_patches(torch.zeros(1, 6, 8), patch=2, size=(4, 4, 5)),
             "size is 4 x 4 x 5",
         ),
-        (lambda: frames.waveform_frames(SOUND, window=8, hop=0), "window is 8 and hop 0"),
-        (lambda: frames.waveform_frames(SOUND, window=0, hop=1), "window is 0 and hop 1"),
+        (lambda: frames.waveform_frames(SOUND, window=8, hop=0), "hop is 0; it must be a whole"),
+        (lambda: frames.waveform_frames(SOUND, window=0, hop=1), "window is 0; it must be a whole"),
         (lambda: frames.waveform_frames(SOUND, window=51, hop=1), r"waveform has shape \(1, 50\)"),
         (
             lambda: frames.log_mel(

@@ -26,6 +26,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.attention.span import check_distances, joined, log_mask, offsets
 from frugal.checks import at_least, between, check_bias, check_heads, check_mask, check_padding
+from frugal.replays import in_backward_pass
 from frugal.telling import told
 
 OFFSET = -4.0
@@ -87,10 +88,16 @@ class DynamicSpan(Attention):
     def penalty(self) -> Float[Tensor, ""]:
         """The mean span, in tokens, of the latest forward pass, to be scaled by λ.
 
-        Padding is not counted. Raises ValueError when there was no forward pass.
+        Padding is not counted. Raises ValueError when there was no forward pass, and where that
+        kept no gradient though one is wanted.
         """
         if self._mean is None:
             raise ValueError("no query has a span yet; penalty must follow a forward pass.")
+        wanted = torch.is_grad_enabled() and self.offset.requires_grad
+        if wanted and not self._mean.requires_grad:
+            raise ValueError(
+                "the latest forward pass kept no gradient; penalty must follow one that does."
+            )
         return self._mean
 
     def forward(
@@ -139,7 +146,9 @@ class DynamicSpan(Attention):
             check_bias(bias, (*q.shape[:3], k.shape[2]))
         spans = self.spans(q)
         if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
-            self._mean = self._mean_of(spans, padding)
+            mean = self._mean_of(spans, padding)
+            if torch.compiler.is_compiling() or not in_backward_pass():  # no pass that runs again
+                self._mean = mean
         offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)
         logs, seen = log_mask(share, offset, self.max_span, causal)  # (batch, heads, queries, keys)

@@ -123,8 +123,13 @@ class _Entmax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         p, *kept = ctx.saved_tensors
         alpha = kept[0] if kept else ctx.alpha
+        zero = None
+        if torch.is_grad_enabled():  # for a second gradient, in which powers of 0 would be NaN
+            zero = p == 0
+            p = p.masked_fill(zero, 1.0)
         s = _slopes(p, alpha)
-        total = s.sum(-1, keepdim=True).clamp_min_(torch.finfo(p.dtype).tiny)
+        s = s if zero is None else s.masked_fill(zero, 0.0)
+        total = s.sum(-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)
         by_score = by_alpha = None
         if ctx.needs_input_grad[0]:
             mean = torch.linalg.vecdot(s, grad)[..., None] / total
@@ -132,6 +137,7 @@ class _Entmax(torch.autograd.Function):
         if kept and ctx.needs_input_grad[1]:
             share = s / total
             surprise = -torch.special.xlogy(p, p)  # 0 where p is
+            p = p if zero is None else p.masked_fill(zero, 0.0)
             change = (p - share) / (alpha - 1) ** 2
             change += (surprise - share * surprise.sum(-1, keepdim=True)) / (alpha - 1)
             by_alpha = (grad * change).sum_to_size(alpha.shape)

@@ -52,7 +52,7 @@ def head_importance(
     examples = 0
     evaluated = in_evaluation(model)
     for batch in batches:
-        with _heads_kept(layers) as outputs, torch.enable_grad():
+        with _heads_kept(layers) as outputs, torch.inference_mode(False), torch.enable_grad():
             losses = loss(evaluated, batch)
             if losses.ndim != 1:
                 shape = tuple(losses.shape)
@@ -136,9 +136,9 @@ def prune_heads(model: nn.Module, heads: Mapping[str, Iterable[int]] | Iterable[
     layers = layers_of(model)
     places = {}
     for name, numbers in heads.items():
-        if name not in layers:
-            raise ValueError(f"heads names the layer {name!r}; it must be of {sorted(layers)}.")
-        places[name] = _places(layers[name], list(numbers), name)
+        numbers = list(numbers)
+        _check_heads_of(layers, name, numbers)
+        places[name] = _places(layers[name], numbers, name)
     for name, kept in places.items():
         _keep(layers[name], kept)
 
@@ -151,12 +151,25 @@ def _attends(layer: MultiHeadAttention) -> Iterator[nn.Module]:
         attend = getattr(attend, "attend", None)
 
 
+def _where(name: str) -> str:
+    return f"of the layer {name!r}" if name else "of the layer"
+
+
+def _check_heads_of(
+    layers: Mapping[str, MultiHeadAttention], name: str, numbers: list[int]
+) -> None:
+    """One sentence for a layer or a head that is not there."""
+    if name not in layers:
+        raise ValueError(f"heads names the layer {name!r}; it must be of {sorted(layers)}.")
+    kept = layers[name].kept_heads
+    for number in numbers:
+        if number not in kept:
+            raise ValueError(f"heads has {number} {_where(name)}; it must be of {kept}.")
+
+
 def _places(layer: MultiHeadAttention, numbers: list[int], name: str) -> list[int]:
     """The places, among the heads that there are, of those that stay."""
-    where = f"of the layer {name!r}" if name else "of the layer"
-    for number in numbers:
-        if number not in layer.kept_heads:
-            raise ValueError(f"heads has {number} {where}; it must be of {layer.kept_heads}.")
+    where = _where(name)
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"heads has {numbers} {where}; each must be named once.")
     for attend in _attends(layer):
@@ -231,11 +244,17 @@ def prune_by_importance(
 
 @contextmanager
 def masked_heads(model: nn.Module, heads: Mapping[str, Iterable[int]]) -> Iterator[None]:
-    """Inside, the named heads find nothing: zeros in their place. What pruning must be equal to."""
-    layers = layers_of(model)
+    """Inside, the named heads find nothing: zeros in their place. What pruning must be equal to.
 
-    def hiding(layer: MultiHeadAttention, numbers: Iterable[int]) -> Callable[..., tuple[Tensor]]:
-        shown = [head not in set(numbers) for head in layer.kept_heads]
+    Raises ValueError, as `prune_heads` does, for a layer or a head that is not there.
+    """
+    layers = layers_of(model)
+    chosen = {name: list(numbers) for name, numbers in heads.items()}
+    for name, numbers in chosen.items():
+        _check_heads_of(layers, name, numbers)
+
+    def hiding(layer: MultiHeadAttention, numbers: list[int]) -> Callable[..., tuple[Tensor]]:
+        shown = [head not in numbers for head in layer.kept_heads]
 
         def hook(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
             by_head = inputs[0].unflatten(-1, (layer.n_heads, -1))
@@ -245,8 +264,8 @@ def masked_heads(model: nn.Module, heads: Mapping[str, Iterable[int]]) -> Iterat
         return hook
 
     hooks = [
-        layers[name].to_out.register_forward_pre_hook(hiding(layers[name], list(numbers)))
-        for name, numbers in heads.items()
+        layers[name].to_out.register_forward_pre_hook(hiding(layers[name], numbers))
+        for name, numbers in chosen.items()
     ]
     try:
         yield

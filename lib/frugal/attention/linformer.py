@@ -25,6 +25,7 @@ from frugal.attention.contract import Attention
 from frugal.attention.softmax import MultiHeadAttention, attention_weights, softmax_attention
 from frugal.checks import (
     at_least,
+    check_dtypes,
     check_heads,
     check_input,
     check_options,
@@ -142,7 +143,8 @@ class LinformerAttention(Attention):
         return weights if padding is None else weights * padding[:, None, None, :]
 
     def check(self, q: Tensor, k: Tensor) -> None:
-        """One sentence for heads or a length that the projections were not made for."""
+        """One sentence for heads, a length or a dtype that the projections were not made for."""
+        check_dtypes(k=k, to_keys=self.to_keys)
         if q.shape[1] != self.n_heads:
             raise ValueError(
                 f"q has {q.shape[1]} heads; it must have {self.n_heads}, as these projections have."

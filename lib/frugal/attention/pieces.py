@@ -25,6 +25,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from frugal.checks import autocast_kind
+
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
@@ -143,7 +145,7 @@ def attend_by_heads(
 
 def autocast_dtype(x: Tensor) -> torch.dtype:
     """The dtype in which autocast would hand x to an operation that it knows."""
-    kind = x.device.type
+    kind = autocast_kind(x.device)
     if x.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
         return x.dtype
     return torch.get_autocast_dtype(kind)

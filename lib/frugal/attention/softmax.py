@@ -31,6 +31,7 @@ from frugal.attention.groups import (
 from frugal.attention.recording import Recorded, recording
 from frugal.checks import (
     at_least,
+    autocast_kind,
     check_bias,
     check_divides,
     check_dropout,
@@ -171,20 +172,28 @@ def attention_weights(
 ) -> Float[Tensor, "batch heads queries keys"]:
     """The matrix that `softmax_attention` never stores: each row sums to 1, or to 0 if masked.
 
-    The arguments are those of `softmax_attention`. Memory: batch·heads·queries·keys numbers.
+    The arguments are those of `softmax_attention`. A bias of -inf hides a key as a mask does.
+    Scores of half precision are made in float32, as the kernel makes them: products of float16 may
+    be too large for it. Memory: batch·heads·queries·keys numbers.
     """
     check_heads(q, k, k, grouped=True)
     check_scale(scale)
-    scores = products(q, k)  # (batch, heads, queries, keys)
+    wide = torch.promote_types(q.dtype, torch.float32)
+    with torch.autocast(autocast_kind(q.device), enabled=False):
+        scores = products(q.to(wide), k.to(wide))  # (batch, heads, queries, keys)
     scores = scores / math.sqrt(q.shape[-1]) if scale is None else scores * scale
+    seen = visible(q, k, mask=mask, padding=padding, causal=causal)
     if bias is not None:
         check_bias(bias, tuple(scores.shape))
-        scores = scores + bias.to(scores.dtype)
-    seen = visible(q, k, mask=mask, padding=padding, causal=causal)
+        bias = bias.to(scores.dtype)
+        scores, hidden = scores + bias, bias == -torch.inf
+        seen = ~hidden if seen is None else seen & ~hidden
     if seen is None:
-        return scores.softmax(-1)
+        return scores.softmax(-1).to(q.dtype)
     shown, _ = _never_empty(seen)
-    return scores.masked_fill(~shown, -torch.inf).softmax(-1).masked_fill(~seen, 0.0)
+    scores = scores.masked_fill(~shown, -torch.inf)
+    scores = scores if bias is None else scores.masked_fill(shown & ~seen, 0.0)
+    return scores.softmax(-1).masked_fill(~seen, 0.0).to(q.dtype)
 
 
 def kv_heads(n_heads: int, n_kv_heads: int | None) -> int:

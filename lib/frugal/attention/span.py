@@ -28,6 +28,7 @@ from frugal.attention.pieces import autocast_dtype, hide_keys, one_dtype
 from frugal.attention.softmax import attention_weights, softmax_attention
 from frugal.checks import (
     at_least,
+    autocast_kind,
     between,
     check_bias,
     check_dropout,
@@ -111,10 +112,10 @@ class AdaptiveSpan(Attention):
     def reach(self) -> int:
         """How many distances 0, 1, ... the longest head sees: the keys that are read.
 
-        A GPU is waited for here. A compiled graph has no number to ask for: there it is `max_span`,
-        with which the output is the same.
+        A GPU is waited for here. A compiled graph, or a span on "meta", has no number to ask for:
+        there it is `max_span`, with which the output is the same.
         """
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self.share.device.type == "meta":
             return self.max_span
         return min(self.max_span, int((self.spans.detach().max() + self.ramp).ceil()))
 
@@ -227,7 +228,7 @@ class AdaptiveSpan(Attention):
         scores = logs.masked_fill(~seen, -torch.inf).to(q.dtype)  # (heads, BLOCK, width)
         if group > 1:
             scores = scores.unflatten(0, (-1, group)).flatten(1, 2)  # (kv_heads, group·BLOCK, ...)
-        with torch.autocast(q.device.type, enabled=False):  # `one_dtype` has seen to it
+        with torch.autocast(autocast_kind(q.device), enabled=False):  # `one_dtype` has seen to it
             out = F.scaled_dot_product_attention(
                 q,
                 k,

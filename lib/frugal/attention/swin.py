@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import at_least, check_divides, check_dtypes, given
+from frugal.checks import at_least, check_divides, check_dtypes, check_same_dtype, given
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.telling import told
 
@@ -172,6 +172,7 @@ class PatchMerging(nn.Module):
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch half_height half_width double"]:
         check_picture(x, self.reduction.out_features // 2)
+        check_same_dtype(x, self.norm)
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.reduction(self.norm(torch.cat(corners, dim=-1)))
@@ -198,6 +199,7 @@ class SwinBlock(nn.Module):
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch height width d_model"]:
         check_picture(x, self.attention.attention.to_q.in_features)
+        check_same_dtype(x, self.attention_norm)
         x = x + self.attention(self.attention_norm(x))
         return x + self.feed_forward(self.feed_forward_norm(x))
 

@@ -7,6 +7,7 @@ constant size. All give the same tokens. Chapters: the-vanilla-transformer, kern
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -16,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frugal.checks import at_least, check_padding
+from frugal.checks import at_least, check_generator, check_padding
 from frugal.embeddings import check_ids
 from frugal.model import Decoder, EncoderDecoder, LayerCache
 from frugal.modes import in_evaluation
@@ -31,7 +32,7 @@ def check_choice(temperature: float, top_k: int | None, top_p: float | None) -> 
     for name, value in (("temperature", temperature), ("top_p", 1 if top_p is None else top_p)):
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{name} is {value!r}; it must be a number.")
-    if not temperature >= 0:
+    if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature is {temperature}; it must be 0 (greedy) or more.")
     if top_k is not None:
         at_least(1, top_k=top_k)
@@ -65,6 +66,7 @@ def choose(
             "(batch, vocabulary), floating point."
         )
     check_choice(temperature, top_k, top_p)
+    check_generator(generator)
     if temperature == 0:
         return logits.argmax(-1)
     logits = logits - logits.amax(-1, keepdim=True)  # or a small temperature makes infinity
@@ -74,7 +76,14 @@ def choose(
     if top_p is not None:
         weight = best.softmax(-1)
         best = best.masked_fill(weight.cumsum(-1) - weight >= top_p, -torch.inf)
-    drawn = torch.multinomial(best.softmax(-1), 1, generator=generator)  # (batch, 1)
+    try:
+        drawn = torch.multinomial(best.softmax(-1), 1, generator=generator)  # (batch, 1)
+    except RuntimeError as error:
+        if not best.softmax(-1).isnan().any():
+            raise
+        raise ValueError(
+            "logits has NaN or infinity, or a row of -inf alone; each row must have a best token."
+        ) from error
     return token.gather(-1, drawn).squeeze(-1)
 
 
@@ -111,6 +120,7 @@ def extend(
     check_ids(ids)
     at_least(1, max_new_tokens=max_new_tokens)
     check_choice(temperature, top_k, top_p)
+    check_generator(generator)
     ends = _ends(eos)
     if isinstance(pad, bool) or not isinstance(pad, Integral):
         raise ValueError(f"pad is {pad!r}; it must be a whole number.")

@@ -7,6 +7,7 @@ The shared head reads the state behind any layer as it reads that behind the las
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache
+from frugal.checks import check_tensor, given
 from frugal.decoding.autoregressive import check_model
 from frugal.embeddings import check_ids
 from frugal.model import Decoder, LayerCache, Stack, TransformerLayer
@@ -29,6 +31,13 @@ def layers_of(decoder: Decoder) -> list[TransformerLayer]:
     if not all(layer.attends and layer.cross is None for layer in layers):
         raise ValueError("a layer mixes without attention or reads a memory; none must.")
     return layers
+
+
+def check_ending(eos: int | None, pad: int) -> None:
+    """One sentence for an end, or for what stands behind it, that is no token's id."""
+    for name, one in (("pad", pad), *given(eos=eos).items()):
+        if isinstance(one, bool) or not isinstance(one, Integral):
+            raise ValueError(f"{name} is {one!r}; it must be a token id.")
 
 
 def embed(
@@ -77,11 +86,19 @@ def exit_loss(
     3.4): the last counts most. targets: what each position is to predict.
     """
     logits = exit_logits(decoder, ids)
-    if targets.shape != ids.shape:
+    check_tensor(targets=targets)
+    if targets.shape != ids.shape or targets.dtype != torch.int64:
         raise ValueError(
-            f"targets has shape {tuple(targets.shape)}; it must be that of ids, {tuple(ids.shape)}."
+            f"targets has shape {tuple(targets.shape)} and dtype {targets.dtype}; it must be that "
+            f"of ids, {tuple(ids.shape)}, and torch.int64."
         )
     wanted = targets.expand(len(logits), -1, -1)
-    each = F.cross_entropy(logits.movedim(-1, 1), wanted, reduction="none").flatten(1).mean(1)
+    try:
+        each = F.cross_entropy(logits.movedim(-1, 1), wanted, reduction="none").flatten(1).mean(1)
+    except IndexError:
+        raise ValueError(
+            f"targets run from {targets.min()} to {targets.max()}; they must be from 0 to "
+            f"{logits.shape[-1] - 1}."
+        ) from None
     weight = torch.arange(1, len(each) + 1, dtype=each.dtype, device=each.device)
     return (each * weight).sum() / weight.sum()

@@ -8,6 +8,7 @@ alone: an approximation that costs little. Chapter: writing-with-fewer-layers.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache
 from frugal.checks import at_least, one_of, within
-from frugal.decoding.by_layer import embed, head, layers_of, run
+from frugal.decoding.by_layer import check_ending, embed, head, layers_of, run
 from frugal.embeddings import check_ids
 from frugal.model import Decoder, LayerCache, TransformerLayer
 from frugal.modes import in_evaluation
@@ -70,8 +71,9 @@ def generate_early(
     at_least(1, max_new_tokens=max_new_tokens, first=first)
     within(0, 1, threshold=threshold)
     one_of(MISSING, missing=missing)
-    if not decay >= 0:
-        raise ValueError(f"decay is {decay}; it must be 0 or more.")
+    if isinstance(decay, bool) or not isinstance(decay, Real) or not decay >= 0:
+        raise ValueError(f"decay is {decay!r}; it must be 0 or more.")
+    check_ending(eos, pad)
     if first > len(layers):
         raise ValueError(f"first is {first}; it must be at most {len(layers)}, the layers.")
     batch, length = prompt.shape
@@ -113,7 +115,7 @@ class _Writer:
         self.caches = []
         for layer in layers:
             heads = layer.mix.sublayer
-            shape = (batch, heads.n_heads, capacity, heads.head_dim)
+            shape = (batch, heads.n_kv_heads, capacity, heads.head_dim)
             keys, values = some.new_zeros(shape), some.new_zeros(shape)
             self.caches.append(KeyValueCache(capacity, 0, keys, values))
         self.seen = torch.ones(len(layers), batch, capacity, dtype=torch.bool, device=some.device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, check_padding, hide_padding, instance_of
+from frugal.checks import (
+    at_least,
+    check_mask,
+    check_padding,
+    check_tensor,
+    hide_padding,
+    instance_of,
+)
 from frugal.decoding.autoregressive import check_model
 from frugal.model import Decoder, Encoder, TransformerConfig
 from frugal.modes import in_evaluation
@@ -139,6 +147,9 @@ def masked_loss(
             f"target has {target.shape[1]} positions; "
             f"max_target_length={model.max_target_length} is the most this model can write."
         )
+    check_mask("hidden", hidden, tuple(target.shape))
+    if len(target) and not hidden.any():
+        raise ValueError("hidden is False everywhere; one token or more must be hidden.")
     memory = model.encoder(source, source_padding)
     scores = model.fill(
         target.masked_fill(hidden, model.mask),
@@ -238,9 +249,16 @@ def mask_predict(
     """
     check_model("model", model, MaskedTranslator, "length_scores")
     at_least(1, iterations=iterations)
+    if isinstance(pad, bool) or not isinstance(pad, Integral):
+        raise ValueError(f"pad is {pad!r}; it must be a whole number.")
     longest = model.max_target_length
-    if not 1 <= n_lengths <= longest:
-        raise ValueError(f"n_lengths is {n_lengths}; it must be 1 to {longest}.")
+    whole = isinstance(n_lengths, Integral) and not isinstance(n_lengths, bool)
+    if not whole or not 1 <= n_lengths <= longest:
+        raise ValueError(f"n_lengths is {n_lengths!r}; it must be 1 to {longest}.")
+    if lengths is not None:
+        check_tensor(lengths=lengths)
+    if lengths is not None and lengths.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"lengths has dtype {lengths.dtype}; it must hold whole numbers.")
     if lengths is not None and lengths.shape != source.shape[:1]:
         raise ValueError(f"lengths has shape {tuple(lengths.shape)}; it must be ({len(source)},).")
     if lengths is not None and ((lengths < 1) | (lengths > longest)).any():

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from frugal.attention.cache import KeyValueCache
 from frugal.checks import at_least
-from frugal.decoding.by_layer import embed, head, layers_of, run
+from frugal.decoding.by_layer import check_ending, embed, head, layers_of, run
 from frugal.embeddings import check_ids
 from frugal.model import Decoder
 from frugal.modes import in_evaluation
@@ -55,6 +55,7 @@ def speculate(
     layers = layers_of(model)
     check_ids(prompt, name="prompt")
     at_least(1, draft_layers=draft_layers, n_drafted=n_drafted, max_new_tokens=max_new_tokens)
+    check_ending(eos, pad)
     if draft_layers >= len(layers):
         raise ValueError(
             f"draft_layers is {draft_layers}; it must be below {len(layers)}, the layers."

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least, check_input, refuse
 from frugal.model import LayerCache, Stack
 from frugal.modes import in_evaluation
+from frugal.replays import in_backward_pass
 from frugal.telling import told
 
 Loss = Callable[[nn.Module, Any], Float[Tensor, " batch"]]
@@ -97,7 +98,7 @@ class LayerDrop(Stack):
     def _draws(self) -> Float[Tensor, " layers"]:
         if self.generator is None:
             return torch.rand(len(self.layers), device="cpu")
-        if torch._C._current_graph_task_id() != -1:  # inside of a backward pass
+        if in_backward_pass():
             raise RuntimeError(
                 "a checkpoint runs the stack again and its generator would leave out other layers; "
                 "a LayerDrop inside of a checkpoint needs generator=None."
@@ -212,17 +213,32 @@ def learn_layers(
     n_layers = len(stack.layers)
     if every_other(n_layers, keep) == tuple(range(n_layers)):
         return tuple(range(n_layers))
+    with torch.inference_mode(False), torch.enable_grad():  # whatever mode the caller is in
+        return _learned(model, stack, loss, _given(batches), keep, lr, generator)
+
+
+def _learned(
+    model: nn.Module,
+    stack: Stack,
+    loss: Loss,
+    batches: Iterable[Any],
+    keep: int,
+    lr: float | int,
+    generator: torch.Generator | None,
+) -> tuple[int, ...]:
+    """`learn_layers` with gradients."""
+    n_layers = len(stack.layers)
     scores = torch.zeros(n_layers, requires_grad=True)
     optimizer = torch.optim.Adam([scores], lr=lr)
     evaluated = in_evaluation(model)
-    for batch in _given(batches):
+    for batch in batches:
         uniform = torch.rand(n_layers, generator=generator).clamp(1e-6, 1 - 1e-6)
         noisy = scores - (-uniform.log()).log()
         ranked = noisy.detach().sort(descending=True).values
         threshold = (ranked[keep - 1] + ranked[keep]) / 2
         soft = (noisy - threshold).sigmoid()
         gates = (noisy.detach() > threshold).float() + soft - soft.detach()
-        with _gated(stack, gates), torch.enable_grad():
+        with _gated(stack, gates):
             value = _each(loss(evaluated, batch)).mean()
             (scores.grad,) = torch.autograd.grad(value, [scores])
         optimizer.step()

@@ -20,6 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from frugal.checkpoints import generators_of
+from frugal.checks import autocast_kind
+from frugal.replays import generators_put_back
+
 Note = tuple[int, int]
 """The number of a turn, and of one of the tensors that autograd wanted to keep of it."""
 
@@ -101,19 +105,23 @@ def _unused(note: None) -> Tensor:
 class Surroundings:
     """What a branch depends on beside its input: random numbers, buffers, autocast.
 
+    The random numbers are torch's own, and those of generators that modules of the branch hold.
+
     Made before the branch runs and closed after it; what has not changed in between is forgotten.
     """
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
         self.cuda = [device] if device.type == "cuda" else []
         self.random: list[Tensor] | None = self.random_state()
+        held = generators_of(module).values()
+        self.generators = {generator: generator.get_state() for generator in held}
         self.buffers = [
             (owner, name, buffer, _version(buffer), buffer.clone())
             for owner in module.modules()
             for name, buffer in owner._buffers.items()
             if buffer is not None
         ]
-        kind = device.type
+        kind = autocast_kind(device)
         self.autocast: dict[str, Any] = {
             "device_type": kind,
             "enabled": torch.is_autocast_enabled(kind),
@@ -126,6 +134,11 @@ class Surroundings:
     def close(self) -> None:
         if all(map(torch.equal, self.random, self.random_state())):
             self.random = None
+        self.generators = {
+            generator: state
+            for generator, state in self.generators.items()
+            if not torch.equal(state, generator.get_state())
+        }
         self.buffers = [
             (owner, name, buffer, version, copy)
             for owner, name, buffer, version, copy in self.buffers
@@ -142,6 +155,7 @@ class Surroundings:
                 torch.set_rng_state(self.random[0])
                 for device, state in zip(self.cuda, self.random[1:], strict=True):
                     torch.cuda.set_rng_state(state, device)
+            stack.enter_context(generators_put_back(self.generators))
             for owner, name, _, _, copy in self.buffers:
                 stack.callback(owner._buffers.__setitem__, name, owner._buffers[name])
                 owner._buffers[name] = copy.clone()

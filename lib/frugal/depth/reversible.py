@@ -67,7 +67,7 @@ class ReversibleStack(nn.Module):
         turns: list[Turn] = []
         for index, layer in enumerate(self.layers):
             own = None if caches is None else caches[index].own
-            turns += [_mixing(layer, own, options), _feeding(layer)]
+            turns += [_mixing(layer, own, options), _feeding(layer, options.get("padding"))]
         plain = caches is not None or not torch.is_grad_enabled()
         if plain or torch.compiler.is_exporting():  # a graph has a backward pass of its own
             first, second = x, x
@@ -84,10 +84,10 @@ def _mixing(layer: nn.Module, cache: Any, options: dict[str, Any]) -> Turn:
     return Turn(mix, lambda x: mix.inner(mix.before(x), cache=cache, **options))
 
 
-def _feeding(layer: nn.Module) -> Turn:
+def _feeding(layer: nn.Module, padding: Tensor | None) -> Turn:
     """feed: what a layer's feed-forward residual adds."""
     feed = layer.feed_forward
-    return Turn(feed, lambda x: feed.inner(feed.before(x)))
+    return Turn(feed, lambda x: feed.inner(feed.before(x), padding=padding))
 
 
 @torch.compiler.disable

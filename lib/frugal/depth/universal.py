@@ -40,6 +40,7 @@ from frugal.checks import (
 )
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions, sinusoidal_positions
+from frugal.replays import in_backward_pass
 from frugal.telling import told
 
 
@@ -134,7 +135,7 @@ class UniversalTransformer(nn.Module):
         if self.halting is None:
             return self._applied(x, padding, causal, options)
         refuse("where tokens halt, attention takes padding and causal alone.", **options)
-        if torch.compiler.is_exporting():
+        if torch.compiler.is_exporting() or x.device.type == "meta":
             return self._everywhere(x, padding, causal)
         found = self.run(x, padding, causal=causal)
         return found.output
@@ -150,7 +151,7 @@ class UniversalTransformer(nn.Module):
         return x
 
     def _everywhere(self, x: Tensor, padding: Tensor | None, causal: bool) -> Tensor:
-        """The output of `run` for a graph to be exported, whose shapes the data cannot decide.
+        """The output of `run` where data cannot decide shapes: to be exported, or on "meta".
 
         Every step is made on every token; what one that has halted would change is thrown away.
         """
@@ -249,8 +250,10 @@ class UniversalTransformer(nn.Module):
             rows,
         )
         count = max(1, rows[0])
-        self._ponder_cost = (steps.sum() + remainders.sum()) / count
-        self.pondering = Pondering(*(part.detach() for part in found[:-1]), rows)
+        cost = (steps.sum() + remainders.sum()) / count
+        if not in_backward_pass():  # what a checkpoint runs again is no later pass
+            self._ponder_cost = cost
+            self.pondering = Pondering(*(part.detach() for part in found[:-1]), rows)
         return found
 
     def _signals(self, length: int, step: int, like: Tensor) -> Float[Tensor, "length d_model"]:

@@ -22,9 +22,18 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, between, check_dropout, given, one_of
+from frugal.checks import (
+    at_least,
+    between,
+    check_dropout,
+    check_padding,
+    check_same_dtype,
+    given,
+    one_of,
+)
 from frugal.feedforward.dense import ACTIVATIONS, Activation, DenseFeedForward
 from frugal.feedforward.routing import BiasedRouter, Routing, SwitchRouter
+from frugal.replays import in_backward_pass
 from frugal.telling import told
 
 Per = Literal["batch", "sequence"]
@@ -76,7 +85,7 @@ class Experts(nn.Module):
         *,
         room: int | None = None,
     ) -> Float[Tensor, "tokens d_model"]:
-        if torch.compiler.is_exporting():
+        if torch.compiler.is_exporting() or x.device.type == "meta":
             return self._all(x, experts, gates, keep)
         tokens, k = experts.shape
         visits = experts.flatten()
@@ -92,7 +101,7 @@ class Experts(nn.Module):
         if k == 1:
             return torch.zeros_like(x, dtype=y.dtype).index_copy(0, stay, y)
         parts = y.new_zeros(tokens * k, x.shape[1]).index_copy(0, stay, y)
-        return parts.view(tokens, k, -1).sum(1)
+        return parts.view(tokens, k, x.shape[1]).sum(1)
 
     def _in_rooms(
         self, x: Tensor, visits: Tensor, order: Tensor, gates: Tensor, room: int
@@ -116,10 +125,10 @@ class Experts(nn.Module):
         out = torch.cat([out, torch.zeros_like(out[:1])])
         y = out[torch.empty_like(slot).scatter(0, order, slot)]  # (tokens·k, d_model)
         y = y * gates.flatten()[:, None].to(y.dtype)
-        return y if k == 1 else y.view(tokens, k, -1).sum(1)
+        return y if k == 1 else y.view(tokens, k, x.shape[1]).sum(1)
 
     def _all(self, x: Tensor, experts: Tensor, gates: Tensor, keep: Tensor | None) -> Tensor:
-        """Every expert on every token, for a graph to be exported: data cannot decide its shapes.
+        """Every expert on every token, where data cannot decide shapes: to be exported, on "meta".
 
         What an expert says to tokens that did not choose it is thrown away.
         """
@@ -243,16 +252,25 @@ class SwitchFeedForward(nn.Module):
         if x.ndim != 3 or x.shape[-1] != self.router.weight.shape[1]:
             width = self.router.weight.shape[1]
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (batch, length, {width}).")
+        check_same_dtype(x, self.router)
+        check_padding(padding, tuple(x.shape[:2]))
         flat = x.flatten(0, 1)
         routing = self.router(flat)
         real = x.new_ones(x.shape[:2], dtype=torch.bool) if padding is None else padding
+        real = real.expand(x.shape[:2])
         keep = self._room(routing.experts.view(x.shape[:2]), real)
         if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
-            self._losses = self._penalised(routing, real.flatten())
-            self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
-        given = routing.experts, routing.gates, keep.view(-1, 1)
+            self._note(routing, real.flatten(), keep)
+        given = routing.experts, routing.gates, keep.reshape(-1, 1)
         out = self.experts(flat, *given, room=self._most(*x.shape[:2]))
         return self.dropout(out.view_as(x))
+
+    def _note(self, routing: Routing, real: Tensor, keep: Tensor) -> None:
+        """Keep what is asked for after a forward pass; one that runs again is no later one."""
+        losses = self._penalised(routing, real)  # made in both, for autograd counts what it keeps
+        if torch.compiler.is_compiling() or not in_backward_pass():
+            self._losses = losses
+            self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
 
     def _most(self, batch: int, length: int) -> int | None:
         """How many tokens of the batch an expert takes at most, None where all may want one."""
@@ -268,7 +286,7 @@ class SwitchFeedForward(nn.Module):
         batch, length = experts.shape
         if self.per == "batch":
             capacity = self.capacity(batch * length)
-            found = room(experts.view(1, -1), self.n_experts, capacity, real.view(1, -1))
+            found = room(experts.view(1, -1), self.n_experts, capacity, real.reshape(1, -1))
             return found.view(batch, length)
         return room(experts, self.n_experts, self.capacity(length), real)
 
@@ -346,6 +364,7 @@ class MixtureOfExperts(nn.Module):
         if x.shape[-1:] != self.router.weight.shape[1:]:
             width = self.router.weight.shape[1]
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (..., {width}).")
+        check_same_dtype(x, self.router)
         flat = x.reshape(-1, x.shape[-1])
         routing = self.router(flat)
         out = self.experts(flat, routing.experts, routing.gates).view_as(x)

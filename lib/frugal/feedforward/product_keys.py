@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, given
+from frugal.checks import at_least, check_same_dtype, given
 from frugal.telling import told
 
 
@@ -104,6 +104,7 @@ class ProductKeyMemory(nn.Module):
         if x.shape[-1:] != self.values.shape[1:]:
             width = self.values.shape[1]
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (..., {width}).")
+        check_same_dtype(x, self.to_query)
         if not x.numel():
             return torch.zeros_like(x)
         found = self.read(x.reshape(-1, x.shape[-1]))

@@ -9,6 +9,7 @@ computes in. Chapter: experts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, within
+from frugal.checks import at_least, autocast_kind, within
+from frugal.replays import check_draws_the_same, in_backward_pass
 
 
 class Routing(NamedTuple):
@@ -33,7 +35,7 @@ class Routing(NamedTuple):
 def _logits(x: Tensor, weight: Tensor) -> Tensor:
     """x Wᵀ in float32 (float64 for such x), also inside of autocast."""
     wide = torch.promote_types(x.dtype, torch.float32)
-    with torch.autocast(x.device.type, enabled=False):
+    with torch.autocast(autocast_kind(x.device), enabled=False):
         return F.linear(x.to(wide), weight.to(wide))
 
 
@@ -72,6 +74,7 @@ class SwitchRouter(nn.Module):
         ends = (1 - self.jitter, 1 + self.jitter)
         if self.generator is None:
             return torch.empty_like(x).uniform_(*ends)
+        check_draws_the_same(self.generator, "noise")
         drawn = torch.empty(x.shape, dtype=x.dtype, device=self.generator.device)
         return drawn.uniform_(*ends, generator=self.generator).to(x.device)
 
@@ -82,6 +85,10 @@ class BiasedRouter(nn.Module):
     s = sigmoid(W x). The k largest of s + b are chosen, b being one number per expert; their gates
     are scale · s_i / Σ s. b gets no gradient: `update_bias` moves it. forward(x): (tokens, d_model)
     -> `Routing`.
+
+    In training every token is counted in `load`, once, also where a checkpoint runs the pass again.
+    b stays in float32 when the layer changes over to half precision, whose steps are larger than
+    those by which it moves.
     """
 
     bias: Tensor
@@ -95,15 +102,23 @@ class BiasedRouter(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_experts, d_model) * d_model**-0.5)
         self.k, self.scale = k, scale
         self.register_buffer("bias", torch.zeros(n_experts))
-        self.register_buffer("load", torch.zeros(n_experts), persistent=False)
+        none = torch.zeros(n_experts, dtype=torch.int64)
+        self.register_buffer("load", none, persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BiasedRouter:
+        before = self.bias
+        super()._apply(fn, recurse)
+        if torch.finfo(self.bias.dtype).bits < torch.finfo(before.dtype).bits:
+            self.bias = before.to(self.bias.device)
+        return self
 
     def forward(self, x: Float[Tensor, "tokens d_model"]) -> Routing:
         logits = _logits(x, self.weight)
         scores = logits.sigmoid()
         experts = (scores.detach() + self.bias).topk(self.k, dim=-1).indices
-        chosen = scores.gather(1, experts)
-        gates = self.scale * chosen / chosen.sum(-1, keepdim=True)
-        if self.training:
+        # s_i / Σ s from logarithms: all chosen s may be too small for a number
+        gates = self.scale * F.logsigmoid(logits.gather(1, experts)).softmax(-1)
+        if self.training and (torch.compiler.is_compiling() or not in_backward_pass()):
             ones = torch.ones_like(experts, dtype=self.load.dtype).flatten()
             self.load = self.load.index_add(0, experts.flatten(), ones)
         return Routing(experts, gates, scores, logits)
@@ -112,7 +127,8 @@ class BiasedRouter(nn.Module):
     def update_bias(self, rate: float = 1e-3) -> None:
         """After an update of the weights: the bias of experts that had more tokens than the mean
         since the last time falls by rate, that of the others rises, and the count starts anew."""
-        self.bias += rate * torch.sign(self.load.mean() - self.load)
+        load = self.load.to(self.bias.dtype)
+        self.bias += rate * torch.sign(load.mean() - load)
         self.load = torch.zeros_like(self.load)
 
 

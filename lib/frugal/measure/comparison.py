@@ -11,13 +11,15 @@ import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
 import pandas as pd
 import torch
 
-from frugal.measure.cost import CLOCKS, Clock, check_timing
+from frugal.checks import at_least, between
+from frugal.measure.cost import CLOCKS, Clock, check_function, check_timing
 from frugal.measure.flops import count_flops
 from frugal.measure.memory import device_of, dtype_of, peak_bytes, processor_of
 
@@ -75,9 +77,13 @@ def compare(
         raise ValueError(f"competitors is a {kind}; it must be a mapping, {{name: function}}.")
     if not competitors:
         raise ValueError("competitors is empty; there must be at least one.")
-    lengths = sorted(set(lengths))
-    if not lengths or lengths[0] < 1:
+    for name, fn in competitors.items():
+        check_function(f"the competitor {name!r}", fn)
+    check_function("make_inputs", make_inputs)
+    lengths = list(lengths)
+    if not lengths or not all(isinstance(one, Integral) and one >= 1 for one in lengths):
         raise ValueError(f"lengths is {lengths}; it must hold one or more positive lengths.")
+    lengths = sorted(set(lengths))
     baseline = next(iter(competitors)) if baseline is None else baseline
     limits = dict(limits or {})
     for argument, names in (("baseline", [baseline]), ("limits", limits)):
@@ -85,12 +91,8 @@ def compare(
             if name not in competitors:
                 known = ", ".join(map(repr, competitors))
                 raise ValueError(f"{argument} names {name!r}; it must name one of {known}.")
-    if rounds < 1:
-        raise ValueError(f"rounds is {rounds}; it must be 1 or more.")
-    if not min_seconds > 0:
-        raise ValueError(f"min_seconds is {min_seconds}; it must be positive.")
-    if threads < 1:
-        raise ValueError(f"threads is {threads}; it must be 1 or more.")
+    at_least(1, rounds=rounds, threads=threads)
+    between(0, math.inf, min_seconds=min_seconds)
 
     if not isinstance(x_name, str) or x_name in {*COLUMNS, *CONDITIONS} - {"length"}:
         raise ValueError(f"x_name is {x_name!r}; it must be a name that no other column has.")
@@ -136,7 +138,17 @@ def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloa
 
     Raises ValueError: fewer than two different lengths, or a number that is not positive.
     """
-    pairs = np.array(list(zip(lengths, values, strict=True)), dtype=float).reshape(-1, 2)
+    lengths, values = list(lengths), list(values)
+    if len(lengths) != len(values):
+        raise ValueError(
+            f"lengths holds {len(lengths)} and values {len(values)}; there must be one for each."
+        )
+    try:
+        pairs = np.array([lengths, values], dtype=float).T
+    except (TypeError, ValueError):
+        raise ValueError(
+            "lengths or values holds what is no number; both must be numbers."
+        ) from None
     pairs = pairs[~np.isnan(pairs).any(axis=1)]
     if len(set(pairs[:, 0])) < 2:
         raise ValueError(f"lengths holds {len(set(pairs[:, 0]))} with a value; it must hold two.")

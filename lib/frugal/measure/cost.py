@@ -6,6 +6,7 @@ Chapter: where-the-cost-is, and the section Speed of every other.
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import benchmark
 
-from frugal.checks import one_of
+from frugal.checks import at_least, between, one_of
 from frugal.measure.flops import count_flops
 from frugal.measure.memory import device_of, peak_bytes
 
@@ -70,10 +71,11 @@ def measure(
 
     Raises ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
     """
+    check_function("fn", fn)
     device = device_of(fn, *args, **options)
     check_timing(clock, threads, device)
-    if rounds < 1 or not min_seconds > 0:
-        raise ValueError(f"rounds is {rounds} and min_seconds {min_seconds}; both must be above 0.")
+    at_least(1, rounds=rounds)
+    between(0, math.inf, min_seconds=min_seconds)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -122,5 +124,10 @@ def check_timing(clock: str, threads: int, device: torch.device) -> None:
     one_of(get_args(Clock), clock=clock)
     if clock == "cpu" and device.type != "cpu":
         raise ValueError(f"clock is 'cpu'; it must be 'wall' for tensors on {device}.")
-    if threads < 1:
-        raise ValueError(f"threads is {threads}; it must be 1 or more.")
+    at_least(1, threads=threads)
+
+
+def check_function(name: str, fn: Any) -> None:
+    """One sentence for what cannot be called."""
+    if not callable(fn):
+        raise ValueError(f"{name} is {fn!r}; it must be a function.")

@@ -151,6 +151,12 @@ class Interactive(ABC):
         """
         if not tries:
             raise ValueError("tries is empty; it must have a step or more.")
+        for step in tries:
+            pair = isinstance(step, tuple | list) and len(step) == 2
+            if not pair or not isinstance(step[0], str) or not isinstance(step[1], dict):
+                raise ValueError(
+                    f"tries has {step!r}; it must be of words and a dict of the state."
+                )
         for words, state in tries:
             if unknown := sorted(set(state) - set(self.state)):
                 raise ValueError(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least
 from frugal.data.corruption import corrupt
 from frugal.data.translation import TranslationPair
-from frugal.modes import modes_put_back
+from frugal.modes import in_evaluation
 from frugal.penalty import penalty
 from frugal.tokens.byte_pairs import SPECIAL, BytePairTokenizer
 from frugal.tokens.bytes import pad_rows
@@ -81,7 +81,10 @@ class Batch:
         )
 
     def rows(self, chosen: Tensor | slice) -> Batch:
-        """Some of the examples, cut to the longest of them."""
+        """Some of the examples, cut to the longest of them where there are masks."""
+        if self.source_padding is None or self.target_padding is None:
+            own = (self.source, self.target, self.labels, self.source_padding, self.target_padding)
+            return Batch(*(None if one is None else one[chosen] for one in own))
         masks = self.source_padding[chosen], self.target_padding[chosen]
         n_source, n_target = (int(mask.sum(1).max()) for mask in masks)
         return Batch(
@@ -182,19 +185,19 @@ def read(model: nn.Module, batch: Batch, *, batch_size: int = 64) -> Read:
 
     By the scores, and not by the loss that a model trains with, which may leave labels out.
     """
-    lost, right, count = 0.0, 0, 0
-    with modes_put_back(model):
-        model.eval()
-        for at in range(0, len(batch), batch_size):
-            part = _part(batch, slice(at, at + batch_size))
-            scores = model(part.source, part.target, part.source_padding, part.target_padding)
-            scores, labels = scores.flatten(0, 1).float(), part.labels.flatten()
-            if part.target_padding is not None:
-                real = part.target_padding.flatten()
-                scores, labels = scores[real], labels[real]
-            lost += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
-            right += int((scores.argmax(-1) == labels).sum())
-            count += len(labels)
+    if not len(batch):
+        raise ValueError("batch has no examples; it must have one or more.")
+    lost, right, count, model = 0.0, 0, 0, in_evaluation(model)
+    for at in range(0, len(batch), batch_size):
+        part = batch.rows(slice(at, at + batch_size))
+        scores = model(part.source, part.target, part.source_padding, part.target_padding)
+        scores, labels = scores.flatten(0, 1).float(), part.labels.flatten()
+        if part.target_padding is not None:
+            real = part.target_padding.flatten()
+            scores, labels = scores[real], labels[real]
+        lost += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
+        right += int((scores.argmax(-1) == labels).sum())
+        count += len(labels)
     return Read(lost / count, right / count)
 
 
@@ -206,23 +209,15 @@ def written(
 
     Without a cache, which half of the rows of `frugal.transfer` have not.
     """
-    found = []
-    with modes_put_back(model):
-        model.eval()
-        for at in range(0, len(batch), batch_size):
-            part = _part(batch, slice(at, at + batch_size))
-            memory = model.encoder(part.source, part.source_padding)
-            ids = torch.full_like(part.source[:, :1], PAD)
-            ended = torch.zeros_like(ids[:, 0], dtype=torch.bool)
-            while not ended.all() and ids.shape[1] <= batch.labels.shape[1]:
-                scores = model.decoder(ids, memory, memory_padding=part.source_padding)
-                ids = torch.cat([ids, scores[:, -1:].argmax(-1)], dim=1)
-                ended |= ids[:, -1] == EOS
-            found += [vocabulary.decode(row[1:]) for row in ids.tolist()]
+    found, model = [], in_evaluation(model)
+    for at in range(0, len(batch), batch_size):
+        part = batch.rows(slice(at, at + batch_size))
+        memory = model.encoder(part.source, part.source_padding)
+        ids = torch.full_like(part.source[:, :1], PAD)
+        ended = torch.zeros_like(ids[:, 0], dtype=torch.bool)
+        while not ended.all() and ids.shape[1] <= batch.labels.shape[1]:
+            scores = model.decoder(ids, memory, memory_padding=part.source_padding)
+            ids = torch.cat([ids, scores[:, -1:].argmax(-1)], dim=1)
+            ended |= ids[:, -1] == EOS
+        found += [vocabulary.decode(row[1:]) for row in ids.tolist()]
     return found
-
-
-def _part(batch: Batch, chosen: slice) -> Batch:
-    if batch.source_padding is not None:
-        return batch.rows(chosen)
-    return Batch(batch.source[chosen], batch.target[chosen], batch.labels[chosen])

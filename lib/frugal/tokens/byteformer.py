@@ -13,12 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from frugal.attention.patterns import PatternAttention
-from frugal.checks import at_least, check_input, check_padding, given, hide_padding
+from frugal.checks import (
+    at_least,
+    check_input,
+    check_padding,
+    check_same_dtype,
+    given,
+    hide_padding,
+)
 from frugal.embeddings import TokenEmbedding, check_ids
 from frugal.model import TransformerConfig, TransformerLayer
 from frugal.norms import norm
@@ -56,6 +64,7 @@ class StridedEmbedding(nn.Module):
         check_ids(ids)
         check_padding(padding, tuple(ids.shape))
         padding = None if padding is None else padding.expand(ids.shape)
+        _check_behind(padding)
         x = hide_padding(self.embedding(ids), padding)
         kernel_size, stride = self.join.kernel_size[0], self.join.stride[0]
         tokens = -(-ids.shape[1] // stride)
@@ -63,6 +72,17 @@ class StridedEmbedding(nn.Module):
         x = F.pad(x.mT, (0, max(0, missing)))  # (batch, d_model, length + missing)
         x = self.join(x).mT[:, :tokens]
         return x, None if padding is None else padding[:, ::stride]
+
+
+def _check_behind(padding: Tensor | None) -> None:
+    """One sentence where a byte stands behind padding: it would be read as one of another place.
+
+    Nobody looks where that would make a GPU wait, nor in a graph.
+    """
+    if padding is None or padding.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if (padding[:, 1:] & ~padding[:, :-1]).any():
+        raise ValueError("padding is False in front of a byte; it must be False behind them only.")
 
 
 class PairMerging(nn.Module):
@@ -87,6 +107,7 @@ class PairMerging(nn.Module):
         padding: Bool[Tensor, "batch length"] | None = None,
     ) -> tuple[Float[Tensor, "batch half d_model"], Bool[Tensor, "batch half"] | None]:
         check_input(x, padding, d_model=self.reduction.out_features)
+        check_same_dtype(x, self.norm)
         x = hide_padding(x, padding)
         padding = None if padding is None else padding[:, ::2]
         x = F.pad(x, (0, 0, 0, x.shape[1] % 2))

@@ -25,7 +25,15 @@ from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
-from frugal.checks import at_least, check_input, check_layers, check_padding, refuse, within
+from frugal.checks import (
+    at_least,
+    autocast_kind,
+    check_input,
+    check_layers,
+    check_padding,
+    refuse,
+    whole_within,
+)
 from frugal.model import TransformerLayer
 from frugal.positions import RotaryPositions
 from frugal.telling import told
@@ -79,12 +87,15 @@ def kept_positions(
     or above the number of tokens, and for padding that does not fit.
     """
     _check_scores(scores)
-    if not 1 <= keep <= scores.shape[1]:
+    at_least(1, keep=keep)
+    if keep > scores.shape[1]:
         raise ValueError(f"keep is {keep}; it must lie in 1 ... {scores.shape[1]}, the tokens.")
     return ranked(scores, padding).topk(keep, dim=1).indices.sort(dim=1).values
 
 
 def _check_scores(scores: Tensor) -> None:
+    if not scores.is_floating_point():
+        raise ValueError(f"scores has dtype {scores.dtype}; it must be floating point.")
     if scores.ndim != 2:
         raise ValueError(f"scores has shape {tuple(scores.shape)}; it must be (batch, tokens).")
 
@@ -144,7 +155,7 @@ class SoftRetention(nn.Module):
     ) -> Float[Tensor, "batch tokens"]:
         """The share of each token, by its rank among `scores`."""
         _check_scores(scores)
-        within(0, self.n_layers - 1, layer=layer)
+        whole_within(0, self.n_layers - 1, layer=layer)
         if scores.shape[1] > self.max_length:
             raise ValueError(
                 f"scores has {scores.shape[1]} tokens; "
@@ -286,7 +297,7 @@ class WordVectorElimination(nn.Module):
             if self.retention is not None:
                 kept_share = self.retention(scores, layer=index)
                 share = kept_share if share is None else share * kept_share
-            x = layer.feed_forward(x)
+            x = layer.feed_forward(x, padding=padding)
             positions.append(places)
         return Elimination(x, padding, positions)
 
@@ -311,17 +322,21 @@ def _check_layer(layer: nn.Module) -> None:
 def _weights(q: Tensor, k: Tensor, padding: Tensor | None) -> Tensor:
     """`attention_weights` in fewer passes over the matrix, which cost most of the time here.
 
-    A text without a single real token gets equal weights, not zeros.
+    A text without a single real token gets equal weights, not zeros. Half precision is computed in
+    float32: in float16 a product may be larger than what hides a token.
     """
     batch, heads, n, head_dim = q.shape
+    dtype = q.dtype
+    q, k = (x.to(torch.promote_types(dtype, torch.float32)) for x in (q, k))
     bias = q.new_zeros(1, 1, 1)
     if padding is not None:  # half of the least number: a score added to it must stay finite
         hidden = torch.finfo(q.dtype).min / 2
         bias = bias.expand(batch, 1, n).masked_fill(~padding[:, None], hidden)
         bias = bias.repeat_interleave(heads, dim=0)  # (batch·heads, 1, tokens)
     q, k = q.flatten(0, 1), k.flatten(0, 1)
-    scores = torch.baddbmm(bias, q, k.mT, alpha=head_dim**-0.5)
-    return scores.softmax(-1).unflatten(0, (batch, heads))
+    with torch.autocast(autocast_kind(q.device), enabled=False):
+        scores = torch.baddbmm(bias, q, k.mT, alpha=head_dim**-0.5)
+    return scores.softmax(-1).to(dtype).unflatten(0, (batch, heads))
 
 
 def _rows(x: Tensor, kept: Tensor) -> Tensor:

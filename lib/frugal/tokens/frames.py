@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from frugal.checks import at_least, between
+
 HUBERT = {"window": 400, "hop": 320}
 """HuBERT's receptive field and stride, in samples of 16 kHz: 25 and 20 milliseconds."""
 
@@ -84,6 +86,8 @@ def waveform_from_spectrogram(
     more, and for a spectrum of another window.
     """
     _check_sizes(window, hop)
+    if not spectrum.is_complex():
+        raise ValueError(f"spectrum has dtype {spectrum.dtype}; it must be complex.")
     if spectrum.ndim != 3 or spectrum.shape[2] != window // 2 + 1 or hop >= window:
         raise ValueError(
             f"spectrum has shape {tuple(spectrum.shape)} and hop is {hop}; {window=} needs "
@@ -135,11 +139,9 @@ def mel_filters(
     Each rises from the centre of the band before it to 1 at its own centre and falls to the next.
     Raises ValueError for so many bands that the lowest would lie between two frequencies.
     """
-    if n_mels < 1 or window < 2 or sample_rate < 1:
-        raise ValueError(
-            f"n_mels is {n_mels}, window {window} and sample_rate {sample_rate}; "
-            "they must be at least 1, 2 and 1."
-        )
+    at_least(1, n_mels=n_mels)
+    at_least(2, window=window)
+    between(0, math.inf, sample_rate=sample_rate)
     top = 2595.0 * math.log10(1 + sample_rate / 2 / 700.0)
     spacing = sample_rate / window  # hertz between frequencies
     if _hertz(2 * top / (n_mels + 1)) <= spacing:
@@ -184,8 +186,7 @@ def _overlap_add(frames: Tensor, hop: int) -> Tensor:
 
 
 def _check_sizes(window: int, hop: int) -> None:
-    if window < 1 or hop < 1:
-        raise ValueError(f"window is {window} and hop {hop}; both must be at least 1 sample.")
+    at_least(1, window=window, hop=hop)
 
 
 def _check_joinable(frames: Tensor, hop: int) -> None:
@@ -195,7 +196,8 @@ def _check_joinable(frames: Tensor, hop: int) -> None:
         raise ValueError(
             f"frames has shape {tuple(frames.shape)}; it must be (batch, frames, window)."
         )
-    if not 1 <= hop <= frames.shape[2]:
+    at_least(1, hop=hop)
+    if hop > frames.shape[2]:
         raise ValueError(
             f"hop is {hop}; frames of {frames.shape[2]} samples can be joined for a hop of 1 to "
             f"{frames.shape[2]}."

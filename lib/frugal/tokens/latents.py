@@ -19,7 +19,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from frugal.attention.softmax import MultiHeadAttention
-from frugal.checks import at_least, check_divides, check_input, check_layers, given, refuse
+from frugal.checks import (
+    at_least,
+    check_divides,
+    check_input,
+    check_layers,
+    check_same_dtype,
+    given,
+    refuse,
+)
 from frugal.feedforward.dense import Activation, DenseFeedForward
 from frugal.norms import norm
 from frugal.telling import told
@@ -53,6 +61,8 @@ class CrossAttention(MultiHeadAttention):
         """options: passed on to the heads (mask, padding)."""
         check_input(x, None, d_model=self.to_q.in_features)
         check_input(context, None, d_model=self.to_k.in_features, name="context")
+        check_same_dtype(x, self.to_q)
+        check_same_dtype(context, self.to_k, name="context")
         q = self.split(self.to_q(x))  # (batch, heads, queries, head_dim)
         k, v = self.split(self.to_k(context)), self.split(self.to_v(context))
         return self.attended(q, k, v, options)
@@ -117,8 +127,10 @@ class LatentLayer(nn.Module):
                 else "context is given; it must be None, since this layer attends to itself."
             )
         check_input(x, None, d_model=self.attention.to_q.in_features)
+        check_same_dtype(x, self.norm)
         if context is not None:
             check_input(context, None, d_model=self.attention.to_k.in_features, name="context")
+            check_same_dtype(context, self.context_norm, name="context")
         sources = () if context is None else (self.context_norm(context),)
         out = self.attention(self.norm(x), *sources, padding=padding)
         x = x + out if self.residual else out
@@ -270,6 +282,7 @@ class LatentStack(nn.Module):
     ) -> Float[Tensor, "batch length d_model"]:
         refuse("latents mix all positions, so it must not be.", memory=memory, **options)
         check_input(x, padding, d_model=self.latents.shape[1])
+        check_same_dtype(x, self.decoder.norm)
         latents = self.encoder(self.latents.expand(len(x), -1, -1), x, padding=padding)
         for layer in self.layers:
             latents = layer(latents)

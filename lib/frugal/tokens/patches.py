@@ -11,8 +11,12 @@ Chapter: pictures-and-sound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtyping import Shaped
 from torch import Tensor
+
+from frugal.checks import at_least
 
 
 def image_patches(
@@ -31,7 +35,7 @@ def images_from_patches(
     tokens: Shaped[Tensor, "batch tokens values"], *, patch: int, size: tuple[int, int]
 ) -> Shaped[Tensor, "batch channels height width"]:
     """The inverse of `image_patches` for pictures of `size` = (height, width)."""
-    _check_tokens(tokens, patch, size)
+    _check_tokens(tokens, patch, size, 2)
     return _join(tokens, patch, size)
 
 
@@ -52,7 +56,7 @@ def voxels_from_patches(
     tokens: Shaped[Tensor, "batch tokens values"], *, patch: int, size: tuple[int, int, int]
 ) -> Shaped[Tensor, "batch channels height depth width"]:
     """The inverse of `voxel_patches` for grids of `size` = (height, depth, width)."""
-    _check_tokens(tokens, patch, size)
+    _check_tokens(tokens, patch, size, 3)
     return _join(tokens, patch, size)
 
 
@@ -78,8 +82,7 @@ def _join(tokens: Tensor, patch: int, size: tuple[int, ...]) -> Tensor:
 
 
 def _check_patch(patch: int) -> None:
-    if patch < 1:
-        raise ValueError(f"patch is {patch}; it must be at least 1.")
+    at_least(1, patch=patch)
 
 
 def _check_grid(name: str, x: Tensor, axes: tuple[str, ...], patch: int) -> None:
@@ -94,10 +97,13 @@ def _check_grid(name: str, x: Tensor, axes: tuple[str, ...], patch: int) -> None
         raise ValueError(f"{name} is {shown}; every side must be a multiple of patch={patch}.")
 
 
-def _check_tokens(tokens: Tensor, patch: int, size: tuple[int, ...]) -> None:
+def _check_tokens(tokens: Tensor, patch: int, size: tuple[int, ...], n_axes: int) -> None:
     _check_patch(patch)
+    if not isinstance(size, Sequence) or len(size) != n_axes:
+        raise ValueError(f"size is {size!r}; it must have {n_axes} sides.")
+    at_least(1, **{f"side {number} of size": side for number, side in enumerate(size)})
     shown = " x ".join(map(str, size))
-    if any(side % patch or side < 1 for side in size):
+    if any(side % patch for side in size):
         raise ValueError(f"size is {shown}; every side must be a multiple of patch={patch}.")
     count, volume = 1, patch ** len(size)
     for side in size:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -86,12 +87,22 @@ def upsample(
     if keep_first:
         rest = upsample(x[:, 1:], length - 1, factor=factor)
         return torch.cat([x[:, :1], rest], dim=1)
-    if factor < 1 or length > x.shape[1] * factor:
+    at_least(1, factor=factor, length=length)
+    if length > x.shape[1] * factor:
         raise ValueError(
             f"factor is {factor}; it must be at least {-(-length // max(1, x.shape[1]))} for "
             f"{x.shape[1]} vectors to fill {length} places."
         )
     return x.repeat_interleave(factor, dim=1)[:, :length]
+
+
+def check_blocks(blocks: Any) -> None:
+    """One sentence for blocks of layers that are none."""
+    if not isinstance(blocks, Sequence) or not blocks:
+        raise ValueError(f"blocks is {blocks!r}; it must have a number of layers for each block.")
+    for size in blocks:
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"blocks is {blocks!r}; each block needs at least one layer.")
 
 
 class FunnelStack(nn.Module):
@@ -115,8 +126,7 @@ class FunnelStack(nn.Module):
         keep_first: bool = False,
     ) -> None:
         super().__init__()
-        if not blocks or min(blocks) < 1:
-            raise ValueError(f"blocks is {tuple(blocks)}; each block needs at least one layer.")
+        check_blocks(blocks)
         if sum(blocks) > len(layers):
             raise ValueError(
                 f"blocks is {tuple(blocks)}, {sum(blocks)} layers; there are {len(layers)}."
@@ -189,9 +199,10 @@ class FunnelStack(nn.Module):
             pooled_places = places[::2]
         context = layer.mix.before(x)
         options = self.places_for(layer, pooled_places, places)
-        shorter = layer.feed_forward(layer.mix(shorter, context, padding=padding, **options))
+        shorter = layer.mix(shorter, context, padding=padding, **options)
         if padding is not None:
             padding = pool_padding(padding, keep_first=self.keep_first)
+        shorter = layer.feed_forward(shorter, padding=padding)
         return shorter, padding, pooled_places
 
     def widen(
@@ -242,6 +253,7 @@ class FunnelEncoder(nn.Module):
     ) -> None:
         super().__init__()
         at_least(0, n_decoder_layers=n_decoder_layers)
+        check_blocks(blocks)
         make_attend = config.make_attend
         if relative:
             if make_attend is not None:

@@ -37,7 +37,7 @@ from frugal.attention.kernels.features import (
 from frugal.attention.kernels.redrawing import Redrawn
 from frugal.attention.kernels.scan import CausalScan, bounded, normaliser, sum_dtype
 from frugal.attention.kernels.state import KernelState
-from frugal.checks import check_dtypes, check_head_shapes, check_heads, check_padding
+from frugal.checks import autocast_kind, check_dtypes, check_head_shapes, check_heads, check_padding
 from frugal.telling import told
 
 __all__ = [
@@ -90,7 +90,7 @@ def linear_attention(
         if queries < keys:  # padding by nothing would still copy
             phi_q = F.pad(phi_q, (0, 0, keys - queries, 0))
         return CausalScan.apply(phi_q, phi_k, v, log_decay, floor)[:, :, keys - queries :]
-    with torch.autocast(v.device.type, enabled=False):
+    with torch.autocast(autocast_kind(v.device), enabled=False):
         q, k, values = (x.to(sum_dtype(v)) for x in (phi_q, phi_k, v))
         total = q @ k.sum(-2).unsqueeze(-1)  # (batch, heads, queries, 1)
         out = q @ _state_of(k, values) / normaliser(total, floor)
@@ -238,7 +238,7 @@ class KernelAttention(Attention):
             padding = padding.expand(k.shape[0], -1)[:, -k.shape[2] :]
         vectors = self.features.projection if isinstance(self.features, Redrawn) else None
         state.begin(k, v, vectors)
-        with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(autocast_kind(q.device), enabled=False):
             if hasattr(self.features, "prepare_next"):
                 found, past = self.features.prepare_next(q, k, past=state.past, padding=padding)
             else:
@@ -282,7 +282,7 @@ class KernelAttention(Attention):
             check_padding(padding, (k.shape[0], k.shape[2]))
             padding = padding.expand(k.shape[0], k.shape[2])
         # features are exponents: half precision would err by whole percents
-        with torch.autocast(q.device.type, enabled=False):
+        with torch.autocast(autocast_kind(q.device), enabled=False):
             if isinstance(self.features, Prepares):
                 return self.features.prepare(q, k, causal=causal, padding=padding, **drawn)
             q, k = q.to(sum_dtype(q)), k.to(sum_dtype(k))

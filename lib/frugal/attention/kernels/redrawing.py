@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frugal.checks import at_least
+from frugal.replays import in_backward_pass
 from frugal.telling import told
 
 REMEMBERED = 256
@@ -83,11 +84,3 @@ class Redrawn(nn.Module):
         if len(self._drawn_for) > REMEMBERED:
             del self._drawn_for[next(iter(self._drawn_for))]
         return self.projection
-
-
-def in_backward_pass() -> bool:
-    """Whether autograd is at work in this thread, so that what runs now has run before.
-
-    Torch has no public way to ask; its own checkpointing asks like this.
-    """
-    return torch._C._current_graph_task_id() != -1

@@ -29,6 +29,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from frugal.checks import autocast_kind
+
 CHUNK = 64
 """Tokens that are compared with each other directly: more wastes half of a larger square, fewer
 makes matrices too small to be fast."""
@@ -171,7 +173,7 @@ def scan(
     starts = torch.empty(len(pieces), *state.shape, **sums)
     totals = torch.empty(*v.shape[:3], 1, **sums)
     out = torch.empty(v.shape, dtype=v.dtype, device=v.device)
-    with torch.autocast(v.device.type, enabled=False):
+    with torch.autocast(autocast_kind(v.device), enabled=False):
         for index, piece in enumerate(pieces):
             starts[index] = state  # (rows, m, d + 1)
             # q, k (rows·chunks, b, m); ones (rows·chunks, b, d + 1), its last column sums to Φ
@@ -215,7 +217,7 @@ class CausalScan(torch.autograd.Function):
         grads = [torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (phi_q, phi_k, v)]
         slopes = torch.empty_like(totals) if log_decay is not None else None
         state_grad = torch.zeros_like(starts[0])
-        with torch.autocast(v.device.type, enabled=False):
+        with torch.autocast(autocast_kind(v.device), enabled=False):
             for index, piece in reversed(list(enumerate(pieces_of(phi_q.shape[2], v.device)))):
                 q, k, ones = piece.take(phi_q), piece.take(phi_k), with_ones(piece.take(v))
                 fading = _Fading(log_decay, piece, rows)

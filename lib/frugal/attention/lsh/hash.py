@@ -18,6 +18,7 @@ from torch._guards import detect_fake_mode
 
 from frugal.attention.kept import kept
 from frugal.checks import refuse
+from frugal.replays import check_draws_the_same
 
 Buckets = int | Sequence[int]
 """How many buckets: an even number, or several whose product it is."""
@@ -83,6 +84,7 @@ def random_rotations(
     elif generator is None:  # a graph compiled for any length takes none, not even None
         drawn = torch.randn(shape, device=device)
     else:
+        check_draws_the_same(generator, "directions")
         drawn = torch.randn(shape, generator=generator, device=generator.device).to(device)
     return list(drawn.split(halves, dim=-1))
 

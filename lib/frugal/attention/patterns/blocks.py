@@ -134,7 +134,7 @@ def block_sparse_attention(
             seen = seen | (joined & (j <= i) if causal else joined)
         return seen if padding is None else seen & padding[batch, j]
 
-    if torch.compiler.is_exporting() or isinstance(q, FakeTensor):
+    if torch.compiler.is_exporting() or isinstance(q, FakeTensor) or q.device.type == "meta":
         return _masked(q, k, v, sees)
     if global_tokens is not None and torch.compiler.is_dynamo_compiling():
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}

@@ -21,7 +21,14 @@ from torch import Tensor, nn
 from frugal.attention.contract import Attention
 from frugal.attention.sinkhorn.balance import causal_sinkhorn, gumbel_noise, sinkhorn
 from frugal.attention.softmax import attention_weights, softmax_attention
-from frugal.checks import at_least, between, check_heads, check_padding, one_of
+from frugal.checks import (
+    at_least,
+    between,
+    check_dtypes,
+    check_heads,
+    check_padding,
+    one_of,
+)
 from frugal.telling import told
 
 __all__ = ["BlockScores", "SinkhornAttention", "fetch", "gumbel_noise", "sinkhorn"]
@@ -250,6 +257,7 @@ class SinkhornAttention(Attention):
     def _check(self, q: Tensor, k: Tensor, v: Tensor, causal: bool, padding: Tensor | None) -> int:
         check_heads(q, k, v)
         check_padding(padding, (k.shape[0], k.shape[2]))
+        check_dtypes(q=q, sorting=self.score.hidden)
         if (q.shape[1], q.shape[3]) != (self.n_heads, self.head_dim):
             raise ValueError(
                 f"q has {q.shape[1]} heads of head_dim {q.shape[3]}; it must have {self.n_heads} "

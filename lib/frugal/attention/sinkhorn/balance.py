@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from frugal.checks import at_least, check_mask
+from frugal.replays import check_draws_the_same
 
 
 def sinkhorn(
@@ -128,6 +129,7 @@ def gumbel_noise(
     if generator is None:  # a graph compiled for any length takes none, not even None
         uniform = torch.rand(like.shape, device=like.device)
     else:
+        check_draws_the_same(generator, "noise")
         uniform = torch.rand(like.shape, generator=generator, device=generator.device)
         uniform = uniform.to(like.device)
     tiny = torch.finfo(uniform.dtype).tiny

@@ -6,13 +6,14 @@ Sources: guo2017calibration, schuster2021cat. Chapter: leaving-early.
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frugal.checks import at_least
+from frugal.checks import at_least, check_tensor
 
 COLDEST, HOTTEST = 1e-2, 1e2
 """The range of temperatures; an exit that is never wrong would have none."""
@@ -28,11 +29,7 @@ def fit_temperatures(
     scores, labels: of held-out examples. The loss is convex in 1 / T, and the root of its
     derivative is found by halving, in float64, from 0.01 to 100: an exit without errors gets 0.01.
     """
-    if scores.ndim != 3 or labels.shape != scores.shape[:1] or not len(labels):
-        raise ValueError(
-            f"scores has shape {tuple(scores.shape)} and labels {tuple(labels.shape)}; they must "
-            "be (examples, exits, classes) and (examples,), with one example or more."
-        )
+    _check_labelled(scores, labels, "(examples, exits, classes)")
     z = scores.double()
     right = z.gather(2, labels[:, None, None].expand(-1, z.shape[1], 1))[..., 0]
     low = torch.full_like(right[0], math.log(1 / HOTTEST))  # of log 1 / T
@@ -44,6 +41,18 @@ def fit_temperatures(
         low = torch.where(slope <= 0, middle, low)
         high = torch.where(slope <= 0, high, middle)
     return (-(low + high) / 2).exp().to(scores.dtype)
+
+
+def _check_labelled(scores: Tensor, labels: Tensor, axes: str) -> None:
+    """Scores of these axes, and a label for each example, of which there is one or more."""
+    check_tensor(scores=scores, labels=labels)
+    fits = scores.ndim == axes.count(",") + 1 and labels.shape == scores.shape[:1] and len(labels)
+    if not fits or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(
+            f"scores has shape {tuple(scores.shape)} and labels {tuple(labels.shape)} of "
+            f"{labels.dtype}; they must be {axes} and (examples,), whole numbers, with one example "
+            "or more."
+        )
 
 
 class Reliability(NamedTuple):
@@ -60,8 +69,12 @@ class Reliability(NamedTuple):
 def reliability(
     scores: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"], *, bins: int = 10
 ) -> Reliability:
-    """Of one exit: bins of equal width from 0 to 1. A bin without examples has zeros."""
+    """Of one exit: bins of equal width from 0 to 1. A bin without examples has zeros.
+
+    Raises ValueError for shapes that do not fit, labels that are no whole numbers and no example.
+    """
     at_least(1, bins=bins)
+    _check_labelled(scores, labels, "(examples, classes)")
     sure, answers = scores.double().softmax(-1).max(-1)
     right = (answers == labels).double()
     place = (sure * bins).long().clamp(max=bins - 1)
@@ -96,7 +109,7 @@ def conformal_threshold(
     Raises ValueError for a tolerance outside (0, 1), shapes that do not fit, scores that are not
     numbers, and fewer than ⌈1 / tolerance⌉ - 1 examples: no threshold could promise anything then.
     """
-    if isinstance(tolerance, bool) or not 0 < tolerance < 1:
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 < tolerance < 1:
         raise ValueError(f"tolerance is {tolerance!r}; it must be above 0 and below 1.")
     if scores.ndim != 2 or scores.shape != agrees.shape or agrees.dtype != torch.bool:
         raise ValueError(

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from frugal.checks import at_least, instance_of, one_of
+from frugal.checks import at_least, check_padding, instance_of, one_of
 from frugal.model import Encoder, Stack, TransformerConfig
 from frugal.norms import norm
+from frugal.positions import skipped_in_front
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 """rule(scores, state) -> (rows,) bool, True for an example that leaves now.
@@ -47,7 +48,7 @@ class ExitEncoder(nn.Module):
 
     Exit k reads the first vector of layer k, or with `mix` a learned weighted sum of the first
     vectors of the layers 1 to k, whose weights have length 1 (schwartz2020right). It has a norm of
-    its own.
+    its own. The first vector is that of a row's first real token, from which positions count.
 
     forward(ids, padding=None) -> `Seen`, for all exits: for training and calibration. The last exit
     is the full model.
@@ -82,10 +83,10 @@ class ExitEncoder(nn.Module):
     def forward(
         self, ids: Int[Tensor, "batch length"], padding: Bool[Tensor, "batch length"] | None = None
     ) -> Seen:
-        x, firsts, states, scores = self._start(ids), [], [], []
+        (x, begin), firsts, states, scores = self._start(ids, padding), [], [], []
         for index, layer in enumerate(self.encoder.stack.layers):
             x = layer(x, padding=padding)
-            firsts.append(x[:, 0])
+            firsts.append(_first(x, begin))
             states.append(self._state(index, torch.stack(firsts, 1)))
             scores.append(self.classify[index](states[-1]))
         return Seen(torch.stack(scores, 1), torch.stack(states, 1))
@@ -104,13 +105,14 @@ class ExitEncoder(nn.Module):
             exits = exits_by(rule, seen)
             at = (exits - 1)[:, None, None].expand(-1, 1, seen.scores.shape[-1])
             return Left(seen.scores.gather(1, at)[:, 0], exits)
-        x = self._start(ids)
+        x, begin = self._start(ids, padding)
+        padding = None if padding is None else padding.expand(ids.shape)
         rows = torch.arange(len(ids), device=ids.device)  # who is left
         exits = torch.full_like(rows, self.n_exits)
         firsts = scores = found = None
         for index, layer in enumerate(self.encoder.stack.layers):
             x = layer(x, padding=padding)
-            firsts = _grown(firsts, x[:, 0])  # (rows, exits so far, d_model)
+            firsts = _grown(firsts, _first(x, begin))  # (rows, exits so far, d_model)
             state = self._state(index, firsts)
             scores = _grown(scores, self.classify[index](state))
             if found is None:
@@ -128,12 +130,17 @@ class ExitEncoder(nn.Module):
                 break
             rows, x, firsts, scores = (one[stay] for one in (rows, x, firsts, scores))
             if padding is not None:
-                padding = padding[stay]
+                padding, begin = padding[stay], begin[stay]
         return Left(found, exits)
 
-    def _start(self, ids: Tensor) -> Tensor:
+    def _start(self, ids: Tensor, padding: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What the first layer reads, and where each row's first real token stands, 0 if None."""
         encoder = self.encoder
-        return encoder.dropout(encoder.positions(encoder.embedding(ids)))
+        x, begin = encoder.embedding(ids), None
+        check_padding(padding, tuple(ids.shape))
+        if padding is not None:
+            begin = skipped_in_front(padding.expand(ids.shape))
+        return encoder.dropout(encoder.positions(x, skipped=begin)), begin
 
     def _state(self, index: int, firsts: Tensor) -> Tensor:
         """What the classifier of a layer reads, of the first vectors (rows, exits so far, d)."""
@@ -141,6 +148,11 @@ class ExitEncoder(nn.Module):
             return self.norms[index](firsts[:, -1])
         weights = F.normalize(self.mixes[index], dim=0)
         return self.norms[index](torch.einsum("bkd,k->bd", firsts, weights))
+
+
+def _first(x: Tensor, begin: Tensor | None) -> Float[Tensor, "rows d_model"]:
+    """The vector of each row's first real token."""
+    return x[:, 0] if begin is None else x[torch.arange(len(x), device=x.device), begin]
 
 
 def _grown(history: Tensor | None, new: Tensor) -> Tensor:

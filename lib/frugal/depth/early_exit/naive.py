@@ -24,11 +24,12 @@ def leave(
     found, exits = [], []
     for row in range(len(ids)):
         real = None if padding is None else padding[row : row + 1]
-        x = model._start(ids[row : row + 1])
+        x, _ = model._start(ids[row : row + 1], real)
+        begin = 0 if real is None else int(real[0].int().argmax())
         firsts, scores = [], []
         for index, layer in enumerate(model.encoder.stack.layers):
             x = layer(x, padding=real)
-            firsts.append(x[:, 0])
+            firsts.append(x[:, begin])
             state = model._state(index, torch.stack(firsts, 1))
             scores.append(model.classify[index](state)[0])
             if fulfilled(scores, state[0]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.feedforward.product_keys import best_pairs
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_color
@@ -53,13 +53,15 @@ class KeyReader(Interactive):
         by_score: bool = True,
     ) -> None:
         keys = half_keys() if keys is None else keys
-        n = len(keys[0])
+        if not isinstance(keys, Sequence) or not all(isinstance(half, Sequence) for half in keys):
+            raise ValueError(f"keys is {keys!r}; it must have two lists of points.")
+        n = len(keys[0]) if keys else 0
         if len(keys) != 2 or len(keys[1]) != n or not 4 <= n <= 8:
             raise ValueError(
                 f"keys has lists of {[len(half) for half in keys]}; it must have two of 4 to 8."
             )
-        within(0, 359, first=first, second=second)
-        within(1, n, k=k)
+        whole_within(0, 359, first=first, second=second)
+        whole_within(1, n, k=k)
         super().__init__(
             alt=(
                 f"Two dials with {n} half-keys each and half of a query that turns among them, "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.data.cabinets import DRAWERS, INSTRUCTIONS, CabinetBatch, instruction_ids
 from frugal.figures.acting.voxel_view import LIGHT, faces, project
 from frugal.show.interactive import Interactive
@@ -42,17 +42,17 @@ class VoxelCabinet(Interactive):
         turn: int | None = None,
         tilt: int = 25,
     ) -> None:
-        within(0, len(batch.voxels) - 1, cabinet=cabinet)
-        within(0, len(DRAWERS) - 1, drawer=drawer)
-        within(0, len(model.perceiver.latents) - 1, latent=latent)
+        whole_within(0, len(batch.voxels) - 1, cabinet=cabinet)
+        whole_within(0, len(DRAWERS) - 1, drawer=drawer)
+        whole_within(0, len(model.perceiver.latents) - 1, latent=latent)
         one_of(("cabinet", "latent"), color=color)
         cabinets = [
             _cabinet(voxels, handles)
             for voxels, handles in zip(batch.voxels, batch.handles, strict=True)
         ]
         turn = cabinets[cabinet]["front"] if turn is None else turn
-        within(0, 355, turn=turn)
-        within(0, 85, tilt=tilt)
+        whole_within(0, 355, turn=turn)
+        whole_within(0, 85, tilt=tilt)
         for name, degrees in (("turn", turn), ("tilt", tilt)):
             if degrees % 5:
                 raise ValueError(f"{name} is {degrees}; it must be a multiple of 5.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frugal.attention.span import AdaptiveSpan
-from frugal.checks import one_of, within
+from frugal.checks import at_least, one_of, whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 
@@ -64,8 +64,9 @@ class AdaptiveSpanFigure(Interactive):
         runs = {} if runs is None else dict(runs)
         if len(scores) < 2:
             raise ValueError(f"scores has {len(scores)} numbers; it must have two or more.")
-        within(0, len(scores), span=span)
-        within(1, 48, ramp=ramp)
+        at_least(1, max_span=max_span)
+        whole_within(0, len(scores), span=span)
+        whole_within(1, 48, ramp=ramp)
         if len({tuple(one.steps) for one in runs.values()}) > 1:
             raise ValueError("runs has different steps; they must be the same, for one slider.")
         name = next(iter(runs), "") if run is None else run
@@ -73,7 +74,7 @@ class AdaptiveSpanFigure(Interactive):
             one_of(runs, run=name)
         last = len(runs[name].steps) - 1 if runs else 0
         chosen = last if checkpoint is None else checkpoint
-        within(0, last, checkpoint=chosen)
+        whole_within(0, last, checkpoint=chosen)
         alt = (
             f"A soft mask that is 1 up to a span of {span} tokens and falls to 0 over a ramp of "
             f"{ramp}, and the attention it leaves of {len(scores)} keys. Moving the span and the "

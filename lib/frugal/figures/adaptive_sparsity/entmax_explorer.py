@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from frugal.attention.entmax import entmax
-from frugal.checks import within
+from frugal.checks import whole_within, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 
@@ -37,7 +37,7 @@ class EntmaxExplorer(Interactive):
         if outside := [score for score in scores if not -HIGHEST <= score <= HIGHEST]:
             raise ValueError(f"scores has {outside[0]}; it must lie from -{HIGHEST} to {HIGHEST}.")
         within(1, 2, alpha=alpha)
-        within(0, len(scores) - 1, chosen=chosen)
+        whole_within(0, len(scores) - 1, chosen=chosen)
         super().__init__(
             alt=(
                 f"The scores of {len(scores)} keys, and below them the weights that entmax gives "

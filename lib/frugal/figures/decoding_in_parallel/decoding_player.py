@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.decoding.parallel import Pass
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
@@ -148,7 +148,7 @@ class DecodingPlayer(Interactive):
         if not examples:
             raise ValueError("examples is empty; it must have one DecodingExample or more.")
         last = max(len(run.steps) for run in examples[0].runs)
-        within(0, last, step=step)
+        whole_within(0, last, step=step)
         self.shown = examples[0]
         super().__init__(
             alt=alt or _description(examples[0]),

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.data.hops import HopsBatch
 from frugal.depth.layerdrop import LayerDrop, only_layers
 from frugal.model import Encoder, Stack
@@ -67,11 +67,11 @@ class LayerSwitches(Interactive):
                 raise ValueError(f"models has {name!r} of another shape; all must be alike.")
         layers = shape["layers"]
         for layer in off:
-            within(0, layers - 1, off=layer)
+            whole_within(0, layers - 1, off=layer)
         if len(set(off)) == layers:
             raise ValueError(f"off is {list(off)}; one layer must stay on.")
-        within(0, len(examples.tokens) - 1, example=example)
-        within(0, shape["answers"] - 1, start=start)
+        whole_within(0, len(examples.tokens) - 1, example=example)
+        whole_within(0, shape["answers"] - 1, start=start)
         self._models, self._examples = dict(models), examples
         super().__init__(
             alt=(

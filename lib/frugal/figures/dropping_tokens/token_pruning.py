@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from frugal.arithmetic.fewer_tokens import check_schedule, elimination_flops
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.feedforward.dense import DenseFeedForward
 from frugal.model import Encoder
@@ -90,7 +90,7 @@ class TokenPruning(Interactive):
                 raise ValueError(
                     f"examples has {example.text[:40]!r}; each must have known words alone."
                 )
-            within(0, len(classes) - 1, answer=example.answer)
+            whole_within(0, len(classes) - 1, answer=example.answer)
             given.append(
                 {
                     "label": example.label,

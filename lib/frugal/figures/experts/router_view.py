@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.feedforward.experts import room
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
@@ -59,7 +59,7 @@ class RouterView(Interactive):
         if not 2 <= len(tokens) <= 40:
             raise ValueError(f"tokens has {len(tokens)} words; it must have 2 to 40.")
         n_experts = next(iter(runs.values())).logits.shape[-1]
-        within(2, 16, experts=n_experts)
+        whole_within(2, 16, experts=n_experts)
         wanted = (len(moments), len(tokens), n_experts)
         for name, one in runs.items():
             if tuple(one.logits.shape) != wanted:
@@ -68,8 +68,8 @@ class RouterView(Interactive):
                 )
         run = next(iter(runs)) if run is None else run
         one_of(runs, run=run)
-        within(0, len(moments) - 1, moment=moment)
-        within(0, len(tokens) - 1, token=token)
+        whole_within(0, len(moments) - 1, moment=moment)
+        whole_within(0, len(tokens) - 1, token=token)
         one_of((0, *FACTORS), capacity_factor=capacity_factor)
         super().__init__(
             alt=(

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from frugal.checks import within
+from frugal.checks import instance_of, whole_within
 from frugal.figures.first_page.scenes import Scene, changes
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
@@ -281,6 +281,10 @@ class QuestionMap(Interactive):
         part: int = 0,
         alt: str | None = None,
     ) -> None:
+        if not isinstance(parts, Sequence) or not all(isinstance(one, Part) for one in parts):
+            raise ValueError(f"parts is {parts!r}; it must be a list of Parts.")
+        if links is not None:
+            instance_of(Mapping, links=links)
         links = dict(links or {})
         names = {method.name for one in parts for method in one.methods}
         for name in links:
@@ -288,7 +292,7 @@ class QuestionMap(Interactive):
                 raise ValueError(f"links has {name!r}; it must have names of methods in parts.")
         if not parts:
             raise ValueError("parts is empty; it must have one Part or more.")
-        within(0, len(parts) - 1, part=part)
+        whole_within(0, len(parts) - 1, part=part)
         linked = [
             dataclasses.replace(
                 one,

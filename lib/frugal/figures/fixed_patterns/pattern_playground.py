@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from frugal.attention.patterns.masks import pattern_mask, receptive_field
-from frugal.checks import within
+from frugal.checks import at_least, whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 
@@ -51,7 +51,9 @@ class PatternPlayground(Interactive):
             if name not in PATTERNS:
                 known = ", ".join(PATTERNS)
                 raise ValueError(f"patterns has {name!r}; it must have some of {known}.")
-        within(0, length - 1, query=query)
+        at_least(1, length=length, dilation=dilation, stride=stride, summary=summary)
+        at_least(0, window=window, n_global=n_global, n_random=n_random, layers=layers)
+        whole_within(0, length - 1, query=query)
         self.name = "+".join(name for name in PATTERNS if name in patterns) or "full"
         numbers: dict[str, Any] = {
             "window": window,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frugal.attention.lsh.hash import hash_buckets, random_rotations
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class HashExplorer(Interactive):
     ) -> None:
         angles = _groups() if angles is None else [int(angle) % 360 for angle in angles]
         one_of((2, 4, 6, 8), n_buckets=n_buckets)
-        within(1, MOST_ROUNDS, rounds=rounds)
+        whole_within(1, MOST_ROUNDS, rounds=rounds)
         if bucket_size < 1 or len(angles) % bucket_size:
             raise ValueError(
                 f"bucket_size is {bucket_size}; it must divide the {len(angles)} vectors."
             )
-        within(1, len(angles) - 1, neighbours=neighbours)
-        within(0, len(angles) - 1, query=query)
+        whole_within(1, len(angles) - 1, neighbours=neighbours)
+        whole_within(0, len(angles) - 1, query=query)
         generator = torch.Generator().manual_seed(seed)
         drawn = random_rotations(
             MOST_BUCKETS, n_hashes=DRAWS * MOST_ROUNDS, n_heads=1, head_dim=2, generator=generator

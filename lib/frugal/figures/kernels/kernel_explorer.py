@@ -15,7 +15,7 @@ from frugal.attention.kernels.features import (
     positive_features,
     trigonometric_features,
 )
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within, within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
 
@@ -173,5 +173,5 @@ class KernelExplorer(Interactive):
 def _state(*, kind: Any, size: Any, power: Any) -> dict[str, Any]:
     one_of(KINDS, kind=kind)
     within(-2, 2, size=size)
-    within(1, 8, power=power)
+    whole_within(1, 8, power=power)
     return {"kind": kind, "size": size, "power": power}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from frugal.arithmetic.fewer_tokens import PerceiverCost, layer_flops, perceiver_flops
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
 
@@ -60,9 +60,9 @@ class LatentCost(Interactive):
         d_model: int = 512,
         d_ff: int = 2048,
     ) -> None:
-        within(2 ** INPUT_POWERS[0], 2 ** INPUT_POWERS[-1], inputs=inputs)
-        within(2 ** LATENT_POWERS[0], 2 ** LATENT_POWERS[-1], latents=latents)
-        within(1, 48, layers=layers)
+        whole_within(2 ** INPUT_POWERS[0], 2 ** INPUT_POWERS[-1], inputs=inputs)
+        whole_within(2 ** LATENT_POWERS[0], 2 ** LATENT_POWERS[-1], latents=latents)
+        whole_within(1, 48, layers=layers)
         one_of(get_args(Outputs), outputs=outputs)
         super().__init__(
             alt=(

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within, within
 from frugal.depth.early_exit import Confidence, Patience, Seen, exits_by
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
@@ -68,8 +68,8 @@ class ExitPlayer(Interactive):
             )
         one_of(RULES, rule=rule)
         within(0.2, 1, threshold=threshold)
-        within(1, exits, patience=patience, climbed=exits if climbed is None else climbed)
-        within(0, len(texts) - 1, example=example)
+        whole_within(1, exits, patience=patience, climbed=exits if climbed is None else climbed)
+        whole_within(0, len(texts) - 1, example=example)
         within(0, 0.95, lowest=lowest)
         self._scores = scores.detach().cpu().double()
         even = torch.ones(exits) if temperatures is None else temperatures.detach().cpu()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.data import lost_in_the_middle as published
 from frugal.results import mean_interval
 from frugal.show.interactive import Interactive
@@ -169,7 +169,7 @@ class LostInTheMiddle(Interactive):
         for name, moment in [(architecture, updates), *(one[1:] for one in tries)]:
             one_of(names, architecture=name)
             one_of(self._moments(name), updates=moment)
-        within(0, places - 1, gold=gold)
+        whole_within(0, places - 1, gold=gold)
         groups = published_groups()
         one_of([one["label"] for one in groups], group=group)
         chosen = next(one for one in groups if one["label"] == group)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 
@@ -50,10 +50,10 @@ class RankExplorer(Interactive):
                 )
         matrix = next(iter(matrices)) if matrix is None else matrix
         one_of(matrices, matrix=matrix)
-        within(0, len(matrices[matrix]), rank=rank)
+        whole_within(0, len(matrices[matrix]), rank=rank)
         for _, name, at in tries:
             one_of(matrices, matrix=name)
-            within(0, len(matrices[name]), rank=at)
+            whole_within(0, len(matrices[name]), rank=at)
         rounded = {
             name: [[round(w, 4) for w in row] for row in weights.double().tolist()]
             for name, weights in matrices.items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from frugal.checks import installed, one_of, within
+from frugal.checks import installed, one_of, whole_within, within
 from frugal.evidence.garden import CHOSEN, LEVEL, RULES, TOLD, Outcomes, Study, play
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
@@ -55,7 +55,7 @@ class ForkingPaths(Interactive):
         one_of(TOLD, told=told)
         one_of(CHOSEN, chosen=chosen)
         for name, value in (("seeds", seeds), ("tries", tries), ("tasks", tasks)):
-            within(1, MOST[name], **{name: value})
+            whole_within(1, MOST[name], **{name: value})
         within(0, 5, effect=effect)
         super().__init__(
             alt=(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frugal.checks import installed, one_of, within
+from frugal.checks import installed, one_of, whole_within, within
 from frugal.evidence.garden import LEVEL
 from frugal.evidence.power import power
 from frugal.figures.measuring_fairly.forking_paths import rounded
@@ -46,7 +46,7 @@ class IntervalExplorer(Interactive):
     ) -> None:
         source = next(iter(noise)) if source is None else source
         one_of(noise, source=source)
-        within(2, MOST_SEEDS, seeds=seeds)
+        whole_within(2, MOST_SEEDS, seeds=seeds)
         within(0, 5, effect=effect)
         super().__init__(
             alt=(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_color
 
@@ -50,14 +50,14 @@ class KernelsInText(Interactive):
                 f"characters has {len(characters)} places and weights {length}; they must be as "
                 "many."
             )
-        within(1, layers, layer=layer)
+        whole_within(1, layers, layer=layer)
         shown = weights.double().flip(-1)  # (layers, places, heads, characters back)
         self._weights = shown
         place = self.most_moved(layer) if place is None else place
-        within(1, length, place=place)
+        whole_within(1, length, place=place)
         for _, at, of_layer in tries:
-            within(1, length, place=at)
-            within(1, layers, layer=of_layer)
+            whole_within(1, length, place=at)
+            whole_within(1, layers, layer=of_layer)
         moved = self.moves(layer)
         super().__init__(
             alt=(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from frugal.attention.softmax import MultiHeadAttention, softmax_attention
-from frugal.checks import at_least, within
+from frugal.checks import at_least, whole_within, within
 from frugal.data import nested_lists
 from frugal.depth.universal import UniversalTransformer
 from frugal.feedforward.dense import DenseFeedForward
@@ -69,7 +69,7 @@ class PonderView(Interactive):
         steps = stack.n_steps if steps is None else steps
         within(0.1, 0.99, threshold=threshold)
         at_least(1, steps=steps)
-        within(1, 12, steps=steps)
+        whole_within(1, 12, steps=steps)
         self._model = model
         super().__init__(
             alt=(

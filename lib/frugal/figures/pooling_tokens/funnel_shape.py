@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from frugal.arithmetic.fewer_tokens import FunnelLayerCost, funnel_flops, layer_flops
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import light_colors
 
@@ -67,7 +67,7 @@ class FunnelShape(Interactive):
                 f"blocks is {tuple(blocks)}; it must be from 1 to {MOST_BLOCKS} blocks of 1 to "
                 f"{MOST_LAYERS} layers."
             )
-        within(0, MOST_DECODER_LAYERS, n_decoder_layers=n_decoder_layers)
+        whole_within(0, MOST_DECODER_LAYERS, n_decoder_layers=n_decoder_layers)
         if length not in LENGTHS:
             raise ValueError(f"length is {length}; it must be a multiple of 16 up to 1024.")
         sizes = [*blocks, *[0] * (MOST_BLOCKS - len(blocks))]

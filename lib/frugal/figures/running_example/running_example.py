@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from frugal import results
 from frugal.attention.softmax import Attend, softmax_attention
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.data import journeys
 from frugal.model import Encoder, TransformerConfig
 from frugal.show.interactive import Interactive
@@ -156,7 +156,7 @@ class RunningExample(Interactive):
         words = STORY.split()
         shown = next(iter(readings), None) if shown is None else shown
         one_of(readings, shown=shown)
-        within(0, len(words) - 1, query=query)
+        whole_within(0, len(words) - 1, query=query)
         exact = by_all_pairs()
         super().__init__(
             alt=(

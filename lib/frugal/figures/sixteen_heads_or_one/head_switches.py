@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from frugal.attention.heads import layers_of, masked_heads
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.data.vocabulary import CharacterVocabulary
 from frugal.model import Encoder, Stack
 from frugal.positions import RotaryPositions
@@ -78,13 +78,13 @@ class HeadSwitches(Interactive):
                 raise ValueError(f"orders has {label!r}; it must name each head once.")
         if not set(map(tuple, off)) <= set(everything):
             raise ValueError(f"off is {list(off)}; it must be pairs of a layer and a head there.")
-        within(0, len(examples) - 1, example=example)
+        whole_within(0, len(examples) - 1, example=example)
         given = []
         for text, answer in examples:
             ids = vocabulary.ids(text)
             if not ids or vocabulary.unknown in ids:
                 raise ValueError(f"examples has {text[:40]!r}; each must have known words alone.")
-            within(0, len(classes) - 1, answer=answer)
+            whole_within(0, len(classes) - 1, answer=answer)
             given.append({"text": text, "ids": ids, "answer": answer})
         super().__init__(
             alt=(

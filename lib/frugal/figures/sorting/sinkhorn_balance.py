@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from frugal.attention.sinkhorn.balance import gumbel_noise, sinkhorn
-from frugal.checks import within
+from frugal.checks import whole_within, within
 from frugal.show.interactive import Interactive
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _range(values: torch.Tensor) -> str:
 def _state(
     *, iterations: float | int, temperature: float | int, pull: float | int
 ) -> dict[str, Any]:
-    within(0, 12, iterations=iterations)
+    whole_within(0, 12, iterations=iterations)
     within(0.1, 3, temperature=temperature)
     within(0, 3, pull=pull)
     return {"steps": 2 * int(iterations), "temperature": float(temperature), "pull": float(pull)}

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents, light_color
 
@@ -198,9 +198,9 @@ class AttentionExplorer(Interactive):
         one_of(maps, kind=kind)
         self.selected = maps[kind]
         layers, heads, queries, _ = self.selected.weights.shape
-        within(0, layers - 1, layer=layer)
-        within(0, heads - 1, head=head)
-        within(0, queries - 1, query=query)
+        whole_within(0, layers - 1, layer=layer)
+        whole_within(0, heads - 1, head=head)
+        whole_within(0, queries - 1, query=query)
         super().__init__(
             alt=alt or _description(self.selected, layer, head, query),
             examples=[

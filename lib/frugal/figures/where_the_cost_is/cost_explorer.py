@@ -24,7 +24,7 @@ from frugal.arithmetic.transformer import (
     flops,
     memory,
 )
-from frugal.checks import within
+from frugal.checks import whole_within
 from frugal.show.interactive import Interactive
 from frugal.show.theme import accents
 
@@ -69,7 +69,7 @@ class CostExplorer(Interactive):
     ) -> None:
         if not machines:
             raise ValueError("machines is empty; it must have one Machine or more.")
-        within(0, len(machines) - 1, machine=machine)
+        whole_within(0, len(machines) - 1, machine=machine)
         d_ff = round(ff_ratio * d_model)
         if ff_ratio <= 0 or d_ff < 1:
             raise ValueError(f"ff_ratio is {ff_ratio}; it must be above 0.")

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from frugal.checks import one_of, within
+from frugal.checks import one_of, whole_within
 from frugal.decoding import exit_logits, generate, generate_early
 from frugal.model import Decoder
 from frugal.modes import in_evaluation
@@ -104,10 +104,10 @@ class LetterLayers(Interactive):
                     "every place; they must agree."
                 )
         one_of(VIEWS, view=view)
-        within(0, len(texts) - 1, text=text)
-        within(0, len(thresholds) - 1, threshold=threshold)
-        within(1, n_layers - 1, depth=depth)
-        within(1, MOST_DRAFTED, n_drafted=n_drafted)
+        whole_within(0, len(texts) - 1, text=text)
+        whole_within(0, len(thresholds) - 1, threshold=threshold)
+        whole_within(1, n_layers - 1, depth=depth)
+        whole_within(1, MOST_DRAFTED, n_drafted=n_drafted)
         super().__init__(
             alt=(
                 f"The letters of a text that a model of {n_layers} layers wrote. In one view each "
