@@ -240,6 +240,39 @@ def show(
     assert visit.errors + visit.foreign == []
 
 
+def hard_to_use(figure: Locator, also: str = "") -> list[str]:
+    """Controls of less than 24 pixels, and letters in drawings of less than 11, a sentence each.
+
+    also: a selector of what else is there to be touched.
+    """
+    return figure.evaluate(
+        """(it, also) => {
+          const said = (node) => node.getAttribute("aria-label") ?? node.textContent.trim();
+          const named = (node) => (said(node) || node.type).slice(0, 30);
+          const size = (node) => {
+            const { a, b } = node.getScreenCTM(); // some words are turned
+            return parseFloat(getComputedStyle(node).fontSize) * Math.hypot(a, b);
+          };
+          const held = "label:has(> [type=radio], > [type=checkbox])";
+          const controls = `button, select, textarea, [type=range], [type=text], ${held}`;
+          const seen = (node) => node.checkVisibility({ visibilityProperty: true });
+          const small = [...it.querySelectorAll(also ? `${controls}, ${also}` : controls)]
+            .filter(seen)
+            .map((node) => [node, node.getBoundingClientRect()])
+            .filter(([, { width, height }]) => Math.min(width, height) < 23.9)
+            .map(([node, { width, height }]) =>
+              `${named(node)} is ${width.toFixed(1)} by ${height.toFixed(1)} px`);
+          const letters = [...it.querySelectorAll("svg text")]
+            .filter((node) => node.textContent.trim() && seen(node))
+            .map((node) => [node, size(node)])
+            .filter(([, high]) => high < 10.9)
+            .map(([node, high]) => `the letters of ${named(node)} have ${high.toFixed(1)} px`);
+          return [...small, ...letters];
+        }""",
+        also,
+    )
+
+
 def heights_of(figure: Locator, states: list[dict[str, Any]]) -> list[float]:
     """How high a figure is in each of these states, one set after the other."""
     return figure.evaluate(
@@ -249,3 +282,79 @@ def heights_of(figure: Locator, states: list[dict[str, Any]]) -> list[float]:
         })""",
         states,
     )
+
+
+# A figure is used as a hand would: each control goes to its first, middle and last place, then
+# chance mixes them. A disclosure (`details`) is there to make a figure longer: it stays as it is.
+USED = """
+async (it, turns) => {
+  const controls = () =>
+    [...it.querySelectorAll("input, select, textarea, button, [tabindex='0']")].filter(
+      (one) =>
+        !one.disabled && !one.closest("details:not([open])") &&
+        one.checkVisibility({ visibilityProperty: true }),
+    );
+  const set = (one, value) => {
+    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(one), "value").set.call(one, value);
+    for (const name of ["input", "change"]) one.dispatchEvent(new Event(name, { bubbles: true }));
+  };
+  const line = "A line of text, as long as anyone will type: 123 + 456 = 579. ";
+  const texts = ["", "a", line.repeat(4)];
+  const keys = ["ArrowRight", "ArrowDown", "End", "Home", "Enter", " "];
+  const ways = (one) => {
+    if (one.matches("select")) {
+      return [...one.options].map(({ text, value }) => [text, () => set(one, value)]);
+    }
+    if (one.matches("input[type=range], input[type=number]")) {
+      const [low, high] = [Number(one.min || 0), Number(one.max || 100)];
+      return [low, high, (low + high) / 2].map((value) => [value, () => set(one, String(value))]);
+    }
+    if (one.matches("input[type=text], input:not([type]), textarea")) {
+      return texts.map((value) => [`"${value.slice(0, 9)}"`, () => set(one, value)]);
+    }
+    if (one.matches("input, button")) return [["pressed", () => one.click()]];
+    return keys.map((key) => [key, () =>
+      one.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }))]);
+  };
+  const label = (one) => {
+    const words = one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent;
+    return (words || one.tagName).trim().slice(0, 40);
+  };
+  const high = () => it.getBoundingClientRect().height;
+  const before = high();
+  const found = [];
+  let count = 0;
+  const use = async (one, [words, act]) => {
+    const name = label(one);
+    act();
+    await new Promise(requestAnimationFrame); // what draws with the next frame has drawn
+    count += 1;
+    const grown = high() - before;
+    if (Math.abs(grown) > 1) found.push(`${grown.toFixed(1)} px at '${name}', ${words}`);
+  };
+  for (let place = 0; place < Math.min(controls().length, 40); place += 1) {
+    for (let way = 0; way < (controls()[place] ? ways(controls()[place]).length : 0); way += 1) {
+      const one = controls()[place];
+      if (one && ways(one)[way]) await use(one, ways(one)[way]);
+    }
+  }
+  let chance = 1;
+  const draw = (n) => {
+    chance = (chance * 48271) % 2147483647;
+    return chance % n;
+  };
+  for (let turn = 0; turn < turns && count; turn += 1) {
+    const all = controls();
+    const one = all[draw(all.length)];
+    const some = ways(one);
+    await use(one, some[draw(some.length)]);
+  }
+  return [count, [...new Set(found)]];
+}
+"""
+
+
+def changes_of_height(figure: Locator, turns: int = 60) -> tuple[int, list[str]]:
+    """How often the figure was used, and what makes it higher or lower than it was, in words."""
+    count, found = figure.evaluate(USED, turns)
+    return count, found

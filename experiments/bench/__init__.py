@@ -1,8 +1,8 @@
 """Benchmarks: the library against its peers, in turns, on one thread, in process CPU time.
 
-A bench is a module of this folder with ``cases(smoke)``, a list of `Case`. In each round the cases
+A bench is a module of this folder with `cases(smoke)`, a list of `Case`. In each round the cases
 run once after the other, so that a busy spell of the machine hits all of them; a ratio is the
-median of the rounds' ratios. ``python -m experiments.bench`` prints the tables.
+median of the rounds' ratios. `python -m experiments.bench` prints the tables.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def race(cases: Sequence[Case], *, rounds: int, progress: bool = True) -> list[d
     Raises ValueError when `rounds` is below 1, or a case is against one that is not there.
     """
     if rounds < 1:
-        raise ValueError(f"rounds is {rounds}; it needs to be 1 or more.")
+        raise ValueError(f"rounds is {rounds}; it must be 1 or more.")
     for case in cases:
         if case.against is not None and case.against not in {other.name for other in cases}:
             raise ValueError(f"{case.name!r} is against {case.against!r}, which is no case.")
@@ -115,7 +115,7 @@ def bench(
     In the result every round of the race stands where an experiment has a seed.
     """
     if name not in names():
-        raise ValueError(f"name is {name!r}; it needs to be one of {', '.join(names())}.")
+        raise ValueError(f"name is {name!r}; it must be one of {', '.join(names())}.")
     module = importlib.import_module(f"experiments.bench.{name}")
     cases = module.cases(smoke)
     seconds = race(cases, rounds=rounds)

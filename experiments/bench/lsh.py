@@ -91,7 +91,7 @@ def agree(theirs: torch.nn.Module, causal: bool) -> None:
     first = torch.zeros(HEADS, length, dtype=torch.bool).scatter_(1, order, True)
     error = (out - ours)[~first].abs().max().item()
     if not error < (0.02 if causal else 1e-5):
-        raise ValueError(f"ours and reformer-pytorch's differ by {error}; they need to agree.")
+        raise ValueError(f"ours and reformer-pytorch's differ by {error}; they must agree.")
 
 
 def layers(length: int, kind: str, causal: bool) -> list[Case]:

@@ -34,7 +34,7 @@ SHARES = {"ends": (0.343, 0.637), "mixed": (0.315, 0.585), "last": (0.0, 0.98), 
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    """By name ``asked-architecture-positions``; "first-" where questions also come first."""
+    """By name `asked-architecture-positions`; "first-" where questions also come first."""
     both_ways, two_stacks = "bidirectional", "encoder-decoder"
     decoders = [("decoder", positions) for positions in STEPS]
     plan = [("ends", *one) for one in decoders]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from booktools.imports import ROOTS, home_of, imported, named, said
+from booktools.imports import ROOTS, home_of, imported, named, said, says_something
 from frugal.show.modules import embedded
 
 _CODE_CELL = re.compile(r"^(`{3,}|:{3,})\{code-cell\}[^\n]*\n(.*?)^\1", re.MULTILINE | re.DOTALL)
@@ -48,7 +48,7 @@ def dependencies(chapter: Path, root: Path) -> set[Path]:
 
     Imports are followed from module to module. With a module count the files beside it whose names
     it says (a figure's script and style, data), and what a script imports. A recorded result counts
-    when code that loads results says its name.
+    when its name is given to `load`, or may be. A package that has a docstring alone gives nothing.
     """
     text = chapter.read_text(encoding="utf-8")
     code = "\n".join(
@@ -71,7 +71,7 @@ def dependencies(chapter: Path, root: Path) -> set[Path]:
         code = path.read_text(encoding="utf-8")
         found.update(_loaded(code, path.parent), _recorded(code, results))
         waiting += imported(code, root, package=path.parent)
-    return found
+    return {path for path in found if path.name != "__init__.py" or says_something(path)}
 
 
 def _loaded(code: str, folder: Path) -> Iterator[Path]:
@@ -81,6 +81,5 @@ def _loaded(code: str, folder: Path) -> Iterator[Path]:
 
 
 def _recorded(code: str, results: dict[str, Path]) -> Iterator[Path]:
-    """The results that code names, if it loads any: `results.load("copying")`."""
-    if said(code).loads:
-        yield from (results[name] for name in results.keys() & said(code).strings)
+    """The results that code may load: `results.load("copying")`."""
+    yield from (results[name] for name in results.keys() & said(code).loaded)

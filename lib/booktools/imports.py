@@ -18,19 +18,20 @@ _FILE_NAME = re.compile(r"[\w./-]+\.(?!py\b)\w+")
 class Said:
     """What a piece of Python says, as far as it matters here.
 
-    imports: module, names and dots of each, in order; no names where `import` stands alone. loads:
-    whether it calls something named `load`.
+    imports: module, names and dots of each, in order; no names where `import` stands alone. loaded:
+    the strings that may be what it loads: those that stand in calls of something named `load`, or
+    all of them where one of these calls is given what only running it can tell.
     """
 
     strings: frozenset[str]
     imports: tuple[tuple[str, tuple[str, ...], int], ...]
-    loads: bool
+    loaded: frozenset[str]
 
 
 @cache
 def said(code: str) -> Said:
     """Read code once: most modules are reached from many places. Raises SyntaxError."""
-    strings, imports, loads = set(), [], False
+    strings, imports, given = set(), [], []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             strings.add(node.value)
@@ -41,8 +42,18 @@ def said(code: str) -> Said:
             imports.append((node.module or "", names, node.level))
         elif isinstance(node, ast.Call):
             called = getattr(node.func, "attr", ""), getattr(node.func, "id", "")
-            loads = loads or "load" in called
-    return Said(frozenset(strings), tuple(imports), loads)
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            given += arguments[:1] if "load" in called else []
+    names = {getattr(argument, "value", None) for argument in given}
+    spelt = all(isinstance(name, str) for name in names)
+    return Said(frozenset(strings), tuple(imports), frozenset(names if spelt else strings))
+
+
+def says_something(module: Path) -> bool:
+    """Whether there is more in it than a docstring."""
+    body = ast.parse(module.read_text(encoding="utf-8")).body
+    words = [isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body]
+    return not all(words)
 
 
 def reached(module: Path, root: Path) -> set[Path]:

@@ -92,10 +92,10 @@ def _time(text: str) -> float:
 def _labs(options: argparse.Namespace, wanted: list[str]) -> list[Lab]:
     sources = {path.stem: path for path in find_sources(options.root / "solutions" / "src")}
     if not sources:
-        raise ValueError(f"root must hold solutions/src/labNN.md, found none in {options.root}.")
+        raise ValueError(f"root is {options.root}; it must hold solutions/src/labNN.md.")
     unknown = [name for name in wanted if name not in sources]
     if unknown:
-        raise ValueError(f"lab must be one of {', '.join(sources)}, got {unknown[0]!r}.")
+        raise ValueError(f"lab is {unknown[0]!r}; it must be one of {', '.join(sources)}.")
     return [build_lab(sources[name]) for name in wanted or sources]
 
 

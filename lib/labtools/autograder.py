@@ -50,7 +50,7 @@ def requirements(root: Path) -> list[str]:
             pinned[match[1].lower()] = f"{match[1]}=={match[2]}"
     missing = [name for name in REQUIREMENTS if name not in pinned]
     if missing:
-        raise ValueError(f"constraints.txt must pin {', '.join(missing)}.")
+        raise ValueError(f"constraints.txt lacks {', '.join(missing)}; it must pin them.")
     return [CPU_INDEX, *(pinned[name] for name in REQUIREMENTS)]
 
 

@@ -44,8 +44,7 @@ class Lab:
 def build_lab(path: Path) -> Lab:
     """Build the lab whose source is `path`. Nothing is written beside it.
 
-    Raises:
-        ValueError: if the source states something wrong.
+    Raises ValueError if the source states something wrong.
     """
     source = read_source(path)
     with tempfile.TemporaryDirectory(prefix="labtools-") as folder:

@@ -31,7 +31,7 @@ from labtools.marking import (
 from labtools.overview import Overview, overview_page
 from labtools.pages import feedback_page
 from labtools.process import Warm
-from labtools.submissions import find_submissions
+from labtools.submissions import find_submissions, may_be_notebook
 
 __all__ = ["ControlFailed", "Desk", "Grade", "grade_folder"]
 
@@ -53,21 +53,20 @@ def grade_folder(
     everything as one lab, otherwise the lab is the one the notebook names. Every file gets a row,
     also what is no notebook and what a later attempt of the same student replaces.
 
-    Raises:
-        ValueError: if there is nothing to grade, no such lab, or no folder to write in.
-        ControlFailed: if a lab's own solution does not get full marks. Before the batch nothing is
-            written then; after it the tables are written and not to be trusted.
+    Raises ValueError if there is nothing to grade, no such lab, or no folder to write in, and
+    ControlFailed if a lab's own solution does not get full marks. Before the batch nothing is
+    written then; after it the tables are written and not to be trusted.
     """
     if not folder.is_dir():
-        raise ValueError(f"submissions must be a folder, got {folder}.")
+        raise ValueError(f"submissions is {folder}; it must be a folder.")
     if only is not None and only not in labs:
-        raise ValueError(f"lab must be one of {', '.join(labs)}, got {only!r}.")
+        raise ValueError(f"lab is {only!r}; it must be one of {', '.join(labs)}.")
     desk = desk or Desk()
     to = to or folder / "grades"
     _check_writable(to)
     files = find_submissions(folder, skip=to)
-    if not any(path.suffix.lower() in (".ipynb", ".zip") for path in files):
-        raise ValueError(f"submissions must hold .ipynb or .zip files, found none in {folder}.")
+    if not any(may_be_notebook(path) for path in files):
+        raise ValueError(f"submissions is {folder}; it must hold .ipynb or .zip files.")
     handed = [read_handed(path, folder, only, desk.roster) for path in files]
     latest = latest_attempts(handed)
     accepted = accepted_files(to, desk.accepted, handed)

@@ -42,8 +42,7 @@ class Grader:
     def check(self, question: str, environment: dict[str, Any] | None = None) -> Report | None:
         """Run the tests of `question` on the calling notebook's variables and say what came of it.
 
-        Raises:
-            ValueError: if there is no such question, or no notebook with tests can be found.
+        Raises ValueError if there is no such question, or no notebook with tests can be found.
         """
         if environment is None:
             environment = inspect.currentframe().f_back.f_globals
@@ -78,8 +77,8 @@ class Grader:
     def _public_file(self, question: str, opened: Opened) -> TestFile:
         if question not in opened.tests:
             raise ValueError(
-                f"question must be one of {', '.join(opened.tests)} for {self.lab}, "
-                f"got {question!r}."
+                f"question is {question!r}; for {self.lab} it must be one of "
+                f"{', '.join(opened.tests)}."
             )
         return ExceptionTestFile.from_string(opened.tests[question], path=question)
 

@@ -65,8 +65,7 @@ def accepted_files(
 
     The same file of another student is not accepted with it, nor is a changed file of that name.
 
-    Raises:
-        ValueError: if a name is none of a submission.
+    Raises ValueError if a name is none of a submission.
     """
     path = to / ACCEPTED_FILE
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

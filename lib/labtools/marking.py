@@ -32,8 +32,7 @@ class Desk:
     compute. `accepted` names submissions whose flags a teacher has looked at. `deadline` is in
     seconds since 1970; `hide_hidden` leaves hidden tests out of the pages of feedback.
 
-    Raises:
-        ValueError: for no jobs, or no time.
+    Raises ValueError for no jobs, or no time.
     """
 
     jobs: int = 1

@@ -28,8 +28,7 @@ def run_test(
 
     What was seen of a notebook that changed its grader is printed; it takes no point away.
 
-    Raises:
-        CheckFailed: if it fails. nbgrader then gives the cell no points.
+    Raises CheckFailed if it fails: nbgrader then gives the cell no points.
     """
     made = test_case(name=test.__name__, points=0, hidden=hidden, failure_message=failure_message)
     case = made(test).to_dataclass()

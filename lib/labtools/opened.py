@@ -35,8 +35,7 @@ class Opened:
 def find_opened(lab: str, environment: dict[str, Any]) -> Opened:
     """The open notebook of `lab`, under whatever name.
 
-    Raises:
-        ValueError: if there is none.
+    Raises ValueError if there is none.
     """
     for path in _candidates(lab, environment):
         if metadata := _metadata_of(path, lab):

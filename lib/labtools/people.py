@@ -86,9 +86,8 @@ def read_roster(path: Path) -> Roster:
     that Canvas exported has `Student` and `ID`; a worksheet of Moodle has `Identifier` and
     `Full name`.
 
-    Raises:
-        ValueError: if the file cannot be read or has none of these columns, or if somebody on it
-            has no id or that of another.
+    Raises ValueError if the file cannot be read or has none of these columns, or if somebody on it
+    has no id or that of another.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -120,7 +119,7 @@ def _check_ids(path: Path, people: Sequence[Person]) -> None:
     for person in people:
         if not person.id:
             raise ValueError(
-                f"roster is {path}; {person.name or 'somebody'} has no id there and needs one."
+                f"roster is {path}; {person.name or 'somebody'} has no id there and must have one."
             )
         if times[person.id] > 1:
             raise ValueError(

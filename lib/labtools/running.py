@@ -1,8 +1,8 @@
 """Run the test cases of a question against a notebook's namespace."""
 
-import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from otter.test_files import TestCase
@@ -106,7 +106,7 @@ def _can_be_helped(error: BaseException) -> bool:
 
 def _call(test: Any, environment: dict[str, Any]) -> str:
     arguments = {}
-    for name in inspect.signature(test).parameters:
+    for name in signature(test).parameters:
         if name not in environment:
             raise NotDefined(name)
         arguments[name] = environment[name]

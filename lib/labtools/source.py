@@ -93,8 +93,7 @@ def find_sources(folder: Path) -> list[Path]:
 def read_source(path: Path) -> LabSource:
     """Read the source of a lab.
 
-    Raises:
-        ValueError: if a mutant, a question or a test case is not stated as it should be.
+    Raises ValueError if a mutant, a question or a test case is not stated as it should be.
     """
     try:
         return _read(path)
@@ -105,7 +104,7 @@ def read_source(path: Path) -> LabSource:
 def _read(path: Path) -> LabSource:
     notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md")
     if "kernelspec" not in notebook.metadata:
-        raise ValueError("the front matter must name `jupyter: kernelspec:`.")
+        raise ValueError("the front matter names no kernel; it must have `jupyter: kernelspec:`.")
     configs: dict[str, dict[str, Any]] = {}
     cells = tuple(_walk(notebook.cells, configs))
     return LabSource(
@@ -171,32 +170,31 @@ def _question(config: dict[str, Any], cells: tuple[SourceCell, ...]) -> Question
 def parse_case(place: SourceCell) -> Case:
     """The points, messages and code of a test cell.
 
-    Raises:
-        ValueError: if the cell lacks its test config, points or a message, or if a message holds
-            a character that would break the test file (otter writes it between plain quotes and
-            reports success).
+    Raises ValueError if the cell lacks its test config, points or a message, or if a message holds
+    a character that would break the test file (otter writes it between plain quotes and reports
+    success).
     """
     match = _TEST_CONFIG.match(place.cell.source)
     if match is None:
         raise ValueError(
-            f"every test cell of {place.question} must begin with a TEST CONFIG, got "
-            f"{place.cell.source.splitlines()[0]!r}."
+            f"a test cell of {place.question} begins with {place.cell.source.splitlines()[0]!r}; "
+            "it must begin with a TEST CONFIG."
         )
     try:
         config = yaml.safe_load(match[1])
     except yaml.YAMLError as error:
         raise ValueError(
-            f"the TEST CONFIG of a test of {place.question} must be YAML (quote a message that "
-            f"contains a colon), got {match[1]!r}."
+            f"the TEST CONFIG of a test of {place.question} is {match[1]!r}; it must be YAML "
+            "(quote a message that contains a colon)."
         ) from error
     for key in ("points", "success_message", "failure_message"):
         if key not in config:
-            raise ValueError(f"a test of {place.question} must state its {key}.")
+            raise ValueError(f"{key} of a test of {place.question} is missing; it must be stated.")
     for key in ("success_message", "failure_message"):
         if set(config[key]) & set('"\\\n'):
             raise ValueError(
-                f'{key} of a test of {place.question} must not contain ", \\ or a line break, '
-                f"got {config[key]!r}."
+                f"{key} of a test of {place.question} is {config[key]!r}; it must not contain "
+                '", \\ or a line break.'
             )
     return Case(
         points=config["points"],
@@ -212,8 +210,8 @@ def _mutant(place: SourceCell) -> Mutant:
     match = _MUTANT.match(lines[1]) if len(lines) > 1 else None
     if match is None:
         raise ValueError(
-            "an IGNORE cell must hold `# MUTANT question name` on its second line, got "
-            f"{lines[1:2]}."
+            f"the second line of an IGNORE cell is {lines[1:2]}; it must be "
+            "`# MUTANT question name`."
         )
     return Mutant(question=match[1], name=match[2], code="\n".join(lines[2:]))
 

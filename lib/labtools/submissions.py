@@ -13,6 +13,7 @@ from labtools.build import OPEN_PROMPT
 
 #: Larger is no notebook: it would only fill the memory of who grades.
 LARGEST_BYTES = 300 * 2**20
+NOTEBOOKS = (".ipynb", ".zip")
 _PAGE_CHARACTERS = 60
 
 
@@ -32,12 +33,35 @@ class Submission:
 
 
 def find_submissions(folder: Path, *, skip: Path) -> list[Path]:
-    """Every file anywhere below `folder`, but not below `skip`, and no hidden one."""
+    """Every file anywhere below `folder`, but not below `skip`, and no hidden one.
+
+    What cannot be read is found as well, so that it has a row: a link that leads nowhere or to a
+    folder, a folder that is closed, an empty folder with the name of a notebook.
+    """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not path.is_relative_to(skip) and not _is_hidden(path, folder)
+        if not path.is_relative_to(skip) and not _is_hidden(path, folder) and not _is_open(path)
     )
+
+
+def _is_open(path: Path) -> bool:
+    """Whether it is a folder that is looked through, so that it needs no row of its own."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    if not os.access(path, os.R_OK | os.X_OK):
+        return False
+    return not may_be_notebook(path) or any(path.iterdir())
+
+
+def may_be_notebook(path: Path) -> bool:
+    """Whether the name says so."""
+    return _kind(path) in NOTEBOOKS
+
+
+def _kind(path: Path) -> str:
+    """The ending of a file's name, `.ipynb`, also where a dot or a space was added to it."""
+    return Path(path.name.rstrip(". ")).suffix.lower()
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
@@ -51,19 +75,45 @@ def read_submission(path: Path, folder: Path) -> Submission:
     known = {"name": escaped(relative), "page": _page(relative)}
     try:
         known["when"] = path.stat().st_mtime
+        _check_file(path)
         content = path.read_bytes() if path.stat().st_size <= LARGEST_BYTES else b""
         known["digest"] = hashlib.sha256(content).hexdigest()
         notebook = json.loads(_notebook_bytes(path))
-        otter = notebook.get("metadata", {}).get("otter", {})
+        if "worksheets" in notebook:
+            raise _Unfit(
+                " is not a notebook as they are since 2014: open it in JupyterLab, save it, and "
+                "hand it in again."
+            )
+        otter = _mapping(_mapping(notebook.get("metadata")).get("otter"))
         return Submission(
             **known,
-            lab=str(otter.get("assignment_name", "")),
+            lab=_lab_name(otter.get("assignment_name", "")),
             cells=tuple(_code_cells(notebook)),
-            public_tests=dict(otter.get("tests", {})),
+            public_tests=_mapping(otter.get("tests")),
             open_answers=_open_answers(notebook),
         )
     except Exception as error:  # damaged in a way that nobody has thought of is a row as well
         return Submission(**known, problem=_problem(known["name"], error))
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise _Unfit(" is not a notebook but a folder: hand in the .ipynb file, or a .zip with it.")
+    if not path.is_file():
+        raise _Unfit(" is not a notebook and no file: hand in the .ipynb file, or a .zip with it.")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """What stands where a dict should; an empty one where something else does."""
+    return value if isinstance(value, dict) else {}
+
+
+def _lab_name(name: Any) -> str:
+    """The lab that a notebook names, as one short line for any file."""
+    if not isinstance(name, str):
+        return ""
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return " ".join(name.split())[:_PAGE_CHARACTERS]
 
 
 def escaped(name: str) -> str:
@@ -100,10 +150,12 @@ def _problem(name: str, error: Exception) -> str:
 
 def _notebook_bytes(path: Path) -> bytes:
     """The notebook's bytes, also out of a zip file; JSON may be any UTF, with or without a mark."""
-    kind = path.suffix.lower()
+    kind = _kind(path)
     if path.stat().st_size > LARGEST_BYTES:
         raise _Unfit(f" has more than {LARGEST_BYTES // 2**20} MB: it is not read.")
     if kind == ".ipynb":
+        if path.stat().st_size == 0:
+            raise _Unfit(" is not a notebook: it is empty. Save yours and hand it in again.")
         return path.read_bytes()
     if kind == ".zip":
         with zipfile.ZipFile(path) as archive:
@@ -116,8 +168,7 @@ def _only_notebook(archive: zipfile.ZipFile) -> bytes:
     members = [
         info
         for info in archive.infolist()
-        if info.filename.lower().endswith(".ipynb")
-        and not any(part.startswith(".") or part == "__MACOSX" for part in info.filename.split("/"))
+        if info.filename.lower().endswith(".ipynb") and not _is_hidden_member(info.filename)
     ]
     if sum(info.file_size for info in members) > LARGEST_BYTES:
         raise _Unfit(f": what is in it has more than {LARGEST_BYTES // 2**20} MB.")
@@ -125,8 +176,19 @@ def _only_notebook(archive: zipfile.ZipFile) -> bytes:
     if len(read) > 1:
         read = [content for content in read if b'"assignment_name"' in content]
     if len(read) != 1:
-        raise _Unfit(f": the zip file holds {len(members)} notebooks; it must hold one.")
+        inside = " (but a zip file in it)" if not members and _holds_a_zip(archive) else ""
+        raise _Unfit(f": the zip file holds {len(members)} notebooks{inside}; it must hold one.")
     return read[0]
+
+
+def _holds_a_zip(archive: zipfile.ZipFile) -> bool:
+    return any(name.lower().endswith(".zip") for name in archive.namelist())
+
+
+def _is_hidden_member(name: str) -> bool:
+    """Nothing is unpacked, so `./lab01.ipynb` and `../lab01.ipynb` are as good as other names."""
+    parts = [part for part in re.split(r"[/\\]", name) if part not in (".", "..")]
+    return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -141,7 +203,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def _code_cells(notebook: dict[str, Any]) -> list[str]:
-    return [_text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    cells = notebook["cells"]
+    if not isinstance(cells, list):
+        raise TypeError("cells are no list")
+    return [_text(cell) for cell in cells if cell["cell_type"] == "code"]
 
 
 def _open_answers(notebook: dict[str, Any]) -> dict[str, str]:
@@ -149,9 +214,10 @@ def _open_answers(notebook: dict[str, Any]) -> dict[str, str]:
     answers: dict[str, str] = {}
     name = ""
     for cell in notebook["cells"]:
-        tags = cell.get("metadata", {}).get("tags", [])
+        tags = _mapping(cell.get("metadata")).get("tags")
+        tags = tags if isinstance(tags, list) else []
         if "open" in tags:
-            name = next((tag for tag in tags if tag != "open"), "")
+            name = next((tag for tag in tags if isinstance(tag, str) and tag != "open"), "")
         elif cell["cell_type"] != "markdown" or _is_of_the_lab(cell):
             name = ""
         if name:
@@ -166,5 +232,5 @@ def _is_of_the_lab(cell: dict[str, Any]) -> bool:
 
 
 def _text(cell: dict[str, Any]) -> str:
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(source)
+    source = cell.get("source")
+    return source if isinstance(source, str) else "".join(source or [])

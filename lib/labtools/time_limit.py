@@ -1,6 +1,7 @@
 """Stop a call that does not end."""
 
 import ctypes
+import math
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 REPEAT_SECONDS = 0.5
 WAIT_FACTOR = 4  # a call may take this much longer on the clock than it computes
+COMPUTING_SHARE = 0.05  # what had a processor for less of the clock waits; more may be starved
 
 
 class TimeLimit(BaseException):
@@ -32,31 +34,35 @@ def time_limit(seconds: float, *, on_the_clock: float | None = None) -> Iterator
     """Raise `TimeLimit` in the body once it has computed for `seconds`, and until it gives in.
 
     What counts is the time that the body's own thread had a processor, so that a machine busy with
-    others makes no right answer late. On the clock it may take `on_the_clock` seconds, four times
-    as much if not given: that ends what sleeps or waits.
+    others makes no right answer late. On the clock it may take `on_the_clock` seconds: that ends
+    what sleeps or waits. If they are not given, it may take four times as much, and longer if it
+    computed for a twentieth of the clock: such a body does not sleep, the machine is busy.
 
     On the main thread of a POSIX system the alarm also ends `time.sleep` and other waits.
     Elsewhere (Windows, a second thread) it takes effect between two Python instructions. Neither
     ends a single call into compiled code before that call returns.
     """
+    share = COMPUTING_SHARE if on_the_clock is None else math.inf
     on_the_clock = WAIT_FACTOR * seconds if on_the_clock is None else on_the_clock
     limit = _alarm if _alarm_is_usable() else _asynchronous
-    with limit(seconds, on_the_clock):
+    with limit(seconds, on_the_clock, share):
         yield
 
 
 @contextmanager
-def _alarm(seconds: float, on_the_clock: float) -> Iterator[None]:
+def _alarm(seconds: float, on_the_clock: float, share: float) -> Iterator[None]:
     started, computed = time.monotonic(), time.thread_time()
 
     def stop(signum: int, frame: object) -> None:
-        left = seconds - (time.thread_time() - computed)
-        on_clock = on_the_clock - (time.monotonic() - started)
-        if left <= 0:
+        passed, worked = time.monotonic() - started, time.thread_time() - computed
+        if worked >= seconds:
             raise TimeLimit(seconds)
-        if on_clock <= 0:
+        if passed >= on_the_clock and worked < share * passed:
             raise TimeLimit(on_the_clock, waited=True)
-        signal.setitimer(signal.ITIMER_REAL, max(min(left, on_clock), 0.001), REPEAT_SECONDS)
+        left = seconds - worked
+        if passed < on_the_clock:
+            left = min(left, on_the_clock - passed)
+        signal.setitimer(signal.ITIMER_REAL, max(left, 0.001), REPEAT_SECONDS)
 
     previous = signal.signal(signal.SIGALRM, stop)
     # Repeated, because a bare `except:` in the stopped code would swallow a single one.
@@ -73,7 +79,7 @@ def _alarm(seconds: float, on_the_clock: float) -> Iterator[None]:
 
 
 @contextmanager
-def _asynchronous(seconds: float, on_the_clock: float) -> Iterator[None]:
+def _asynchronous(seconds: float, on_the_clock: float, share: float) -> Iterator[None]:
     """The time of one other thread cannot be read everywhere: that of the whole process counts."""
     thread = threading.get_ident()
     started, computed = time.monotonic(), time.process_time()
@@ -81,10 +87,8 @@ def _asynchronous(seconds: float, on_the_clock: float) -> Iterator[None]:
     lock = threading.Lock()
 
     def is_over() -> bool:
-        on_clock = time.monotonic() - started
-        return on_clock >= on_the_clock or (
-            on_clock >= seconds and time.process_time() - computed >= seconds
-        )
+        passed, worked = time.monotonic() - started, time.process_time() - computed
+        return worked >= seconds or (passed >= on_the_clock and worked < share * passed)
 
     def watch() -> None:
         wait = min(seconds, on_the_clock)

@@ -62,12 +62,19 @@ def explain(error: BaseException, environment: Namespace, test: Namespace | None
     `environment` is the notebook's namespace: a frame that runs in it is the student's code.
     `test` is the namespace of the test: what runs in it below the student's code is a fake.
     """
-    words = _explain(error, environment, test)
-    return words if len(words) <= LONGEST else f"{words[:LONGEST]} ..."
+    return _shortened(_explain(error, environment, test))
 
 
 def explain_cell(error: BaseException, environment: Namespace) -> str:
     """The same for a cell that is no answer. A magic that only a kernel knows says nothing."""
+    return _shortened(_explain_cell(error, environment))
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]} ..."
+
+
+def _explain_cell(error: BaseException, environment: Namespace) -> str:
     if isinstance(error, SyntaxError) and not _is_from_within(error, environment):
         return _not_python(error)
     traces = [trace for trace in _traces(error) if trace.tb_frame.f_globals is environment]

@@ -5,12 +5,12 @@ notebook that ends the process or the time keeps the points it had.
 """
 
 import ast
-import json
 import linecache
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def work(job: dict[str, Any], descriptor: int) -> None:
         if caller is not globals():
             content = {"words": "the notebook called the grader's own report"}
             kind = "suspicion"
-        results.write(json.dumps({"kind": kind, **content}) + "\n")
+        results.write(dumps({"kind": kind, **content}) + "\n")
         results.flush()
 
     tools = remember_tools()
@@ -242,7 +242,7 @@ def _checked_in(shell: Shell, source: str) -> list[str]:
 
 def main(path: str, descriptor: int) -> None:
     """Do the job in a file, in a process that was started for it alone."""
-    job = json.loads(Path(path).read_bytes())
+    job = loads(Path(path).read_bytes())
     Path(path).unlink()
     sys.path.insert(0, "")
     work(job, descriptor)

@@ -246,10 +246,10 @@ def test_layer_seconds_is_a_sum_of_rooflines(shape, mode):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"length": 0}, "length is 0; it needs to be 1 or more"),
-        ({"batch": -1}, "batch is -1; it needs to be 1 or more"),
-        ({"bytes_per_number": 8}, "bytes_per_number is 8; it needs to be 2"),
-        ({"n_heads": 5}, "n_heads needs to divide d_model"),
+        ({"length": 0}, "length is 0; it must be 1 or more"),
+        ({"batch": -1}, "batch is -1; it must be 1 or more"),
+        ({"bytes_per_number": 8}, "bytes_per_number is 8; it must be 2"),
+        ({"n_heads": 5}, "n_heads must divide d_model"),
     ],
 )
 def test_impossible_shapes_are_refused(change, words):
@@ -259,7 +259,7 @@ def test_impossible_shapes_are_refused(change, words):
 
 @pytest.mark.usefixtures("unchecked")
 def test_unknown_mode_and_impossible_machine_are_refused():
-    with pytest.raises(ValueError, match="mode is 'backward'; it needs to be one of forward"):
+    with pytest.raises(ValueError, match="mode is 'backward'; it must be one of forward"):
         flops(SHAPE, "backward")
     with pytest.raises(ValueError, match="bandwidth is 0"):
         Machine(name="none", flops_fp32=1.0, flops_bf16=1.0, bandwidth=0.0, source="")
@@ -296,5 +296,5 @@ def test_shared_heads_save_projections_and_traffic_and_no_comparisons():
     own = flops(shared)
     sums = {one.name: one.flops * shared.n_layers for one in operations(shared)}
     assert (own.projections, own.scores) == (sums["projections"], sums["scores"])
-    with pytest.raises(ValueError, match="n_kv_heads is 4; it needs to be 1 or more and divide"):
+    with pytest.raises(ValueError, match="n_kv_heads is 4; it must be 1 or more and divide"):
         dataclasses.replace(full, n_kv_heads=4)

@@ -216,7 +216,7 @@ BAD = {
     "x has shape (2, 0, 4, 4)": lambda: ShiftedWindowAttention(4, 2, 4)(torch.randn(2, 0, 4, 4)),
     "x is 4 x 5": lambda: split_windows(torch.randn(1, 4, 5, 2), 2),
     "depths is ()": lambda: SwinEncoder(4, 1, 4, depths=()),
-    "depths is (2, 0)": lambda: SwinEncoder(4, 1, 4, depths=(2, 0)),
+    "depths[1] is 0; it must be": lambda: SwinEncoder(4, 1, 4, depths=(2, 0)),
 }
 
 

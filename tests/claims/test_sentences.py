@@ -143,7 +143,7 @@ def test_claims_are_listed_in_order():
         ("S.", lambda a: True, {"a": 1}, r"tells \[\] and values has \['a'\]"),
         ("{a", lambda a: True, {"a": 1}, r"tells \[\] and values has \['a'\]"),
         ("{a:.2f}", lambda a: True, {"a": "x"}, "cannot be filled in"),
-        ("{a}", lambda a: True, {"a": float("nan")}, "a is nan; a claim tells finite numbers"),
+        ("{a}", lambda a: True, {"a": float("nan")}, "a is nan; it must be a finite number"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

@@ -137,12 +137,18 @@ def test_accuracy_counts_only_what_was_asked():
         (lambda: recall.draw(1, n_pairs=3, length=20, n_symbols=7), "n_symbols is 7; .* need 8"),
         (lambda: retrieval.draw(1, n_pairs=9, n_keys=8), "n_keys is 8"),
         (lambda: retrieval.draw(1, n_pairs=2, n_queries=3), "n_queries is 3"),
-        (lambda: retrieval.draw(1, n_pairs=2, positions=2), r"positions must lie in 0..1"),
-        (lambda: retrieval.draw(1, n_pairs=2, positions=-1), r"positions must lie in 0..1"),
+        (
+            lambda: retrieval.draw(1, n_pairs=2, positions=2),
+            r"positions has one beyond the pairs; each must be 0 ... 1\.",
+        ),
+        (
+            lambda: retrieval.draw(1, n_pairs=2, positions=-1),
+            r"positions has one beyond the pairs; each must be 0 ... 1\.",
+        ),
         (lambda: retrieval.draw(1, n_pairs=3, n_queries=2, positions=0), r"positions has shape"),
         (
             lambda: retrieval.draw(1, n_pairs=2, weights=torch.ones(3).double()),
-            "weights must be 2 numbers",
+            "weights is no list of 2 shares; it must be one",
         ),
         (
             lambda: retrieval.draw(1, n_pairs=1, positions=0, weights=torch.ones(1).double()),

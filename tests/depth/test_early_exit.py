@@ -335,7 +335,10 @@ def test_agreement_is_with_the_last_exit():
     ("call", "told"),
     [
         (lambda: Confidence(1.5), "threshold is 1.5; "),
-        (lambda: Confidence(0.5, torch.tensor([1.0, 0.0])), "one positive number for each exit"),
+        (
+            lambda: Confidence(0.5, torch.tensor([1.0, 0.0])),
+            "is no list of positive numbers; it must have one for each exit",
+        ),
         (lambda: Confidence(0.5, torch.ones(1))(torch.zeros(2, 2, 3)), "exit 2 needs one too"),
         (lambda: Patience(0), "patience is 0; "),
         (lambda: conformal_threshold(torch.zeros(9, 2), torch.ones(9, 2) > 0, 0.0), "is 0.0; "),

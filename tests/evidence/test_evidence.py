@@ -159,7 +159,7 @@ def test_what_is_detectable_has_that_power():
         (lambda: holm([0.1, 1.2]), "p_values has other values than a list of p"),
         (lambda: expected_best([1, 2], 3), "n is 3; it must be from 1 to 2"),
         (lambda: expected_best([1, 2], 0), "n is 0; it must be a whole number, 1 or more"),
-        (lambda: power(1, 0, 5), "spread is 0; it must be positive"),
+        (lambda: power(1, 0, 5), "spread is 0; it must be above 0"),
         (lambda: power(1, 1, 1), "seeds is 1; it must be a whole number, 2 or more"),
         (lambda: detectable(1, 5, chance=0.01), "chance is 0.01; it must be above the level"),
     ],

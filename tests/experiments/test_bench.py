@@ -104,4 +104,4 @@ def test_a_bench_is_written_and_read_like_an_experiment(tmp_path, monkeypatch):
 
 def test_an_unknown_bench_is_one_sentence(capsys):
     assert main(["nothing"]) == 1
-    assert "name is 'nothing'; it needs to be one of" in capsys.readouterr().err
+    assert "name is 'nothing'; it must be one of" in capsys.readouterr().err

@@ -22,11 +22,12 @@ FIGURES = Path(__file__).parents[2] / "lib" / "frugal" / "figures"
 def formulas(visit: Visit, request: pytest.FixtureRequest) -> Callable[[str, str], Page]:
     """A script of the test's chapter in an empty page, where its exports have the name given.
 
-    `page = formulas("lsh_formulas.js", "lsh")`, then `page.evaluate("lsh.unit(90)")`.
+    `page = formulas("lsh_formulas.js", "lsh")`, then `page.evaluate("lsh.unit(90)")`. Another of
+    the same test joins it there.
     """
+    visit.page.goto("about:blank")
 
     def opened(script: str, name: str) -> Page:
-        visit.page.goto("about:blank")
         expression = bundle(FIGURES / request.path.parent.name / script)
         visit.page.evaluate(f"window.{name} = {expression}; null")
         return visit.page

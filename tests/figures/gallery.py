@@ -72,7 +72,7 @@ def acting(**options: Any) -> VoxelCabinet:
 def adaptive_spans(**options: Any) -> AdaptiveSpanFigure:
     scores = [((7 * d) % 11) / 3 - 0.02 * d for d in range(64)]
     spans = [[[30.0, 30.0], [30.0, 30.0]], [[3.0, 0.0], [12.0, 60.0]]]
-    runs = {name: SpanRun(label=name, steps=[0, 10], spans=spans) for name in ("none", "some")}
+    runs = {name: SpanRun(label=name, steps=[0, 10_000], spans=spans) for name in ("none", "some")}
     return AdaptiveSpanFigure(scores, runs=runs, **options)
 
 

@@ -158,11 +158,15 @@ def test_a_mutant_that_survives_or_is_broken_is_named(lab: Lab) -> None:
         (
             "success_message: scores of 1000 and more give finite weights\n",
             "",
-            "must state its success_mess",
+            "success_message of a test of q1 is missing; it must be stated.",
         ),
-        ("# MUTANT q1 overflows", "# MUTATION", "must hold `# MUTANT question name`"),
-        ("  kernelspec:", "  other:", "front matter must name `jupyter: kernelspec:`"),
-        ('""" # BEGIN TEST CONFIG', "# a test", "must begin with a TEST CONFIG"),
+        ("# MUTANT q1 overflows", "# MUTATION", "it must be `# MUTANT question name`."),
+        ("  kernelspec:", "  other:", "names no kernel; it must have `jupyter: kernelspec:`."),
+        (
+            '""" # BEGIN TEST CONFIG',
+            "# a test",
+            "begins with '# a test'; it must begin with a TEST CONFIG.",
+        ),
     ],
 )
 def test_a_source_that_would_break_otter_is_refused(

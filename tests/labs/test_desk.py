@@ -131,7 +131,7 @@ def test_a_roster_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (OWN.replace("102", ""), "Ada Lovelace has no id there and needs one"),
+        (OWN.replace("102", ""), "Ada Lovelace has no id there and must have one"),
         (OWN.replace("102", "101"), "the id 101 stands there 2 times; it must be one person's"),
         (WORKSHEET.replace("Participant 778", ""), "Ada Lovelace has no id there"),
     ],

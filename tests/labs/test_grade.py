@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from labtools.marking import Desk, only_draws
 from labtools.pages import feedback_page
 from labtools.running import CaseResult
 from labtools.submissions import find_submissions, read_submission
+from labtools.words import explain, explain_cell
 from tests.labs.conftest import Student
 
 SECONDS = 30.0  # a busy machine needs many times what an idle one does, which is a second
@@ -322,6 +324,14 @@ def test_page_shows_and_escapes(batch: Batch, lab: Lab) -> None:
     assert "hidden tests</strong> 0 of 1 point" in page
 
 
+def test_a_message_of_many_megabytes_is_cut_short() -> None:
+    """It would go through a pipe, into a table and onto a page, and took all of the time."""
+    error = ValueError("x" * 10**7)
+    for words in (explain_cell(error, {}), explain(error, {})):
+        assert "ValueError: xxx" in words
+        assert len(words) < 2100
+
+
 def test_the_overview_tells_how_each_question_went(batch: Batch, lab: Lab) -> None:
     page = (batch.to / "index.html").read_text(encoding="utf-8")
     ran = sum(grade.ran for grade in batch.grades.values())
@@ -367,9 +377,9 @@ def test_batch_is_refused_when_the_control_fails(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"folder": "nowhere"}, "submissions must be a folder"),
-        ({}, "found none in"),
-        ({"only": "lab77"}, "lab must be one of lab01"),
+        ({"folder": "nowhere"}, r"submissions is .*nowhere; it must be a folder\."),
+        ({}, r"submissions is .*; it must hold \.ipynb or \.zip files\."),
+        ({"only": "lab77"}, r"lab is 'lab77'; it must be one of lab01\."),
     ],
 )
 def test_bad_input(lab: Lab, tmp_path: Path, arguments: dict[str, str], sentence: str) -> None:
@@ -387,6 +397,133 @@ def test_any_content_gets_a_sentence(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
     submission = read_submission(path, tmp_path)
     assert submission.problem.startswith("thing.ipynb is not a notebook")
+
+
+ONE_CELL = {"cell_type": "code", "source": "x = 1"}
+LAB = {"otter": {"assignment_name": "lab01", "tests": {"q1": "a test"}}}
+
+
+@pytest.mark.parametrize(
+    ("notebook", "lab", "cells"),
+    [
+        ({"cells": [ONE_CELL]}, "", ["x = 1"]),
+        ({"cells": [ONE_CELL], "metadata": None}, "", ["x = 1"]),
+        ({"cells": [ONE_CELL], "metadata": []}, "", ["x = 1"]),
+        ({"cells": [ONE_CELL], "metadata": {"otter": None}}, "", ["x = 1"]),
+        ({"cells": [ONE_CELL], "metadata": {"otter": {"tests": [1]}}}, "", ["x = 1"]),
+        ({"cells": [ONE_CELL], "metadata": {"otter": {"assignment_name": ["a"]}}}, "", ["x = 1"]),
+        ({"cells": [{**ONE_CELL, "metadata": None}], "metadata": LAB}, "lab01", ["x = 1"]),
+        (
+            {"cells": [{**ONE_CELL, "metadata": {"tags": None}}], "metadata": LAB},
+            "lab01",
+            ["x = 1"],
+        ),
+        ({"cells": [{"cell_type": "code"}, ONE_CELL], "metadata": LAB}, "lab01", ["", "x = 1"]),
+        ({"cells": [{**ONE_CELL, "source": None}], "metadata": LAB}, "lab01", [""]),
+    ],
+)
+def test_what_is_missing_beside_the_cells_loses_no_cell(
+    tmp_path: Path, notebook: dict, lab: str, cells: list[str]
+) -> None:
+    path = tmp_path / "thing.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    submission = read_submission(path, tmp_path)
+    assert (submission.problem, submission.lab, list(submission.cells)) == ("", lab, cells)
+
+
+@pytest.mark.parametrize("name", ["\ud800lab", "two\nlines", "x" * 10_000, 'lab"01', "../lab01"])
+def test_any_name_of_a_lab_is_a_short_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "thing.ipynb"
+    metadata = {"otter": {"assignment_name": name}}
+    path.write_text(json.dumps({"cells": [], "metadata": metadata}), encoding="utf-8")
+    lab = read_submission(path, tmp_path).lab
+    assert len(lab) <= 60
+    assert lab.encode("utf-8").decode() == " ".join(lab.split())
+
+
+def test_a_notebook_of_an_old_format_says_what_to_do(tmp_path: Path) -> None:
+    old = {"nbformat": 3, "metadata": LAB, "worksheets": [{"cells": [ONE_CELL]}]}
+    (tmp_path / "old.ipynb").write_text(json.dumps(old), encoding="utf-8")
+    problem = read_submission(tmp_path / "old.ipynb", tmp_path).problem
+    assert problem.startswith("old.ipynb is not a notebook as they are since 2014: open it in")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("./lab01.ipynb",),
+        ("../../lab01.ipynb",),
+        ("/home/ada/lab01.ipynb",),
+        ("./work/./lab01.ipynb", "./__MACOSX/._lab01.ipynb", "./.ipynb_checkpoints/lab01.ipynb"),
+        ("work\\lab01.ipynb", "__MACOSX\\work\\._lab01.ipynb"),
+        ("lab01.ipynb/lab01.ipynb",),
+    ],
+)
+def test_a_zip_from_any_program_holds_its_notebook(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Nothing is unpacked: a name that leads out of the folder leads nowhere."""
+    path = tmp_path / "lab.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, json.dumps({"cells": [ONE_CELL], "metadata": LAB}))
+    submission = read_submission(path, tmp_path)
+    assert (submission.problem, submission.lab) == ("", "lab01")
+    assert [one.name for one in tmp_path.iterdir()] == ["lab.zip"]
+
+
+def test_a_zip_in_a_zip_is_said_to_be_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr("inner.zip", b"whatever")
+    problem = read_submission(tmp_path / "outer.zip", tmp_path).problem
+    assert "holds 0 notebooks (but a zip file in it); it must hold one" in problem
+
+
+@pytest.mark.parametrize("name", ["lab01.ipynb ", "lab01.ipynb.", "LAB01.IPYNB. ", "lab01.ipynb"])
+def test_a_dot_or_a_space_after_the_name_changes_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps({"cells": [ONE_CELL], "metadata": LAB}))
+    assert read_submission(tmp_path / name, tmp_path).lab == "lab01"
+
+
+def test_whatever_stands_in_the_folder_has_a_row_and_a_sentence(tmp_path: Path) -> None:
+    """A link that leads nowhere was handed in by somebody, who would not be heard of."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "lab01.ipynb").write_text("{}", encoding="utf-8")
+    (tmp_path / "full.ipynb").mkdir()
+    (tmp_path / "full.ipynb" / "lab01.ipynb").write_text("{}", encoding="utf-8")
+    (tmp_path / "empty folder.ipynb").mkdir()
+    (tmp_path / "empty folder").mkdir()
+    (tmp_path / "broken.ipynb").symlink_to("nowhere")
+    (tmp_path / "loop.ipynb").symlink_to("loop.ipynb")
+    (tmp_path / "folder").symlink_to("real")
+    (tmp_path / "linked.ipynb").symlink_to("real/lab01.ipynb")
+    (tmp_path / "nothing.ipynb").touch()
+    (tmp_path / "nothing.zip").touch()
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    found = {
+        path.relative_to(tmp_path).as_posix(): read_submission(path, tmp_path).problem
+        for path in find_submissions(tmp_path, skip=tmp_path / "grades")
+    }
+    said = {
+        "broken.ipynb": "cannot be read: No such file",
+        "empty folder.ipynb": "is not a notebook but a folder: hand in",
+        "folder": "is not a notebook but a folder: hand in",
+        "full.ipynb/lab01.ipynb": "is not a notebook",
+        "linked.ipynb": "is not a notebook",
+        "loop.ipynb": "cannot be read: Too many levels",
+        "nothing.ipynb": "is not a notebook: it is empty",
+        "nothing.zip": "is not a zip file, although",
+        "pipe.ipynb": "is not a notebook and no file",  # and nobody waits for it
+        "real/lab01.ipynb": "is not a notebook",
+    }
+    assert found.keys() == said.keys()
+    for name, words in said.items():
+        assert found[name].startswith(f"{name} {words}")
+
+
+def test_a_folder_that_is_closed_has_a_row(tmp_path: Path, monkeypatch) -> None:
+    closed = tmp_path / "ada"
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
+    assert find_submissions(tmp_path, skip=tmp_path / "grades") == [closed]
 
 
 def test_many_notebooks_in_a_zip_do_not_fill_the_memory(tmp_path: Path, monkeypatch) -> None:

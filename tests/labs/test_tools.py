@@ -4,7 +4,9 @@ import math
 import re
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -174,6 +176,28 @@ def test_time_limit_ends_it(function) -> None:
     with time_limit(0.05):
         pass
     time.sleep(0.1)  # an alarm that was not switched off would strike here
+
+
+@pytest.mark.parametrize(("share", "is_stopped"), [(0.1, False), (0.01, True)])
+@pytest.mark.parametrize("of_the_main_thread", [True, False])
+def test_a_busy_machine_makes_nobody_late(
+    monkeypatch, share: float, is_stopped: bool, of_the_main_thread: bool
+) -> None:
+    """What has a processor for a tenth of the clock computes; for a hundredth, it waits."""
+
+    def worked() -> float:
+        return share * time.monotonic()
+
+    clock = SimpleNamespace(monotonic=time.monotonic, thread_time=worked, process_time=worked)
+    monkeypatch.setattr("labtools.time_limit.time", clock)
+    if not of_the_main_thread:
+        monkeypatch.setattr("labtools.time_limit._alarm_is_usable", lambda: False)
+    with pytest.raises(TimeLimit) if is_stopped else nullcontext(), time_limit(0.2):
+        started = time.monotonic()
+        while time.monotonic() - started < 1.0:  # what waits has 0.8
+            pass
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        busy()
 
 
 def nested() -> None:

@@ -36,12 +36,15 @@ def test_several_stand_side_by_side():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "cells needs at least one matrix."),
+        ({}, "matrices is empty; it must have one or more."),
         (torch.ones(3), r"the matrix has shape \(3,\); cells shows \(1 to 32, 1 to 32\)."),
         (torch.ones(2, 33), r"the matrix has shape \(2, 33\)"),
         (torch.ones(0, 3), r"the matrix has shape \(0, 3\)"),
-        ({"x": torch.tensor([[1.5]])}, "'x' has a number beyond 0 to 1."),
-        ({"x": torch.tensor([[float("nan")]])}, "'x' has a number beyond 0 to 1."),
+        ({"x": torch.tensor([[1.5]])}, "'x' has a number beyond 0 to 1; it must have none."),
+        (
+            {"x": torch.tensor([[float("nan")]])},
+            "'x' has a number beyond 0 to 1; it must have none.",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence(given, message):

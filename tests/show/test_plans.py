@@ -82,10 +82,10 @@ def test_an_address_keeps_letters_and_digits(heading: str, address: str) -> None
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({}, "at least one column"),
-        ({"Vanilla": []}, "a step in each"),
-        ({"A": [" | N"]}, "nothing"),
-        ({"A": [{"L times": []}]}, "L times"),
+        ({}, r"^columns is empty, or one of them; each must have a step or more\.$"),
+        ({"Vanilla": []}, "each must have a step"),
+        ({"A": [" | N"]}, r"^a step is ' \| N'; it must say something\.$"),
+        ({"A": [{"L times": []}]}, r"^the frame 'L times' is empty; it must have steps\.$"),
     ],
 )
 def test_a_plan_without_words_is_refused(columns, words: str) -> None:

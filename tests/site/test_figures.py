@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page
 
-from tests.browsing import look_of
+from tests.browsing import changes_of_height, look_of
 from tests.site.conftest import WITH_FIGURES, show_in
 
 # What changes a little later, or goes on by itself, would look like an answer.
@@ -155,7 +155,7 @@ def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
 
 @pytest.mark.parametrize("name", WITH_FIGURES)
 def test_every_control_moves_its_picture(opened, address, name) -> None:
-    """The last test of a page: it leaves the figures moved."""
+    """It leaves the figures moved."""
     page = opened.page
     show_in(page, "light", 1280)
     found = [move_all(figure) for figure in figures_of(page)]
@@ -177,6 +177,19 @@ def test_every_control_moves_its_picture(opened, address, name) -> None:
                 problems.append(f"figure {at + 1}: '{label_of(controls[place])}' moves nothing")
     assert found, "the page has no figure"
     assert problems + opened.errors == []
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_figures_keep_their_height_while_they_are_used(opened, name) -> None:
+    """The last test of a page: every control has been everywhere after it."""
+    problems = []
+    for width in (390, 1280):
+        show_in(opened.page, "light", width)
+        figures = opened.page.locator(".frugal-figure[data-mounted]")
+        for at, figure in enumerate(figures.all(), 1):
+            _, found = changes_of_height(figure, turns=0)
+            problems += [f"figure {at}, {width} px: {one}" for one in found]
+    assert problems == []
 
 
 @pytest.mark.parametrize("name", WITH_FIGURES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.book.pages import CHAPTERS
@@ -27,3 +29,13 @@ def test_the_first_figure_asks_a_question_and_leads_to_its_answer(opened, name) 
     for guide in guides:
         assert guide["question"].endswith("?")
         assert 2 <= guide["steps"] <= 5
+
+
+@pytest.mark.parametrize("name", [f"{file}.html" for file in CHAPTERS])
+def test_each_step_says_which_part_a_phone_is_to_show(parsed, name) -> None:
+    """Where a narrow page has room for one part, a step may ask about another."""
+    for figure in parsed(name).select(".frugal-figure"):
+        state = json.loads(figure.select_one("script").get_text())
+        tries = state.get("guide", {}).get("tries", [])
+        if "part" in state:
+            assert [one["words"] for one in tries if "part" not in one["state"]] == []

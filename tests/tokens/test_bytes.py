@@ -115,7 +115,7 @@ def test_empty_text_is_an_end_or_refused():
     for tokenizer in (BYTES, PIECES):
         with pytest.raises(ValueError, match="text is empty; without the end id"):
             tokenizer.encode("", eos=False)
-    with pytest.raises(ValueError, match="text is empty; merges are learned"):
+    with pytest.raises(ValueError, match="text is empty; it must have a character"):
         BytePairTokenizer.train("", vocab_size=300)
 
 
@@ -141,7 +141,7 @@ def test_a_batch_is_padded_on_the_right(tokenizer):
             "invalid is 'replace'; it must be one of",
         ),
         (lambda: BYTES.decode([5], invalid="guess"), "invalid is 'guess'; it must be one of"),
-        (lambda: BYTES.decode([259]), r"ids has 259; byte ids lie in 0 \.\.\. 258"),
+        (lambda: BYTES.decode([259]), r"ids has 259; each must lie in 0 \.\.\. 258"),
         (lambda: BYTES.decode([-1]), "ids has -1"),
         (lambda: BYTES.batch("abc"), "texts is one string"),
         (lambda: BYTES.batch([]), "rows is empty"),

@@ -41,7 +41,7 @@ def sound_frames(samples: int, *, window: int, hop: int) -> int:
 
 def _check_sides(sides: dict[str, int], patch: int) -> None:
     if patch < 1:
-        raise ValueError(f"patch is {patch}; a patch has a side of at least 1.")
+        raise ValueError(f"patch is {patch}; it must be at least 1.")
     for name, side in sides.items():
         if side < 1 or side % patch:
             raise ValueError(f"{name} is {side}; it must be a positive multiple of patch={patch}.")

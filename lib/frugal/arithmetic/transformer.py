@@ -8,7 +8,7 @@ Conventions, used everywhere in the book:
 
 - One multiply-add is two FLOPs. Only matrix products are counted, unless an operation says more.
 - Bytes moved are the least possible: each operand is read once, each result written once.
-- ``length`` is N, ``d_model`` is d. The interactive cost explorer computes the same formulas in
+- `length` is N, `d_model` is d. The interactive cost explorer computes the same formulas in
   the browser; a test compares the two.
 
 Chapter: where-the-cost-is.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Mode = Literal["forward", "training", "decoding"]
-"""``forward``: all N tokens once. ``training``: forward and backward. ``decoding``: one new token
+"""`forward`: all N tokens once. `training`: forward and backward. `decoding`: one new token
 that reads a cache of N keys and values."""
 
 SOFTMAX_FLOPS = 5
@@ -59,22 +59,22 @@ class TransformerShape:
     def __post_init__(self) -> None:
         for name in ("length", "d_model", "n_heads", "n_layers", "d_ff", "batch"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it needs to be 1 or more.")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.bytes_per_number not in (2, 4):
             raise ValueError(
                 f"bytes_per_number is {self.bytes_per_number}; "
-                "it needs to be 2 (bfloat16) or 4 (float32)."
+                "it must be 2 (bfloat16) or 4 (float32)."
             )
         if self.d_model % self.n_heads:
             raise ValueError(
                 f"d_model is {self.d_model} and n_heads is {self.n_heads}; "
-                "n_heads needs to divide d_model."
+                "n_heads must divide d_model."
             )
         if self.n_kv_heads is not None and not (
             self.n_kv_heads >= 1 and self.n_heads % self.n_kv_heads == 0
         ):
             raise ValueError(
-                f"n_kv_heads is {self.n_kv_heads}; it needs to be 1 or more and divide "
+                f"n_kv_heads is {self.n_kv_heads}; it must be 1 or more and divide "
                 f"n_heads, {self.n_heads}."
             )
 
@@ -179,7 +179,7 @@ class Machine:
     def __post_init__(self) -> None:
         for name in ("flops_fp32", "flops_bf16", "bandwidth"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it needs to be above 0.")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
 
     def peak(self, bytes_per_number: int) -> float:
         """Peak FLOP/s for numbers of that size (2: bfloat16, 4: float32)."""
@@ -275,8 +275,8 @@ def memory(shape: TransformerShape, mode: Mode = "forward") -> Memory:
 def operations(shape: TransformerShape, mode: Mode = "forward") -> tuple[Operation, ...]:
     """The steps of **one layer**, each with its FLOPs and the least bytes it can move.
 
-    Named ``projections``, ``scores``, ``softmax``, ``weighted sum``, ``fused attention`` (which
-    takes the place of the three before it) and ``feed-forward``. Biases, norms and activation
+    Named `projections`, `scores`, `softmax`, `weighted sum`, `fused attention` (which
+    takes the place of the three before it) and `feed-forward`. Biases, norms and activation
     functions are taken as fused into their neighbours.
 
     In training every matrix product is done three times (result, and the gradients of both
@@ -345,4 +345,4 @@ def layer_seconds(
 
 def _check(mode: str) -> None:
     if mode not in get_args(Mode):
-        raise ValueError(f"mode is {mode!r}; it needs to be one of {', '.join(get_args(Mode))}.")
+        raise ValueError(f"mode is {mode!r}; it must be one of {', '.join(get_args(Mode))}.")

@@ -68,7 +68,7 @@ def head_importance(
             sums[name] += values.abs().sum(0)
         examples += len(losses)
     if not examples:
-        raise ValueError("batches is empty; importance is a mean over examples.")
+        raise ValueError("batches is empty; it must have an example or more.")
     means = {name: total / examples for name, total in sums.items()}
     if not normalize:
         return means

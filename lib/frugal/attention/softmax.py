@@ -66,8 +66,8 @@ Rotate = Callable[[Tensor, int], Tensor]
 def causal_mask(queries: int, keys: int, *, device=None) -> Bool[Tensor, "queries keys"]:
     """True where query i may see key j: j <= i, the last query aligned with the last key.
 
-    With ``queries < keys`` (decoding with a cache) the first query is the one that follows the
-    ``keys - queries`` cached positions.
+    With `queries < keys` (decoding with a cache) the first query is the one that follows the
+    `keys - queries` cached positions.
     """
     ones = torch.ones(queries, keys, dtype=torch.bool, device=device)
     return ones.tril(diagonal=keys - queries)

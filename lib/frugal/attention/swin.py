@@ -12,7 +12,6 @@ d: 4·N·window²·d FLOPs beside the projections, so linear in N; full attentio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -228,8 +227,9 @@ class SwinEncoder(nn.Module):
         check_divides(n_heads, d_model)
         at_least(1, window=window)
         at_least(0, **given(shift=shift))
-        if not isinstance(depths, Sequence) or not depths or not all(map(_is_whole, depths)):
-            raise ValueError(f"depths is {depths!r}; each must be a block or more.")
+        if not isinstance(depths, Sequence) or not depths:
+            raise ValueError(f"depths is {depths!r}; it must be the blocks of one stage or more.")
+        at_least(1, **{f"depths[{stage}]": depth for stage, depth in enumerate(depths)})
         shift = window // 2 if shift is None else shift
         parts: list[nn.Module] = []
         for stage, depth in enumerate(depths):
@@ -245,7 +245,3 @@ class SwinEncoder(nn.Module):
         self, x: Float[Tensor, "batch height width d_model"]
     ) -> Float[Tensor, "batch smaller_height smaller_width wider"]:
         return self.norm(self.parts(x))
-
-
-def _is_whole(depth: Any) -> bool:
-    return isinstance(depth, int) and not isinstance(depth, bool) and depth >= 1

@@ -83,7 +83,7 @@ def broken_by(check: Check, values: dict[str, Any]) -> dict[str, list[str]]:
         if not is_number(value):
             continue
         if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}; a claim tells finite numbers.")
+            raise ValueError(f"{name} is {value}; it must be a finite number.")
         found[name] = [done for done, pushed in pushes(name, values) if notices(check, pushed)]
         if any(notices(check, pushed) for pushed in swaps(check, name, values)):
             found[name].append("swapped")

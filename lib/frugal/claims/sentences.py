@@ -131,7 +131,7 @@ def as_words(text: str) -> str:
 def filled(sentence: str, values: dict[str, Any]) -> str:
     """`sentence` with its numbers. Raises ValueError when it and `values` do not match."""
     if not sentence.strip():
-        raise ValueError("sentence is empty; a claim needs words.")
+        raise ValueError("sentence is empty; it must have words.")
     told: set[str] = set()
 
     def fill(field: re.Match[str]) -> str:

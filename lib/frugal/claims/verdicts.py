@@ -68,7 +68,7 @@ class Verdicts:
 
     def __init__(self, rows: Sequence[Verdict]) -> None:
         if not rows:
-            raise ValueError("rows is empty; a chapter judges at least one claim of its paper.")
+            raise ValueError("rows is empty; it must have a claim of the paper or more.")
         self.rows = tuple(rows)
 
     def __repr__(self) -> str:

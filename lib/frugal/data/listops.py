@@ -126,9 +126,9 @@ def evaluate(text: str) -> int:
         elif word.isdigit() and len(word) == 1:
             stack[-1].append(int(word))
         else:
-            raise ValueError(f"text has {word!r} where no such word can stand")
+            raise ValueError(f"text has {word!r} at a wrong place; it must be one expression.")
     if len(stack) != 1 or len(stack[0]) != 1:
-        raise ValueError("text must be one complete expression, with every list closed")
+        raise ValueError("text is no whole expression; it must be one, with every list closed.")
     return stack[0][0]
 
 

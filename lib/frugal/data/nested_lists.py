@@ -118,9 +118,9 @@ def read(text: str) -> list[Word]:
             found.append(Word(word, 0, inside, int(word), 0))
             arguments[-1].append(found[-1])
         else:
-            raise ValueError(f"text has {word!r} where no such word can stand.")
+            raise ValueError(f"text has {word!r} at a wrong place; it must be one expression.")
     if stack or not found:
-        raise ValueError("text must be one expression, with every list closed.")
+        raise ValueError("text is no whole expression; it must be one, with every list closed.")
     if lists > MOST:
         raise ValueError(f"text has {lists} lists; it must have {MOST} or fewer.")
     return found

@@ -32,7 +32,9 @@ def picture_file(pixels: Float[Tensor, "height width"], form: str) -> bytes:
     if form not in FORMATS:
         raise ValueError(f"form is {form!r}; it must be one of {', '.join(map(repr, FORMATS))}.")
     if pixels.numel() == 0 or not ((pixels >= 0) & (pixels <= 1)).all():
-        raise ValueError("pixels is empty or has a value outside 0 ... 1.")
+        raise ValueError(
+            "pixels is empty or has a value outside 0 ... 1; it must have values inside."
+        )
     grey = (pixels.cpu() * 255).round().byte()
     if form == "raw":
         return bytes(grey.flatten().tolist())

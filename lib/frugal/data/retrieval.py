@@ -101,9 +101,9 @@ def edge_weights(
     """
     at_least(1, n_pairs=n_pairs)
     if start < 0 or end < 0 or start + end > 1:
-        raise ValueError(f"start + end is {start + end}; both are shares of at most 1 in all.")
+        raise ValueError(f"start + end is {start + end}; both must be shares, of at most 1 in all.")
     if not decay > 0:
-        raise ValueError(f"decay is {decay}; it must be positive.")
+        raise ValueError(f"decay is {decay}; it must be above 0.")
     falling = torch.exp(-torch.arange(n_pairs, dtype=torch.float64) / decay)
     falling = falling / falling.sum()
     return start * falling + end * falling.flip(0) + (1 - start - end) / n_pairs
@@ -125,7 +125,8 @@ def _gold(
         possible = (weights > 0).sum() >= n_queries and (weights >= 0).all()
         if weights.shape != (n_pairs,) or not possible:
             raise ValueError(
-                f"weights must be {n_pairs} numbers, none negative, {n_queries} or more above zero"
+                f"weights is no list of {n_pairs} shares; it must be one, with none below 0 and "
+                f"{n_queries} or more above."
             )
         rows = weights.to(generator.device).expand(batch_size, n_pairs)
         return torch.multinomial(rows, n_queries, generator=generator)
@@ -136,5 +137,5 @@ def _gold(
             f"positions has shape {tuple(positions.shape)}; it must be {(batch_size, n_queries)}."
         )
     if not ((positions >= 0) & (positions < n_pairs)).all():
-        raise ValueError(f"positions must lie in 0..{n_pairs - 1}")
+        raise ValueError(f"positions has one beyond the pairs; each must be 0 ... {n_pairs - 1}.")
     return positions.to(generator.device)

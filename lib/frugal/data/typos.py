@@ -24,7 +24,7 @@ def add_typos(text: str, rate: float | int, *, seed: Seed = 0) -> str:
     The same text, rate and seed give the same errors. Raises ValueError for a rate outside 0 ... 1.
     """
     if not 0 <= rate <= 1:
-        raise ValueError(f"rate is {rate}; a share of the letters lies in 0 ... 1.")
+        raise ValueError(f"rate is {rate}; it must be a share, 0 ... 1.")
     generator = generator_of(seed)
     hit = (torch.rand(len(text), generator=generator) < rate).tolist()
     kinds = torch.randint(len(KINDS), (len(text),), generator=generator).tolist()

@@ -318,7 +318,7 @@ def _only_stack(model: nn.Module) -> Stack:
 def _given(batches: Iterable[Any]) -> list[Any]:
     batches = list(batches)
     if not batches:
-        raise ValueError("batches is empty; the choice is made by the loss on them.")
+        raise ValueError("batches is empty; it must have one or more, on which layers are judged.")
     return batches
 
 

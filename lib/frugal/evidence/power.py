@@ -26,7 +26,7 @@ def power(
     at_least(2, seeds=seeds)
     check_confidence(1 - level)
     if not spread > 0:
-        raise ValueError(f"spread is {spread}; it must be positive.")
+        raise ValueError(f"spread is {spread}; it must be above 0.")
     stats = installed("scipy.stats", extra="evidence")
     free = seeds - 1 if paired else 2 * (seeds - 1)
     error = spread * math.sqrt((1 if paired else 2) / seeds)

@@ -89,7 +89,8 @@ def compare(
     for argument, names in (("baseline", [baseline]), ("limits", limits)):
         for name in names:
             if name not in competitors:
-                raise ValueError(f"{argument} names {name!r}, which is not among the competitors.")
+                known = ", ".join(map(repr, competitors))
+                raise ValueError(f"{argument} names {name!r}; it must name one of {known}.")
     at_least(1, rounds=rounds, threads=threads)
     between(0, math.inf, min_seconds=min_seconds)
 
@@ -150,9 +151,11 @@ def fit_exponent(lengths: Iterable[SupportsFloat], values: Iterable[SupportsFloa
         ) from None
     pairs = pairs[~np.isnan(pairs).any(axis=1)]
     if len(set(pairs[:, 0])) < 2:
-        raise ValueError(f"lengths holds {len(set(pairs[:, 0]))} with a value; a fit needs two.")
+        raise ValueError(f"lengths holds {len(set(pairs[:, 0]))} with a value; it must hold two.")
     if not (pairs > 0).all():
-        raise ValueError("values and lengths must be positive to have a logarithm.")
+        raise ValueError(
+            "values or lengths have one that is not above 0; each must have a logarithm."
+        )
     x, y = np.log(pairs).T
     x, y = x - x.mean(), y - y.mean()
     slope = (x @ y) / (x @ x)

@@ -123,7 +123,7 @@ def check_timing(clock: str, threads: int, device: torch.device) -> None:
     """Raise ValueError unless this clock can time this device with that many threads."""
     one_of(get_args(Clock), clock=clock)
     if clock == "cpu" and device.type != "cpu":
-        raise ValueError(f"clock is 'cpu'; the tensors are on {device}: it needs 'wall'.")
+        raise ValueError(f"clock is 'cpu'; it must be 'wall' for tensors on {device}.")
     at_least(1, threads=threads)
 
 

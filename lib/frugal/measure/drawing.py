@@ -188,7 +188,7 @@ def _names(frame: pd.DataFrame) -> list[str]:
         raise ValueError(f"frame lacks {sorted(missing)}; it must come from compare().")
     names = list(dict.fromkeys(frame.dropna(subset=["seconds"])["name"]))
     if not names:
-        raise ValueError("frame has no measured row, so there is nothing to draw")
+        raise ValueError("frame has no measured row; it must have one to draw.")
     return names
 
 

@@ -36,11 +36,21 @@ export function store(model, name, value) {
   model.save_changes();
 }
 
+// The longest words that a slider can show, of 200 of its values at most. The style sheet keeps their
+// room, so that no value makes a row of controls wrap, or come together again.
+function longest({ min, max, step, format }) {
+  const count = Math.round((max - min) / step);
+  const stride = Math.ceil(count / 200) || 1;
+  const places = [...Array.from({ length: Math.floor(count / stride) + 1 }, (_, at) => at * stride), count];
+  const words = places.map((at) => String(format(Number((min + at * step).toPrecision(12)))));
+  return words.reduce((most, one) => (one.length > most.length ? one : most));
+}
+
 // A range with its value shown. `format` turns the value into words for eyes and screen readers.
 export function slider(model, name, { label, min, max, step = 1, format = String }) {
   const id = uniqueId(name);
   const input = element("input", { type: "range", id, min, max, step });
-  const shown = element("output", { for: id });
+  const shown = element("output", { for: id, "data-longest": longest({ min, max, step, format }) });
   const show = () => {
     const value = model.get(name);
     if (Number(input.value) !== value) input.value = value;
@@ -111,6 +121,12 @@ export function button(label, onclick) {
 // Controls in a row that wraps.
 export function toolbar(...controls) {
   return element("div", { class: "frugal-toolbar" }, ...controls);
+}
+
+// Nodes that take turns in one place, as high as the highest: `show` says which is seen.
+export function inTurns(...nodes) {
+  const show = (shown) => nodes.forEach((one) => (one.inert = one !== shown));
+  return { node: element("div", { class: "frugal-turns" }, ...nodes), show };
 }
 
 // Guided steps: a question to try, and a numbered button for each state worth seeing, marked while it

@@ -57,6 +57,35 @@ export function watch(model, names, act) {
   return () => model.off(events, act);
 }
 
+// The tab key stops at what scrolls, and only there.
+export function reachable(node) {
+  const { scrollWidth, clientWidth, scrollHeight, clientHeight } = node;
+  if (scrollWidth > clientWidth || scrollHeight > clientHeight) node.tabIndex = 0;
+  else node.removeAttribute("tabindex");
+}
+
+// Gives `node` the height of the tallest that may be drawn in it, now and where its width has changed:
+// `draw` draws each of `all`, and `done` at last what is to be seen. What is taller still scrolls. Gives
+// a function that ends this.
+export function keepHeight(node, all, draw, done) {
+  let width = null;
+  const fit = () => {
+    if (node.clientWidth === width) return;
+    width = node.clientWidth;
+    node.style.height = "";
+    const heights = all.map((one) => {
+      draw(one);
+      return node.getBoundingClientRect().height;
+    });
+    node.style.height = `${Math.ceil(Math.max(...heights))}px`;
+    done();
+  };
+  const resized = new ResizeObserver(fit);
+  resized.observe(node);
+  fit();
+  return () => resized.disconnect();
+}
+
 function listed(names) {
   return typeof names === "string" ? names.split(" ") : names;
 }

@@ -1,6 +1,6 @@
 // Results computed beforehand: controls that choose which one is shown.
 import { checkbox, element, select, slider, toolbar } from "./controls.js";
-import { follow } from "./drawing.js";
+import { follow, reachable } from "./drawing.js";
 
 // The place of a combination in the list, the last control changing fastest.
 export function frameIndex(choices, counts) {
@@ -23,10 +23,19 @@ export default {
     const frame = element("div", { class: "frugal-frame", "aria-live": "polite" });
     const made = controls.map((control, at) => makers[control.kind](model, names[at], control));
     el.append(toolbar(...made), frame);
-    return follow(model, names, () => {
+    // What was printed wider than the page scrolls; then the keyboard can reach it.
+    const reach = () => frame.querySelectorAll("pre").forEach(reachable);
+    const resized = new ResizeObserver(reach);
+    resized.observe(frame);
+    const stop = follow(model, names, () => {
       // A checkbox stores false and true: the places 0 and 1 of its two values.
       const choices = names.map((name) => Number(model.get(name)));
       frame.innerHTML = model.get("frames")[frameIndex(choices, counts)];
+      reach();
     });
+    return () => {
+      resized.disconnect();
+      stop();
+    };
   },
 };

@@ -27,7 +27,7 @@ class Cells:
         import torch
 
         if not matrices:
-            raise ValueError("cells needs at least one matrix.")
+            raise ValueError("matrices is empty; it must have one or more.")
         self.rows, self.columns = rows, columns
         self.matrices: dict[str, Tensor] = {}
         for title, matrix in matrices.items():
@@ -40,7 +40,7 @@ class Cells:
                 )
             values = values.double()
             if not ((values > -_ROUNDING) & (values < 1 + _ROUNDING)).all():
-                raise ValueError(f"{name} has a number beyond 0 to 1.")
+                raise ValueError(f"{name} has a number beyond 0 to 1; it must have none.")
             self.matrices[title] = values.clamp(0, 1)
 
     def __repr__(self) -> str:

@@ -49,6 +49,9 @@ What a module may rely on:
 - **Drawing** comes from `show/drawing.js`: `svg`, `text`, numbers in words, and `follow`, which
   draws whenever the state changes. What is drawn is computed by a pure function of the state, which
   a test can call alone; a view only sets attributes.
+- **Parts** of a figure that a narrow page shows one at a time: `oneAtATime` of `show/parts.js`.
+- **A trained model** that runs in the page: `show/models.py` packs its weights, `show/models.js`
+  unpacks them and has the parts of an encoder's forward pass.
 - **Look** comes from `figure.css`: `--frugal-ink`, `--frugal-accent-1` … follow the theme of the
   site and of JupyterLab. A canvas reads them with `color(el, "--frugal-ink")` and is drawn again by
   `onThemeChange(el, draw)`; SVG and HTML follow by themselves.
@@ -147,13 +150,11 @@ class Interactive(ABC):
         Raises ValueError when there is no step, or one names what the state does not have.
         """
         if not tries:
-            raise ValueError("tries is empty; a question needs a step or more to try.")
+            raise ValueError("tries is empty; it must have a step or more.")
         for step in tries:
             pair = isinstance(step, tuple | list) and len(step) == 2
             if not pair or not isinstance(step[0], str) or not isinstance(step[1], dict):
-                raise ValueError(
-                    f"tries has {step!r}; it must be of words and a dict of the state."
-                )
+                raise ValueError(f"tries has {step!r}; each must be words and a dict of the state.")
         for words, state in tries:
             if unknown := sorted(set(state) - set(self.state)):
                 raise ValueError(

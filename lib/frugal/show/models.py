@@ -1,4 +1,7 @@
-"""A trained encoder and the linear layer that reads it, for a figure whose page runs them."""
+"""A trained encoder and the linear layer that reads it, for a figure whose page runs them.
+
+`models.js` is the other half: it unpacks the weights and computes in the page.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Part:
         words, _, shape = said.partition(" | ")
         page, _, section = (word.strip() for word in place.rpartition("#"))
         if not words.strip():
-            raise ValueError(f"a step says nothing: {part!r}.")
+            raise ValueError(f"a step is {part!r}; it must say something.")
         new = part.startswith(NEW)
         return cls(words.strip(), shape.strip(), new, PAGES.get(page, page), section)
 
@@ -131,7 +131,7 @@ def _read(steps: Sequence[Step]) -> Iterator[Row | Frame]:
         if isinstance(step, Mapping):
             for label, inner in step.items():
                 if not inner:
-                    raise ValueError(f"a frame has no steps: {label!r}.")
+                    raise ValueError(f"the frame {label!r} is empty; it must have steps.")
                 yield Frame(None if label == WAY_PAST else Part.read(label), tuple(_read(inner)))
         else:
             yield Row(tuple(map(Part.read, (step,) if isinstance(step, str) else step)))
@@ -151,7 +151,7 @@ class Plan:
 
     def __init__(self, columns: Mapping[str, Sequence[Step]]) -> None:
         if not columns or not all(columns.values()):
-            raise ValueError("a plan needs at least one column, and a step in each.")
+            raise ValueError("columns is empty, or one of them; each must have a step or more.")
         self.columns = {title: tuple(_read(steps)) for title, steps in columns.items()}
 
     def parts(self) -> list[Part]:

@@ -49,9 +49,13 @@ class BytePairTokenizer:
         """
         least = len(SPECIAL) + 256
         if not text:
-            raise ValueError("text is empty; merges are learned from at least one character.")
+            raise ValueError(
+                "text is empty; it must have a character or more to learn merges from."
+            )
         if vocab_size < least:
-            raise ValueError(f"vocab_size is {vocab_size}; special ids and bytes take {least}.")
+            raise ValueError(
+                f"vocab_size is {vocab_size}; it must be {least} or more: special ids and bytes."
+            )
         try:
             from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
         except ImportError as error:
@@ -85,7 +89,7 @@ class BytePairTokenizer:
         Raises ValueError for a lone surrogate, and for empty text without the end id.
         """
         if not text and not eos:
-            raise ValueError("text is empty; without the end id at least one character is needed.")
+            raise ValueError("text is empty; without the end id it must have a character or more.")
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -109,7 +113,7 @@ class BytePairTokenizer:
         kept = []
         for i in ids:
             if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids has {i}; these ids lie in 0 ... {self.vocab_size - 1}.")
+                raise ValueError(f"ids has {i}; each must lie in 0 ... {self.vocab_size - 1}.")
             if i == EOS:
                 break
             if i >= len(SPECIAL):
@@ -124,7 +128,7 @@ class BytePairTokenizer:
         Raises ValueError for one string instead of several, for none, and where `encode` does.
         """
         if isinstance(texts, str):
-            raise ValueError("texts is one string; a batch needs a list of strings.")
+            raise ValueError("texts is one string; it must be a list of strings.")
         return pad_rows([self.encode(text, eos=eos) for text in texts], pad=PAD, device=device)
 
 

@@ -59,7 +59,7 @@ class ByteTokenizer:
         """
         one_of(("refuse", "escape"), invalid=invalid)
         if not text and not eos:
-            raise ValueError("text is empty; without the end id at least one character is needed.")
+            raise ValueError("text is empty; without the end id it must have a character or more.")
         try:
             data = text.encode("utf-8", HANDLERS[invalid])
         except UnicodeEncodeError as error:
@@ -77,7 +77,7 @@ class ByteTokenizer:
         data = bytearray()
         for i in ids:
             if not 0 <= i < self.vocab_size:
-                raise ValueError(f"ids has {i}; byte ids lie in 0 ... {self.vocab_size - 1}.")
+                raise ValueError(f"ids has {i}; each must lie in 0 ... {self.vocab_size - 1}.")
             if i == EOS:
                 break
             if i >= OFFSET:
@@ -109,7 +109,7 @@ class ByteTokenizer:
         Raises ValueError for one string instead of several, for none, and where `encode` does.
         """
         if isinstance(texts, str):
-            raise ValueError("texts is one string; a batch needs a list of strings.")
+            raise ValueError("texts is one string; it must be a list of strings.")
         return pad_rows([self.encode(text, eos=eos) for text in texts], pad=PAD, device=device)
 
 
@@ -121,7 +121,7 @@ def pad_rows(
     Raises ValueError when there is no row, or one of them is empty.
     """
     if not rows or not all(rows):
-        raise ValueError("rows is empty or has an empty row; each row needs at least one id.")
+        raise ValueError("rows is empty or has an empty row; each row must have one id or more.")
     lengths = [len(row) for row in rows]
     longest = max(lengths)
     ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=device)

@@ -38,9 +38,10 @@ def figure(**options):
 def test_the_page_computes_what_torch_computes(formulas, off):
     shown = figure(off=off)
     page = formulas("shallow_encoder.js", "shallow")
+    formulas("../../show/models.js", "models")
     found = page.evaluate(
         """(state) => state.weights.map((packed) => {
-          const weights = shallow.unpack(packed, state.shape.parameters);
+          const weights = models.unpack(packed, state.shape.parameters);
           return state.examples.map(({ ids }) =>
             shallow.forward(weights, state.shape, ids, state.off));
         })""",
@@ -52,9 +53,10 @@ def test_the_page_computes_what_torch_computes(formulas, off):
 def test_what_is_kept_between_choices_changes_nothing(formulas):
     shown = figure()
     page = formulas("shallow_encoder.js", "shallow")
+    formulas("../../show/models.js", "models")
     again, anew = page.evaluate(
         """(state) => {
-          const weights = shallow.unpack(state.weights[0], state.shape.parameters);
+          const weights = models.unpack(state.weights[0], state.shape.parameters);
           const [memory, ids] = [new Map(), state.examples[0].ids];
           const choices = [[], [0], [3], [1, 2], [], [0, 3], [1]];
           const run = (off, kept) => shallow.forward(weights, state.shape, ids, off, kept);
@@ -222,7 +224,7 @@ def fewer():
         ({"models": {"a": follower(make_stack=ReversibleStack)}}, "cannot run"),
         ({"models": fewer()}, "'fewer' of another shape"),
         ({"models": {"a": (follower()[0], nn.Linear(16, 7))}}, "a classifier of 7 outputs"),
-        ({"examples": hops.draw(2, n_letters=6, n_hops=3)}, "examples of 6 letters have 36"),
+        ({"examples": hops.draw(2, n_letters=6, n_hops=3)}, "examples of 6 letters must have 36"),
         ({"off": [0, 1, 2, 3]}, "one layer must stay on"),
         ({"off": [4]}, "off is 4"),
     ],

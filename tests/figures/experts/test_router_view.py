@@ -13,7 +13,7 @@ from frugal.figures.experts import RouterRun, RouterView
 from tests.figures.gallery import experts
 
 EXPRESSION = """([logits, bias, factor]) => {
-  const scores = logits.map(routing.softmax);
+  const scores = logits.map(models.softmax);
   const experts = routing.chosen(scores, bias);
   const capacity = routing.capacityOf(logits.length, bias.length, factor);
   return [experts, routing.room(experts, capacity), routing.balance(scores, experts), capacity];
@@ -22,6 +22,7 @@ EXPRESSION = """([logits, bias, factor]) => {
 
 def test_formulas_equal_those_of_the_library(formulas):
     page = formulas("router_formulas.js", "routing")
+    formulas("../../show/models.js", "models")
     for seed, factor in enumerate((0.5, 0.75, 1.0, 1.25, 1.5, 2.0)):
         n_tokens, n_experts = random.Random(seed).randrange(5, 40), (2, 3, 5, 8, 11, 16)[seed]
         torch.manual_seed(seed)

@@ -68,12 +68,13 @@ def test_what_the_library_refuses_the_page_refuses(formulas, text):
 @pytest.mark.parametrize("steps", [1, 6, 9])
 def test_the_page_computes_what_torch_computes(formulas, threshold, steps):
     page = formulas("ponder_formulas.js", "ponder")
+    formulas("../../show/models.js", "models")
     model = reader()
     for text in EXAMPLES:
         shown = figure(model=model, text=text, threshold=threshold, steps=steps)
         found = page.evaluate(
             """(state) => {
-              const weights = window.ponder.unpack(state.weights, state.shape.parameters);
+              const weights = models.unpack(state.weights, state.shape.parameters);
               const { words } = window.ponder.parse(state.text);
               const options = { threshold: state.threshold, nSteps: state.steps };
               return window.ponder.ponder(weights, state.shape, words, options);

@@ -50,10 +50,11 @@ OFF = [(), [(0, 1), (2, 0)], [(1, 0), (1, 1)], LEAST]
 def test_the_page_computes_what_torch_computes(formulas, off):
     shown = figure(off=off)
     page = formulas("gated_encoder.js", "gated")
+    formulas("../../show/models.js", "models")
     found = page.evaluate(
         """(state) => {
           const { layers, heads, parameters } = state.shape;
-          const weights = window.gated.unpack(state.weights, parameters);
+          const weights = models.unpack(state.weights, parameters);
           const off = Array.from({ length: layers }, (_, layer) =>
             Array.from({ length: heads }, (_, head) => state.off.includes(layer * heads + head)));
           const run = ({ ids }) => window.gated.forward(weights, state.shape, ids, off);

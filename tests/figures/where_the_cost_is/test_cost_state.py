@@ -39,7 +39,7 @@ def test_the_still_picture_draws_the_formulas(mode):
     [
         ({"machines": ()}, "machines is empty"),
         ({"ff_ratio": 0.0}, "ff_ratio is 0.0; it must be above 0"),
-        ({"n_heads": 7}, "n_heads needs to divide d_model"),
+        ({"n_heads": 7}, "n_heads must divide d_model"),
         ({"length": 0}, "length is 0"),
     ],
 )

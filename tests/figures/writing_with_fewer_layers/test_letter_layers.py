@@ -31,6 +31,15 @@ def test_formulas_equal_those_of_the_library(formulas):
                 assert [tuple(one.values()) for one in found] == made.rounds()
 
 
+@pytest.mark.parametrize(("room", "rows"), [(98, 2), (97, 3), (300, 1)])
+def test_rows_of_checks_are_counted_as_a_line_breaks(formulas, room, rows):
+    """70 and 26 pixels beside each other take 98; a check of 136 stays whole, in a row alone."""
+    page = formulas("letter_formulas.js", "few")
+    checks = [{"accepted": accepted} for accepted in (2, 0, 5)]
+    sizes = {"cell": 20, "gap": 2, "apart": 6}
+    assert page.evaluate("(given) => few.rowsOf(...given)", [checks, sizes, room]) == rows
+
+
 def test_rounds_are_those_that_the_library_runs():
     torch.manual_seed(0)
     shape = {"d_model": 16, "n_heads": 2, "n_layers": 4, "positions": "rope", "tied": False}

@@ -694,3 +694,35 @@ def decode_step(q, k, v, cache):
         k = F.pad(cache[0], (0, 0, 0, 1)).index_copy(2, torch.tensor([cache[0].shape[2]]), k)
         v = F.pad(cache[1], (0, 0, 0, 1)).index_copy(2, torch.tensor([cache[1].shape[2]]), v)
     return F.scaled_dot_product_attention(q, k, v), (k, v)
+
+
+# --- q3 torchs-own-with-the-mask-as-it-is
+def causal_mask(length):
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+def padding_mask(padding):
+    return padding[:, None, None]
+
+
+def masked_attention(q, k, v, mask):
+    some = mask.any(-1, keepdim=True)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | ~some)
+    return torch.where(some, out, torch.zeros(()))
+
+
+# --- q3 adds-the-least-number
+def causal_mask(length):
+    place = torch.arange(length)
+    return place[None, :] <= place[:, None]
+
+
+def padding_mask(padding):
+    return padding.view(len(padding), 1, 1, -1)
+
+
+def masked_attention(q, k, v, mask):
+    scores = torch.einsum("bhqd,bhkd->bhqk", q, k) * q.shape[-1] ** -0.5
+    least = torch.finfo(scores.dtype).min
+    hidden = torch.zeros(mask.shape).masked_fill(~mask, least)
+    return (scores + hidden).softmax(-1).masked_fill(~mask, 0.0) @ v

@@ -412,3 +412,18 @@ def reverse(y1, y2, layers):
         state["two"] = state["two"] - g(state["one"])
         state["one"] = state["one"] - f(state["two"])
     return state["one"], state["two"]
+
+
+# --- q4 a-finite-floor
+def shared_attention(qk, v, seen):
+    s = qk @ F.normalize(qk, dim=1).t()
+    s = s.masked_fill(~seen, torch.finfo(s.dtype).min)
+    logs = torch.logsumexp(s, 1)
+    return torch.exp(s - logs[:, None]) @ v, logs
+
+
+# --- q7 adds-minus-infinity
+def fetch_earlier(scores, blocks):
+    later = torch.triu(torch.full_like(scores, float("-inf")))
+    shares = torch.nan_to_num(torch.softmax(scores + later, -1))
+    return (shares @ blocks.flatten(1)).view_as(blocks)

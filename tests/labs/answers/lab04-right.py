@@ -496,3 +496,12 @@ def crossover(lengths, baseline, challenger):
         return None
     earlier = crossover(lengths[:-1], baseline[:-1], challenger[:-1])
     return lengths[-1] if earlier is None else earlier
+
+
+# --- q7 a-tensor-with-one-element
+def leak(attend, q, k, v, start):
+    other_k, other_v = k.clone(), v.clone()
+    other_k[:, :, start:] = 30 * other_k[:, :, start:].flip(-1) + 7
+    other_v[:, :, start:] = -9 * other_v[:, :, start:] - 3
+    change = attend(q, other_k, other_v) - attend(q, k, v)
+    return change[:, :, :start].abs().reshape(1, -1).amax(-1)

@@ -184,23 +184,10 @@ class RandomVectors(Redrawn):
             )
 
 
-class FavorFeatures(RandomVectors):
-    """Positive orthogonal random features: FAVOR+, the features of the Performer.
-
-    The arguments are those of `RandomVectors`; the variance falls as 1 / n_features, and grows
-    quickly with the norms of q and k. `features(x)` gives φ(x), whose products estimate
-    exp(q·k / √head_dim); `prepare` what attention uses, which differs by factors that cancel.
-
-    Where the norms are so large that no feature is large for both the query and a key, every
-    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
-    at head_dim 16 on.
-    """
+class _SoftmaxFeatures(RandomVectors):
+    """Random features of the softmax kernel; attention gets them on scales that cannot overflow."""
 
     of_softmax = True
-
-    def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
-        self.check_width(x)
-        return positive_features(x, self.projection)
 
     def prepare(
         self,
@@ -211,7 +198,7 @@ class FavorFeatures(RandomVectors):
         padding: Bool[Tensor, "batch keys"] | None = None,
         vectors: Float[Tensor, "n_features head_dim"] | None = None,
     ) -> Prepared:
-        """Features between 0 and 1, whatever the norms of q and k.
+        """Features of at most 1 in size, whatever the norms of q and k.
 
         A factor for each query cancels between numerator and normaliser, and so does one for all
         keys of a query. The keys' factor is their largest feature. When causal it is the largest
@@ -223,9 +210,7 @@ class FavorFeatures(RandomVectors):
         vectors = self.projection if vectors is None else vectors
         if causal:
             return self._so_far(q, k, padding, vectors, None)[0]
-        return Prepared(
-            self._of_queries(q, vectors), _on_one_scale(self._logs(k, vectors, padding))
-        )
+        return self._at_once(q, k, padding, vectors)
 
     def prepare_next(
         self,
@@ -238,6 +223,38 @@ class FavorFeatures(RandomVectors):
         """See `Continues`. past: the logarithm of the largest feature so far."""
         self.check_width(q)
         return self._so_far(q, k, padding, self.projection, past)
+
+    def _at_once(self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor) -> Prepared:
+        """All keys on one scale."""
+        raise NotImplementedError
+
+    def _so_far(
+        self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor, past: Tensor | None
+    ) -> tuple[Prepared, Tensor]:
+        """Each key on the scale of those up to it, after the `past`; and the scale at the end."""
+        raise NotImplementedError
+
+
+class FavorFeatures(_SoftmaxFeatures):
+    """Positive orthogonal random features: FAVOR+, the features of the Performer.
+
+    The arguments are those of `RandomVectors`; the variance falls as 1 / n_features, and grows
+    quickly with the norms of q and k. `features(x)` gives φ(x), whose products estimate
+    exp(q·k / √head_dim); `prepare` what attention uses, which differs by factors that cancel.
+
+    Where the norms are so large that no feature is large for both the query and a key, every
+    product underflows and the row becomes 0: some rows do from about 15 times unit normal entries
+    at head_dim 16 on.
+    """
+
+    def forward(self, x: Float[Tensor, "*batch head_dim"]) -> Float[Tensor, "*batch n_features"]:
+        self.check_width(x)
+        return positive_features(x, self.projection)
+
+    def _at_once(self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor) -> Prepared:
+        return Prepared(
+            self._of_queries(q, vectors), _on_one_scale(self._logs(k, vectors, padding))
+        )
 
     def _so_far(
         self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor, past: Tensor | None
@@ -256,15 +273,13 @@ class FavorFeatures(RandomVectors):
         return _hidden(_log_positive(k, vectors), padding)
 
 
-class RandomFourierFeatures(RandomVectors):
+class RandomFourierFeatures(_SoftmaxFeatures):
     """Trigonometric random features of the softmax kernel: unbiased, and unfit for attention.
 
     The arguments are those of `RandomVectors`; n_features random vectors give twice as many
     features. Their products may be negative, and so may the normaliser: one below `floor` is
     replaced by it.
     """
-
-    of_softmax = True
 
     def __init__(
         self, head_dim: int, n_features: int = 64, *, floor: float | int = 1e-3, **options: Any
@@ -278,35 +293,10 @@ class RandomFourierFeatures(RandomVectors):
         self.check_width(x)
         return trigonometric_features(x, self.projection)
 
-    def prepare(
-        self,
-        q: Float[Tensor, "batch heads queries head_dim"],
-        k: Float[Tensor, "batch heads keys head_dim"],
-        *,
-        causal: bool = False,
-        padding: Bool[Tensor, "batch keys"] | None = None,
-        vectors: Float[Tensor, "n_features head_dim"] | None = None,
-    ) -> Prepared:
-        """Features between -1 and 1; the rest is as in `FavorFeatures.prepare`."""
-        self.check_width(q)
-        vectors = self.projection if vectors is None else vectors
-        if causal:
-            return self._so_far(q, k, padding, vectors, None)[0]
+    def _at_once(self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor) -> Prepared:
         k = _scaled(k)
         size = _on_one_scale(self._logs(k, padding), cancels=False)
         return self._prepared(q, k, vectors, size, None)
-
-    def prepare_next(
-        self,
-        q: Float[Tensor, "batch heads length head_dim"],
-        k: Float[Tensor, "batch heads length head_dim"],
-        *,
-        past: Float[Tensor, "batch heads"] | None,
-        padding: Bool[Tensor, "batch length"] | None = None,
-    ) -> tuple[Prepared, Tensor]:
-        """See `Continues`. past: the logarithm of the largest size of a key so far."""
-        self.check_width(q)
-        return self._so_far(q, k, padding, self.projection, past)
 
     def _so_far(
         self, q: Tensor, k: Tensor, padding: Tensor | None, vectors: Tensor, past: Tensor | None

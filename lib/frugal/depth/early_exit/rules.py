@@ -32,7 +32,9 @@ class Confidence(nn.Module):
         if temperatures is not None:
             instance_of(Tensor, temperatures=temperatures)
             if temperatures.ndim != 1 or not (temperatures > 0).all():
-                raise ValueError("temperatures must be one positive number for each exit.")
+                raise ValueError(
+                    "temperatures is no list of positive numbers; it must have one for each exit."
+                )
         self.threshold = threshold
         self.register_buffer("temperatures", temperatures)
 

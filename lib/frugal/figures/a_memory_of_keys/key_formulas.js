@@ -1,4 +1,5 @@
 // The formulas of frugal.feedforward.product_keys, on numbers.
+import { softmax } from "../../show/models.js";
 
 // The score of every half-key for half of a query: products of two numbers each.
 export function scores([x, y], keys) {
@@ -27,7 +28,6 @@ export function bestPairs(first, second, k) {
     sum: first[one[i]] + second[other[j]],
   }));
   const best = ranked(sums.map(({ sum }) => sum)).slice(0, k).map((place) => sums[place]);
-  const powers = best.map(({ sum }) => Math.exp(sum - best[0].sum));
-  const total = powers.reduce((all, power) => all + power, 0);
-  return best.map((found, place) => ({ ...found, weight: powers[place] / total }));
+  const weights = softmax(best.map(({ sum }) => sum));
+  return best.map((found, place) => ({ ...found, weight: weights[place] }));
 }

@@ -1,6 +1,6 @@
 // A cabinet of voxels that the reader turns, the instruction, and the voxel that a model names. Or
 // the same cabinet in the colors of a latent's attention, beside what it gives to each word.
-import { button, element, heat, onKeys, onThemeChange, readout, segmented, select, slider, steps, store, toolbar } from "../../show/controls.js";
+import { button, element, heat, inTurns, onKeys, onThemeChange, readout, segmented, select, slider, steps, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, read, sum, watch } from "../../show/drawing.js";
 import { boxOf, paint } from "./voxel_painter.js";
 import { camera, faceAt, faces } from "./voxel_view.js";
@@ -98,8 +98,10 @@ function gazeSentence(latent, gaze, words, full) {
   );
 }
 
-function wordNodes(words, onWords) {
-  return words.map((word, index) => {
+// A row for each word, and empty ones up to the longest instruction.
+function wordNodes(words, onWords, most) {
+  const rest = Array.from({ length: most - words.length }, () => element("div", { class: "voxels-word" }, "\u00a0"));
+  const bars = words.map((word, index) => {
     const share = onWords[index] / 1000;
     return element(
       "div",
@@ -109,6 +111,7 @@ function wordNodes(words, onWords) {
       element("span", {}, percent(share)),
     );
   });
+  return [...bars, ...rest];
 }
 
 // The canvas; a drag turns what it shows, and so do the arrow keys.
@@ -187,13 +190,13 @@ function render({ model, el }) {
   const data = read(model, "side patch cabinets answers drawers instructions");
   const { side, patch, cabinets, instructions } = data;
   const words = instructions.map((instruction) => instruction.split(" "));
+  const most = Math.max(...words.map(({ length }) => length));
   const grids = gridsOf(data);
   const face = () => store(model, "turn", cabinets[model.get("cabinet")].front);
   const { above, below, latent } = controlsOf(model, data, face);
   const canvas = canvasOf(model);
   const bars = element("div", { class: "voxels-words" });
   const said = readout();
-  const panels = element("div", { class: "voxels-panels" }, canvas, bars);
   const guide = steps(model, "Does it listen, or does it take any handle?", guideOf(data));
   const key = element(
     "p",
@@ -201,7 +204,9 @@ function render({ model, el }) {
     "The gripper is where the model would take hold: green if that is right. Handles, knobs and " +
       "rails are of one metal, and a thing on top means nothing.",
   );
-  const root = element("div", { class: "voxels" }, guide, ...above, panels, key, below, said);
+  const aside = inTurns(key, bars);
+  const panels = element("div", { class: "voxels-panels" }, canvas, aside.node);
+  const root = element("div", { class: "voxels" }, guide, ...above, panels, below, said);
   el.append(root);
 
   const draw = () => {
@@ -210,8 +215,9 @@ function render({ model, el }) {
     const scene = sceneOf(state, data, grids, heat(root));
     const { answer, view, gaze, byLatent, seen } = scene;
     const target = cabinets[cabinet].handles[drawer];
-    latent.hidden = bars.hidden = !byLatent;
-    if (byLatent) bars.replaceChildren(...wordNodes(words[drawer], gaze.slice(grids.patches)));
+    latent.inert = !byLatent;
+    aside.show(byLatent ? bars : key);
+    bars.replaceChildren(...wordNodes(words[drawer], gaze.slice(grids.patches), most));
     const [box, outward] = [grids.boxes[cabinet], outwardOf(cabinets[cabinet])];
     paint(canvas, { side, patch, ...scene, answer: answer.place, target, box, outward });
     said.textContent = sentence(

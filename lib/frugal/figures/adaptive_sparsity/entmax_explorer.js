@@ -1,7 +1,8 @@
 // Scores that the reader drags, and below them the weights that entmax gives and their gradient.
 import { element, guide, onDrag, onKeys, readout, shape, slider, store, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, svg, text, widthOf } from "../../show/drawing.js";
-import { entmax, gradient, softmax } from "./entmax_formulas.js";
+import { softmax } from "../../show/models.js";
+import { entmax, gradient } from "./entmax_formulas.js";
 
 const LEFT = 48;
 const RIGHT = 8;

@@ -1,14 +1,8 @@
 // The formulas of frugal.attention.entmax on the scores of one query, and softmax at α = 1.
 import { sum } from "../../show/drawing.js";
+import { softmax } from "../../show/models.js";
 
 const HALVINGS = 60;
-
-export function softmax(scores) {
-  const top = Math.max(...scores);
-  const raised = scores.map((score) => Math.exp(score - top));
-  const total = sum(raised);
-  return raised.map((value) => value / total);
-}
 
 // The weights, and the score below which they are 0: θ / (α - 1), or null where there is none.
 export function entmax(scores, alpha) {

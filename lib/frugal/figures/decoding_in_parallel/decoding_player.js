@@ -45,10 +45,21 @@ function clockOf(model) {
   return { example, last, goTo, move, turn };
 }
 
-function laneNode(run, count) {
+// How many symbols the longest text has: each lane keeps its room.
+function mostSymbols(examples) {
+  return Math.max(...examples.flatMap(({ runs }) => runs.map((run) => run.steps[0].symbols.length)));
+}
+
+function inSteps({ steps }) {
+  return steps.length === 1 ? "1 step" : `${steps.length} steps`;
+}
+
+function laneNode(run, count, most) {
   const cells = run.steps[0].symbols.map(() =>
     element("span", { class: "decoding-cell" }, element("b", {}), element("i", {})),
   );
+  const longest = `✗ wrong, ${inSteps(run)}`;
+  const room = Array.from({ length: most - cells.length }, () => element("span", { class: "decoding-room" }));
   const ticks = Array.from({ length: count }, (_, at) =>
     element("i", { class: at < run.steps.length ? "decoding-tick" : "decoding-idle" }),
   );
@@ -59,9 +70,9 @@ function laneNode(run, count) {
       "p",
       { class: "decoding-name" },
       element("span", {}, run.name),
-      element("span", { class: "decoding-verdict" }),
+      element("span", { class: "decoding-verdict", "data-longest": longest }),
     ),
-    element("div", { class: "decoding-text" }, ...cells),
+    element("div", { class: "decoding-text" }, ...cells, ...room),
     element("div", { class: "decoding-time", "aria-hidden": "true" }, ...ticks),
   );
 }
@@ -87,13 +98,12 @@ function drawLane(lane, run, step) {
     .querySelectorAll(".decoding-time i")
     .forEach((tick, at) => tick.classList.toggle("decoding-past", at < Math.min(step, count)));
   const verdict = lane.querySelector(".decoding-verdict");
-  const steps = count === 1 ? "1 step" : `${count} steps`;
-  verdict.textContent = done ? `${run.right ? "✓ right" : "✗ wrong"}, ${steps}` : steps;
+  verdict.textContent = done ? `${run.right ? "✓ right" : "✗ wrong"}, ${inSteps(run)}` : inSteps(run);
   verdict.classList.toggle("decoding-right", done && run.right);
   verdict.classList.toggle("decoding-wrong", done && !run.right);
 }
 
-function lanesView({ move, turn }) {
+function lanesView({ move, turn }, most) {
   const node = element("div", {
     class: "decoding-lanes",
     role: "group",
@@ -108,7 +118,7 @@ function lanesView({ move, turn }) {
     End: () => move(Infinity),
   };
   onKeys(node, moves, (act) => act());
-  const build = ({ runs }, count) => node.replaceChildren(...runs.map((run) => laneNode(run, count)));
+  const build = ({ runs }, count) => node.replaceChildren(...runs.map((run) => laneNode(run, count, most)));
   const draw = ({ runs }, step) =>
     [...node.children].forEach((lane, at) => runs[at] && drawLane(lane, runs[at], step));
   return { node, build, draw };
@@ -147,8 +157,9 @@ function player(model, clock, pause) {
 
 function render({ model, el }) {
   const clock = clockOf(model);
-  const lanes = lanesView(clock);
+  const lanes = lanesView(clock, mostSymbols(model.get("examples")));
   const said = readout();
+  said.classList.add("frugal-spoken");
   const play = button("Play", clock.turn);
   play.classList.add("decoding-play");
   const back = button("◀ Step", () => clock.move(-1));

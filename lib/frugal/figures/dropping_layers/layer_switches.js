@@ -2,7 +2,8 @@
 // still finds at every distance, and one ring of letters in words. The models run in the page.
 import { button, element, guide, onKeys, readout, segmented, shape, store, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, svg, text } from "../../show/drawing.js";
-import { forward, unpack } from "./shallow_encoder.js";
+import { unpack } from "../../show/models.js";
+import { forward } from "./shallow_encoder.js";
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 const MOVES = { ArrowLeft: -1, ArrowRight: 1 };

@@ -148,7 +148,7 @@ def _shape(encoder: Encoder, classify: nn.Linear, examples: HopsBatch) -> dict[s
     if letters > len(ascii_lowercase) or encoder.embedding.table.shape[0] != letters**2:
         raise ValueError(
             f"models has an encoder of {encoder.embedding.table.shape[0]} arrows; examples of "
-            f"{letters} letters have {letters**2}."
+            f"{letters} letters must have {letters**2}."
         )
     if classify.bias is None or classify.out_features != hops * letters:
         raise ValueError(

@@ -2,7 +2,8 @@
 // many each layer keeps; the model runs again in the page.
 import { button, element, quantity, readout, segmented, select, slider, steps, toolbar } from "../../show/controls.js";
 import { follow, percent } from "../../show/drawing.js";
-import { flops, forward, unpack } from "./elimination_formulas.js";
+import { unpack } from "../../show/models.js";
+import { flops, forward } from "./elimination_formulas.js";
 
 const ORDERS = [
   ["significance", "most attended"],

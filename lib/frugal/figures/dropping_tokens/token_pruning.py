@@ -72,11 +72,13 @@ class TokenPruning(Interactive):
         steps: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         if not models or not examples or not presets:
-            raise ValueError("models, examples and presets need one entry or more each.")
+            raise ValueError(
+                "one of models, examples and presets is empty; each must have one entry or more."
+            )
         shapes = {name: _shape(*pair, classes) for name, pair in models.items()}
         shape = next(iter(shapes.values()))
         if any(other != shape for other in shapes.values()):
-            raise ValueError("models have different shapes; one figure needs the same for all.")
+            raise ValueError("models have different shapes; all must be alike.")
         self._models = dict(models)
         layers = len(next(iter(models.values()))[0].stack.layers)
         chosen = {label: check_schedule(one, layers) for label, one in presets.items()}
@@ -86,7 +88,7 @@ class TokenPruning(Interactive):
             ids = vocabulary.ids(example.text)
             if not ids or vocabulary.unknown in ids:
                 raise ValueError(
-                    f"examples has {example.text[:40]!r}; each needs words of the vocabulary only."
+                    f"examples has {example.text[:40]!r}; each must have known words alone."
                 )
             whole_within(0, len(classes) - 1, answer=example.answer)
             given.append(

@@ -1,13 +1,6 @@
 // The formulas of frugal.feedforward.routing and .experts, on the logits of a router, (tokens, experts).
 import { mean, sum } from "../../show/drawing.js";
 
-export function softmax(row) {
-  const top = Math.max(...row);
-  const raised = row.map((value) => Math.exp(value - top));
-  const total = sum(raised);
-  return raised.map((value) => value / total);
-}
-
 // The one expert of each token: where score + bias is largest. The bias is in the choice alone.
 export function chosen(scores, bias) {
   return scores.map((row) => {

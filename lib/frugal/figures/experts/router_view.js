@@ -12,7 +12,8 @@ import {
   toolbar,
 } from "../../show/controls.js";
 import { follow, percent, svg, text, widthOf } from "../../show/drawing.js";
-import { balance, capacityOf, chosen, loads, nudged, room, softmax } from "./router_formulas.js";
+import { softmax } from "../../show/models.js";
+import { balance, capacityOf, chosen, loads, nudged, room } from "./router_formulas.js";
 
 const TOP = 30;
 const ROW = 17;

@@ -1,5 +1,7 @@
 // The scenes of the map: `scenes.py` says what each method leaves of a small stack, as numbers that
 // differ from the whole stack. Here they become arrays, and the counts of what is left.
+import { mean, sum } from "../../show/drawing.js";
+
 export const TOKENS = 8;
 export const LAYERS = 4;
 export const ROWS = LAYERS + 1; // row 0 is the input
@@ -44,15 +46,12 @@ export function scene(changes) {
   return now;
 }
 
-const total = (values) => values.reduce((sum, value) => sum + value, 0);
-
 // What is left, in three numbers, each beside what the baseline has. Two thirds of a layer's
 // parameters are in its feed-forward block, as they are when d_ff = 4d.
 export function counts(scene) {
   return {
-    interactions: Math.round(total(scene.pairs) + total(scene.gather) + total(scene.spread)),
-    representations: Math.round(total(scene.nodes.subarray(TOKENS))),
-    parameters:
-      (total(scene.heads) / scene.heads.length + (2 * total(scene.parts)) / scene.parts.length) / 3,
+    interactions: Math.round(sum(scene.pairs) + sum(scene.gather) + sum(scene.spread)),
+    representations: Math.round(sum(scene.nodes.subarray(TOKENS))),
+    parameters: (mean(scene.heads) + 2 * mean(scene.parts)) / 3,
   };
 }

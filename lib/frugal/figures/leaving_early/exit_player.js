@@ -1,11 +1,10 @@
 // One text climbs the layers until a rule lets it leave; beside it, what the rule does to many texts.
 import { button, checkbox, element, guide, readout, segmented, shape, slider, store, toolbar } from "../../show/controls.js";
-import { follow, percent, svg, text } from "../../show/drawing.js";
+import { follow, percent, svg, text, widthOf } from "../../show/drawing.js";
 import { byConfidence, byPatience, outcome, streaks } from "./exit_formulas.js";
 
 const CHART = { width: 300, height: 200, left: 44, right: 10, top: 24, bottom: 40 };
 const LOW = { ...CHART, height: 150 }; // on a narrow page
-const NARROW = 520;
 const THRESHOLDS = [...Array.from({ length: 40 }, (_, i) => 0.2 + i * 0.02), 0.99, 0.995, 1];
 
 // Everything that is drawn, from the state.
@@ -174,7 +173,7 @@ function seen(node, here) {
 
 function render({ model, el }) {
   const made = controls(model);
-  const size = el.clientWidth && el.clientWidth < NARROW ? LOW : CHART;
+  const size = widthOf(el, LOW, CHART);
   const texts = model.get("texts").map((story) => element("span", {}, story));
   const [ladder, said] = [element("div", { class: "exit-ladder" }), readout()];
   const chart = (label) => svg(size.width, size.height, { class: "exit-chart", "aria-label": label });

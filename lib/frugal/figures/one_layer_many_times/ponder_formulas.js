@@ -1,10 +1,7 @@
 // A Universal Transformer that reads nested lists, on plain arrays: what frugal.data.nested_lists and
 // frugal.depth.universal do, for one expression and one layer without signals.
-import { unpack } from "../dropping_tokens/elimination_formulas.js";
+import { added, attended, linear, norm, passed, softmax } from "../../show/models.js";
 
-export { unpack };
-
-const EPSILON = 1e-5; // of torch's LayerNorm
 const WORDS = [..."0123456789", "[MIN", "[MAX"];
 const END = "]";
 const MOST = 16; // lists that an expression may have
@@ -46,83 +43,38 @@ export function parse(text) {
   return { words, error: null };
 }
 
-function linear(weights, name, x) {
-  const [weight, bias] = [weights[`${name}.weight`], weights[`${name}.bias`]];
-  const out = Float64Array.from(bias);
-  for (let i = 0; i < out.length; i++) {
-    let total = 0;
-    for (let j = 0, at = i * x.length; j < x.length; j++, at++) total += x[j] * weight[at];
-    out[i] += total;
-  }
-  return out;
-}
-
-function norm(weights, name, x) {
-  const [gain, bias] = [weights[`${name}.weight`], weights[`${name}.bias`]];
-  const mean = x.reduce((total, value) => total + value, 0) / x.length;
-  const variance = x.reduce((total, value) => total + (value - mean) ** 2, 0) / x.length;
-  const scale = 1 / Math.sqrt(variance + EPSILON);
-  return x.map((value, i) => (value - mean) * scale * gain[i] + bias[i]);
-}
-
-function softmax(scores) {
-  const highest = Math.max(...scores);
-  const parts = scores.map((score) => Math.exp(score - highest));
-  const total = parts.reduce((a, b) => a + b, 0);
-  return parts.map((part) => part / total);
-}
-
-const added = (a, b) => a.map((value, i) => value + b[i]);
-
-// One query's attention to all keys, head by head.
-function attended(q, keys, values, heads) {
-  const size = q.length / heads;
-  const out = new Float64Array(q.length);
-  for (let from = 0; from < q.length; from += size) {
-    const scores = keys.map((k) => {
-      let total = 0;
-      for (let c = from; c < from + size; c++) total += q[c] * k[c];
-      return total / Math.sqrt(size);
-    });
-    softmax(scores).forEach((weight, j) => {
-      for (let c = from; c < from + size; c++) out[c] += weight * values[j][c];
-    });
-  }
-  return out;
-}
-
 const LAYER = "encoder.stack.layers.0";
 
-// The next state of one token.
+// The next state of one token, by the keys and values of all.
 function stepped(weights, x, keys, values, heads) {
-  const q = linear(weights, `${LAYER}.mix.sublayer.to_q`, norm(weights, `${LAYER}.mix.norm`, x));
-  const found = attended(q, keys, values, heads);
-  const mixed = added(x, linear(weights, `${LAYER}.mix.sublayer.to_out`, found));
-  const ready = norm(weights, `${LAYER}.feed_forward.norm`, mixed);
-  const inner = linear(weights, `${LAYER}.feed_forward.sublayer.inner`, ready);
-  const positive = inner.map((value) => Math.max(0, value));
-  return added(mixed, linear(weights, `${LAYER}.feed_forward.sublayer.outer`, positive));
+  const q = linear(weights, `${LAYER}.mix.sublayer.to_q`, norm(weights, `${LAYER}.mix.norm`, [x]));
+  return passed(weights, LAYER, [x], attended(q, keys, values, heads))[0];
 }
 
 // words -> for each { shares, steps, remainder, probabilities }: shares has a p for every step run.
 export function ponder(weights, { heads, width }, words, { threshold, nSteps }) {
   const row = (name, index) => weights[name].slice(index * width, (index + 1) * width);
-  const states = words.map(({ text, own, inside }) =>
-    added(added(row("word.weight", WORDS.indexOf(text)), row("own.weight", own)), row("inside.weight", inside)),
-  );
+  const tables = {
+    "word.weight": ({ text }) => WORDS.indexOf(text),
+    "own.weight": ({ own }) => own,
+    "inside.weight": ({ inside }) => inside,
+  };
+  const states = Object.entries(tables)
+    .map(([name, index]) => words.map((word) => row(name, index(word))))
+    .reduce((all, more) => added(all, more));
   const [keys, values] = [[], []];
   const tokens = words.map(() => ({ shares: [], total: 0, output: new Float64Array(width), halted: Infinity }));
   for (let step = 0; step < nSteps; step++) {
     tokens.forEach(({ halted }, i) => {
       if (halted < step - 1) return; // its last key and value stay
-      const read = norm(weights, `${LAYER}.mix.norm`, states[i]);
-      keys[i] = linear(weights, `${LAYER}.mix.sublayer.to_k`, read);
-      values[i] = linear(weights, `${LAYER}.mix.sublayer.to_v`, read);
+      const read = norm(weights, `${LAYER}.mix.norm`, [states[i]]);
+      [keys[i]] = linear(weights, `${LAYER}.mix.sublayer.to_k`, read);
+      [values[i]] = linear(weights, `${LAYER}.mix.sublayer.to_v`, read);
     });
     tokens.forEach((token, i) => {
       if (token.halted < step) return;
       states[i] = stepped(weights, states[i], keys, values, heads);
-      const h = 1 / (1 + Math.exp(-linear(weights, "encoder.stack.halting", states[i])[0]));
+      const h = 1 / (1 + Math.exp(-linear(weights, "encoder.stack.halting", [states[i]])[0][0]));
       const halts = token.total + h >= threshold || step === nSteps - 1;
       const p = halts ? 1 - token.total : h;
       token.output = token.output.map((value, c) => value + p * states[i][c]);
@@ -131,12 +83,11 @@ export function ponder(weights, { heads, width }, words, { threshold, nSteps }) 
       if (halts) token.halted = step;
     });
   }
-  return tokens.map(({ shares, output }) => ({
+  const read = linear(weights, "value", norm(weights, "encoder.norm", tokens.map(({ output }) => output)));
+  return tokens.map(({ shares }, i) => ({
     shares,
     steps: shares.length,
     remainder: shares.at(-1),
-    probabilities: Array.from(
-      softmax(Array.from(linear(weights, "value", norm(weights, "encoder.norm", output)))),
-    ),
+    probabilities: Array.from(softmax(read[i])),
   }));
 }

@@ -1,8 +1,9 @@
 // An expression of nested lists whose words run through one layer until each has had enough. The
 // reader writes the expression and moves the threshold; the trained model runs in the page.
 import { element, guide, readout, select, slider, store, toolbar, uniqueId } from "../../show/controls.js";
-import { follow, mean } from "../../show/drawing.js";
-import { parse, ponder, unpack } from "./ponder_formulas.js";
+import { follow, keepHeight, mean, reachable, watch } from "../../show/drawing.js";
+import { unpack } from "../../show/models.js";
+import { parse, ponder } from "./ponder_formulas.js";
 
 const best = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
 
@@ -92,6 +93,14 @@ function render({ model, el }) {
     const example = model.get("example");
     if (example && example !== model.get("text")) store(model, "text", example);
   };
+  const fill = (words, found) => {
+    line.replaceChildren(...words.map((word, i) => card(word, found[i], model.get("steps"))));
+    reachable(line);
+  };
+  const examples = model.get("examples").map((example) => parse(example).words);
+  const unread = { shares: [], steps: 0, probabilities: [1] };
+  const measure = (words) => fill(words, words.map(() => unread));
+  let shown = [[], []];
   const draw = () => {
     expression.show();
     const text = model.get("text");
@@ -99,14 +108,20 @@ function render({ model, el }) {
     if (model.get("example") && model.get("example") !== text) store(model, "example", "");
     if (error) {
       said.textContent = `${error} Write lists of two arguments, such as [MAX 2 [MIN 8 7]].`;
+      fill(...shown);
       return;
     }
     const nSteps = model.get("steps");
     const found = ponder(weights, shape, words, { threshold: model.get("threshold"), nSteps });
-    line.replaceChildren(...words.map((word, i) => card(word, found[i], nSteps)));
+    shown = [words, found];
+    fill(...shown);
     said.textContent = sentence(words, found);
   };
-  const stops = [follow(model, "example", chosen), follow(model, "text threshold steps", draw)];
+  const stops = [
+    follow(model, "example", chosen),
+    keepHeight(line, examples, measure, draw),
+    watch(model, "text threshold steps", draw),
+  ];
   return () => stops.forEach((stop) => stop());
 }
 

@@ -1,6 +1,6 @@
 // Pixels, samples or voxels, cut into tokens: the cut, the count, and what attention costs for it.
 import { flops, memory } from "../where_the_cost_is/cost_formulas.js";
-import { element, quantity, readout, segmented, select, shape, slider, steps, toolbar } from "../../show/controls.js";
+import { element, inTurns, quantity, readout, segmented, select, shape, slider, steps, toolbar } from "../../show/controls.js";
 import { clamp, follow, percent, read, svg, text } from "../../show/drawing.js";
 import { CUTS } from "./token_cuts.js";
 import { tokensOf } from "./token_formulas.js";
@@ -65,6 +65,7 @@ function drawChart(picture, width, bill, sizes, landmarks) {
     if (power > least) powers.push(power);
   }
   const even = clamp(evenTokens(sizes), ...DOMAIN);
+  const aside = { anchor: "end", class: "tokens-aside" };
   picture.setAttribute("viewBox", `0 0 ${width} 260`);
   picture.replaceChildren(
     shape("rect", {
@@ -91,8 +92,8 @@ function drawChart(picture, width, bill, sizes, landmarks) {
     ]),
     shape("path", { class: "tokens-other", d: ends("other_flops") }),
     shape("path", { class: "tokens-attention", d: ends("attention_flops") }),
-    text(right - 4, bottom - 22, "attention costs more", { anchor: "end" }),
-    text(right - 4, bottom - 7, `from ${whole(Math.ceil(even))} tokens on`, { anchor: "end" }),
+    text(right - 4, bottom - 22, "attention costs more", aside),
+    text(right - 4, bottom - 7, `from ${whole(Math.ceil(even))} tokens on`, aside),
     ...(bill && bill.tokens >= DOMAIN[0] && bill.tokens <= DOMAIN[1] ? here(bill, x, y) : []),
   );
 }
@@ -205,6 +206,7 @@ function render({ model, el }) {
   const table = billView();
   const said = readout();
   const kinds = Object.keys(controls);
+  const chosen = inTurns(...Object.values(controls));
   const panels = [element("div", {}, cut, table.node), element("div", {}, graph, legend)];
   el.append(
     element(
@@ -212,7 +214,7 @@ function render({ model, el }) {
       { class: "tokens" },
       guide,
       toolbar(segmented(model, "modality", { label: "Input", options: kinds })),
-      ...Object.values(controls),
+      chosen.node,
       element("div", { class: "tokens-panels" }, ...panels),
       said,
     ),
@@ -220,7 +222,7 @@ function render({ model, el }) {
   return follow(model, NAMES, () => {
     const state = read(model, NAMES);
     const { bill, nodes, words } = cutOf(state, sizes);
-    for (const [name, bar] of Object.entries(controls)) bar.hidden = name !== state.modality;
+    chosen.show(controls[state.modality]);
     drawChart(graph, graph.clientWidth && graph.clientWidth < 400 ? 320 : 460, bill, sizes, landmarks);
     cut.replaceChildren(...nodes);
     table.show(bill);

@@ -2,7 +2,8 @@
 // reads rightly, and one of them in words. The model runs in the page.
 import { button, element, guide, onKeys, readout, store, toolbar } from "../../show/controls.js";
 import { follow, percent, sum } from "../../show/drawing.js";
-import { forward, unpack } from "./gated_encoder.js";
+import { unpack } from "../../show/models.js";
+import { forward } from "./gated_encoder.js";
 
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 

@@ -63,7 +63,7 @@ class HeadSwitches(Interactive):
         question: str = "Class",
     ) -> None:
         if not examples or not orders:
-            raise ValueError("examples and orders need one entry or more each.")
+            raise ValueError("examples or orders is empty; each must have one entry or more.")
         shape = _shape(*model, classes)
         self._model = model
         layers, heads = shape["layers"], shape["heads"]
@@ -83,9 +83,7 @@ class HeadSwitches(Interactive):
         for text, answer in examples:
             ids = vocabulary.ids(text)
             if not ids or vocabulary.unknown in ids:
-                raise ValueError(
-                    f"examples has {text[:40]!r}; each needs words of the vocabulary only."
-                )
+                raise ValueError(f"examples has {text[:40]!r}; each must have known words alone.")
             whole_within(0, len(classes) - 1, answer=answer)
             given.append({"text": text, "ids": ids, "answer": answer})
         super().__init__(

@@ -1,13 +1,13 @@
 // Query blocks fetch blocks, twice: with the rows of the scores divided by their sums, and with rows
 // and columns in turn. Threads, matrix and sums; iterations, temperature and noise move them.
 import { button, checkbox, element, readout, shape, slider, steps, store, toolbar } from "../../show/controls.js";
-import { follow, percent, svg, text } from "../../show/drawing.js";
+import { follow, percent, sum, svg, text, widthOf } from "../../show/drawing.js";
 import { columnSums, rowSums, sinkhorn } from "./sinkhorn_formulas.js";
 
 const [LEFT, SIDE, RIGHT] = [58, 240, 40];
 const FROM = 22; // where threads begin
-const NARROW = 520; // a page below it has lower pictures, of letters that are as large
-// to: where threads end. row: of the matrix. bar: the longest one of a column's sum.
+// to: where threads end. row: of the matrix. bar: the longest one of a column's sum. A narrow page has
+// lower pictures, of letters that are as large.
 const LAYOUTS = { wide: { to: 100, row: 26, bar: 40 }, narrow: { to: 70, row: 21, bar: 24 } };
 
 const two = (value) => value.toFixed(2);
@@ -46,7 +46,7 @@ function sentence({ alone, both }, count) {
   const crowd = highest(alone.columns);
   const near = both.best.filter((j, i) => Math.abs(i - j) <= 1).length;
   const differ = both.best.filter((j, i) => j !== alone.best[i]).length;
-  const share = both.matrix.reduce((sum, row, i) => sum + row[both.best[i]] / both.rows[i], 0) / n;
+  const share = sum(both.matrix.map((row, i) => row[both.best[i]] / both.rows[i])) / n;
   const times = count % 2 ? `${(count + 1) / 2} and ${(count - 1) / 2} times` : `${count / 2} times each`;
   return (
     `Rows only: block ${crowd + 1} is fetched ${two(alone.columns[crowd])} times; ${choices(alone)}. ` +
@@ -157,7 +157,7 @@ function guide(model) {
 
 function render({ model, el }) {
   const n = model.get("scores").length;
-  const layout = el.clientWidth && el.clientWidth < NARROW ? LAYOUTS.narrow : LAYOUTS.wide;
+  const layout = widthOf(el, LAYOUTS.narrow, LAYOUTS.wide);
   const alone = panel("Rows only, the control", "alone", n, layout);
   const both = panel("Rows and columns in turn", "both", n, layout);
   const said = readout();

@@ -1,8 +1,9 @@
 // The formulas of frugal.attention.sinkhorn, on numbers.
+import { sum } from "../../show/drawing.js";
 
 function logSum(values) {
   const highest = Math.max(...values);
-  return highest + Math.log(values.reduce((sum, value) => sum + Math.exp(value - highest), 0));
+  return highest + Math.log(sum(values.map((value) => Math.exp(value - highest))));
 }
 
 const transposed = (matrix) => matrix[0].map((_, j) => matrix.map((row) => row[j]));
@@ -25,7 +26,7 @@ export function sinkhorn(scores, noise, temperature, steps) {
 }
 
 export function rowSums(matrix) {
-  return matrix.map((row) => row.reduce((sum, value) => sum + value, 0));
+  return matrix.map((row) => sum(row));
 }
 
 export function columnSums(matrix) {

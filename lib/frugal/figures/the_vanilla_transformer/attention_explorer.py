@@ -192,7 +192,7 @@ class AttentionExplorer(Interactive):
             if {part.kind for part in one.maps} != set(maps):
                 raise ValueError(
                     f"examples has {one.title!r} with other kinds of attention than "
-                    f"{examples[0].title!r}; all examples need the same kinds."
+                    f"{examples[0].title!r}; all must have the same."
                 )
         kind = kind if kind is not None else examples[0].maps[-1].kind
         one_of(maps, kind=kind)

@@ -26,6 +26,17 @@ export function rounds(whole, lower, drafted) {
   return found;
 }
 
+// How many rows the checks of a text take, a cell for each letter: a check stays in one row.
+export function rowsOf(checks, { cell, gap, apart }, room) {
+  let [rows, filled] = [1, 0];
+  for (const { accepted } of checks) {
+    const width = (accepted + 1) * cell + accepted * gap + apart;
+    if (filled && filled + width > room) [rows, filled] = [rows + 1, 0];
+    filled += width + gap;
+  }
+  return rows;
+}
+
 // Letters that one check of n drafts gives on average, if each draft holds with probability p.
 export function expected(p, n) {
   return p === 1 ? n + 1 : (1 - p ** (n + 1)) / (1 - p);

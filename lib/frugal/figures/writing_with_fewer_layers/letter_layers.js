@@ -1,7 +1,7 @@
 // The letters of a text: how many layers each took, or which drafts of the lower layers held.
-import { element, guide, readout, segmented, slider, toolbar } from "../../show/controls.js";
+import { element, guide, inTurns, readout, segmented, slider, toolbar } from "../../show/controls.js";
 import { follow, mean, percent, sum } from "../../show/drawing.js";
-import { expected, outcome, rounds } from "./letter_formulas.js";
+import { expected, outcome, rounds, rowsOf } from "./letter_formulas.js";
 
 const VISIBLE = { " ": "␣", "\n": "⏎" };
 const visible = (letter) => VISIBLE[letter] ?? letter;
@@ -117,21 +117,48 @@ function controls(model) {
   };
 }
 
+// The most rows that any choice of drafts takes in so many pixels, in sizes of the style sheet.
+function mostRows(model, room) {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const sizes = { cell: 1.25 * rem, gap: 2, apart: 0.375 * rem };
+  const drafts = Array.from({ length: model.get("most_drafted") }, (_, at) => at + 1);
+  const rows = model
+    .get("texts")
+    .flatMap(({ whole, lower }) =>
+      lower.slice(0, -1).flatMap((one) => drafts.map((n) => rowsOf(rounds(whole, one, n), sizes, room))),
+    );
+  return Math.max(...rows);
+}
+
 function render({ model, el }) {
   const made = controls(model);
   const prompt = element("p", { class: "few-prompt" });
   const letters = element("div", { class: "few-text" });
-  const [key, said] = [element("p", { class: "few-key" }), readout()];
-  el.append(element("div", { class: "few" }, ...guide(model), made.top, made.early, made.drafts, prompt, letters, key, said));
-  return follow(model, "view text threshold depth n_drafted", () => {
+  const keys = Object.fromEntries(
+    Object.entries(KEYS).map(([view, words]) => [view, element("p", { class: "few-key" }, words)]),
+  );
+  const said = readout();
+  const chosen = inTurns(made.early, made.drafts);
+  const key = inTurns(keys.early, keys.drafts);
+  const top = [...guide(model), made.top, chosen.node];
+  el.append(element("div", { class: "few" }, ...top, prompt, letters, key.node, said));
+  const fit = () => letters.style.setProperty("--few-rows", mostRows(model, letters.clientWidth));
+  const resized = new ResizeObserver(fit);
+  resized.observe(letters);
+  fit();
+  const stop = follow(model, "view text threshold depth n_drafted", () => {
     const found = written(model);
-    for (const name of ["early", "drafts"]) made[name].hidden = name !== found.view;
+    chosen.show(made[found.view]);
+    key.show(keys[found.view]);
     prompt.replaceChildren("Prompt: ", element("code", {}, [...found.prompt].map(visible).join("")));
     const parts = found.view === "early" ? earlyCells(found) : found.checks.map((one) => round(one, found));
     letters.replaceChildren(...parts);
-    key.textContent = KEYS[found.view];
     said.textContent = found.sentence;
   });
+  return () => {
+    resized.disconnect();
+    stop();
+  };
 }
 
 export default { render };
