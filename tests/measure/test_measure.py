@@ -117,7 +117,7 @@ def test_keyword_arguments_reach_the_function():
     assert peak_bytes(product, a, b, transpose=True) == 7 * 13 * 4
     with pytest.raises(TypeError, match="transpos"):
         measure(product, a, b, transpos=True, **QUICK)
-    with pytest.raises(ValueError, match="tensors are on meta"):
+    with pytest.raises(ValueError, match="tensors on meta"):
         measure(product, a.to("meta"), b=b.to("meta"), transpose=True, clock="cpu")
     gradients = forward_backward(product)(a, b, transpose=True)
     assert [g.shape for g in gradients] == [a.shape, b.shape]
@@ -446,7 +446,7 @@ def one(n):
     ("call", "named"),
     [
         (lambda: measure(one, 1, clock="sun"), "clock is 'sun'"),
-        (lambda: measure(one, torch.ones(1, device="meta"), clock="cpu"), "tensors are on meta"),
+        (lambda: measure(one, torch.ones(1, device="meta"), clock="cpu"), "tensors on meta"),
         (lambda: measure(one, 1, threads=0), "threads is 0"),
         (lambda: measure(one, 1, rounds=0), "rounds is 0"),
         (lambda: measure(one, 1, min_seconds=0.0), "min_seconds is 0.0"),

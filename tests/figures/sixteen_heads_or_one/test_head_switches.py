@@ -187,7 +187,7 @@ def pruned():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"examples": []}, "one entry or more each"),
+        ({"examples": []}, "each must have one entry or more"),
         ({"model": reader(positions="learned", max_length=40)}, "cannot run"),
         ({"model": reader(make_stack=WordVectorElimination)}, "cannot run"),
         ({"model": pruned()}, "cannot run"),
