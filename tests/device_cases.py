@@ -50,6 +50,7 @@ NO_CASE = {
     checks.hide_padding,
     checks.at_least,
     checks.within,
+    checks.whole_within,
     checks.between,
     checks.given,
     checks.instance_of,

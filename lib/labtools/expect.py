@@ -27,13 +27,22 @@ def expect(condition: Any, message: str) -> None:
         raise Failure(message)
 
 
-def expect_raises(error: type[Exception], function: Any, *args: Any, what: str) -> None:
-    """Fail unless `function(*args)` raises `error`. `what` names the bad input."""
+def expect_raises(
+    error: type[Exception], function: Any, *args: Any, what: str, in_words: bool = False
+) -> None:
+    """Fail unless `function(*args)` raises `error`. `what` names the bad input.
+
+    Where the question asks for a sentence, `in_words` refuses an error that says nothing.
+    """
     try:
         function(*args)
     except NotImplementedError:
         raise
-    except error:
+    except error as raised:
+        if in_words and not str(raised).strip():
+            raise Failure(
+                f"For {what} your {error.__name__} says nothing; it must say what is wrong."
+            ) from raised
         return
     except Exception as other:
         raise Failure(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 REPEAT_SECONDS = 0.5
 WAIT_FACTOR = 4  # a call may take this much longer on the clock than it computes
-COMPUTING_SHARE = 0.05  # what had a processor for less of the clock waits; more may be starved
+COMPUTING_SHARE = 0.02  # what had a processor for less of the clock waits; more may be starved
 
 
 class TimeLimit(BaseException):
@@ -36,7 +36,7 @@ def time_limit(seconds: float, *, on_the_clock: float | None = None) -> Iterator
     What counts is the time that the body's own thread had a processor, so that a machine busy with
     others makes no right answer late. On the clock it may take `on_the_clock` seconds: that ends
     what sleeps or waits. If they are not given, it may take four times as much, and longer if it
-    computed for a twentieth of the clock: such a body does not sleep, the machine is busy.
+    computed for a fiftieth of the clock: such a body does not sleep, the machine is busy.
 
     On the main thread of a POSIX system the alarm also ends `time.sleep` and other waits.
     Elsewhere (Windows, a second thread) it takes effect between two Python instructions. Neither

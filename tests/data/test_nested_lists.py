@@ -56,12 +56,12 @@ def test_new_numbers_keep_who_stands_in_what(generator):
     ("text", "match"),
     [
         ("[MAX 2 3 4 ]", "text has a list of 3 arguments"),
-        ("[MAX 2 [MIN 1 2 ]", "text must be one expression"),
-        ("", "text must be one expression"),
-        ("[MED 2 3 ]", r"text has '\[MED' where"),
-        ("[MAX 2 3 ] 4", "text has '4' where"),
-        ("[MAX 2 3 ] [MAX 2 3 ]", r"text has '\[MAX' where"),
-        ("] 4", "text has ']' where"),
+        ("[MAX 2 [MIN 1 2 ]", "text is no whole expression; it must be one"),
+        ("", "text is no whole expression; it must be one"),
+        ("[MED 2 3 ]", r"text has '\[MED' at a wrong place"),
+        ("[MAX 2 3 ] 4", "text has '4' at a wrong place"),
+        ("[MAX 2 3 ] [MAX 2 3 ]", r"text has '\[MAX' at a wrong place"),
+        ("] 4", "text has ']' at a wrong place"),
         ("[MIN 1 " * 17 + "1 " + "] " * 17, "text has 17 lists"),
     ],
 )

@@ -1,6 +1,7 @@
 """What a teacher's desk does with a class: who, when, which attempt, how late, in which table."""
 
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -324,6 +325,47 @@ def test_everybody_on_the_roster_has_a_row_and_strangers_are_named(klass: Class)
     assert "<h2>Not on the roster</h2>" in klass.page()
     assert "<td>somebody.ipynb</td>" in klass.page()
     assert "2 graded, 1 not handed in" in klass.page()
+
+
+NAMES = {
+    "markup": "<b onclick=\"x()\">Ada</b> & 'co'",
+    "a formula": "=HYPERLINK(1)",
+    "a minus": "-2+3",
+    "an at sign": "@SUM(1)",
+    "right to left": "\u202eevE",
+    "an emoji": "👩\u200d💻 😺",
+    "dots and spaces": " Ada . ",
+    "a tab and a line": "Ada\tB\nC",
+    "quotes": "\"Bob\" 'B' `C`",
+    "long": "Ada " * 60,
+}
+
+
+def test_any_name_of_a_file_or_a_student_gets_a_row_and_harms_no_table(klass: Class) -> None:
+    roster = io.StringIO()
+    lines = [(100 + number, name) for number, name in enumerate(NAMES.values())]
+    csv.writer(roster).writerows([("id", "name"), *lines])
+    files = [f"{name.replace('/', ' ')[:80]}.ipynb" for name in NAMES.values()]
+    for number, name in enumerate(files):
+        klass.hand_in(f"{100 + number}/{name}")
+    klass.hand_in("a/lab01.ipynb")
+    klass.hand_in("A/LAB01.ipynb")
+    klass.grade(roster=roster.getvalue())
+    rows = list(csv.DictReader(io.StringIO(klass.text("grades.csv")[1:], newline="")))
+    assert {row["status"] for row in rows} == {"graded"}
+    by_id = {row["id"]: row for row in rows if row["id"]}
+    assert len(rows) == len(NAMES) + 2 == len(by_id) + 2
+    for number, name in lines:
+        told = by_id[str(number)]["name"]
+        assert told.removeprefix("'") == name.strip()
+        assert told[:1] not in ("=", "+", "-", "@", "\t", "\r"), "no cell is a formula"
+    page = klass.text("index.html")
+    assert "<b onclick" not in page
+    pages = {row["page"].lower() for row in rows}
+    assert len(pages) == len(rows), "two names that differ in case alone have two pages anywhere"
+    for row in rows:
+        assert (klass.to / row["page"]).is_file()
+        assert "<b onclick" not in klass.text(row["page"])
 
 
 def test_canvas_gets_its_own_grade_book_back(klass: Class) -> None:

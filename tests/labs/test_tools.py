@@ -29,6 +29,10 @@ from labtools.time_limit import TimeLimit, time_limit
 X = torch.arange(12.0).reshape(3, 4)
 
 
+def silent() -> None:
+    raise ValueError
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -61,6 +65,10 @@ X = torch.arange(12.0).reshape(3, 4)
             "For x your code raised ZeroDivisionError (division by zero); it must raise ValueError",
         ),
         (lambda: testing.expect_raises(ValueError, int, what="x"), "it returned a value"),
+        (
+            lambda: testing.expect_raises(ValueError, silent, what="x", in_words=True),
+            "For x your ValueError says nothing; it must say what is wrong.",
+        ),
     ],
 )
 def test_expectations_fail_in_words(call, sentence: str) -> None:
@@ -77,7 +85,8 @@ def test_expectations_hold() -> None:
     testing.expect_close(X.requires_grad_(), X.detach().double())
     testing.expect_equal(np.float64(3), 3)
     testing.expect_number(torch.tensor(3), 3)
-    testing.expect_raises(ZeroDivisionError, lambda: 1 / 0, what="x")
+    testing.expect_raises(ZeroDivisionError, lambda: 1 / 0, what="x", in_words=True)
+    testing.expect_raises(ValueError, silent, what="x")
     with pytest.raises(NotImplementedError):
         testing.expect_raises(ValueError, Student.unwritten, what="x")
     assert torch.equal(testing.normal(2, 3, seed=5), testing.normal(2, 3, seed=5))

@@ -148,7 +148,7 @@ def masked_loss(
             f"max_target_length={model.max_target_length} is the most this model can write."
         )
     check_mask("hidden", hidden, tuple(target.shape))
-    if len(target) and not hidden.any():
+    if len(target) and (~hidden).all():
         raise ValueError("hidden is False everywhere; one token or more must be hidden.")
     memory = model.encoder(source, source_padding)
     scores = model.fill(

@@ -154,9 +154,7 @@ class Interactive(ABC):
         for step in tries:
             pair = isinstance(step, tuple | list) and len(step) == 2
             if not pair or not isinstance(step[0], str) or not isinstance(step[1], dict):
-                raise ValueError(
-                    f"tries has {step!r}; it must be of words and a dict of the state."
-                )
+                raise ValueError(f"tries has {step!r}; each must be words and a dict of the state.")
         for words, state in tries:
             if unknown := sorted(set(state) - set(self.state)):
                 raise ValueError(

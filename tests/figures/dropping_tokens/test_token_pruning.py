@@ -245,7 +245,7 @@ def test_the_figure_leaves_the_model_as_it_is():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"models": {}}, "one entry or more each"),
+        ({"models": {}}, "each must have one entry or more"),
         ({"models": {"a": reader(), "b": reader(d_ff=20)}}, "different shapes"),
         ({"models": {"a": reader(positions="learned")}}, "cannot run"),
         ({"models": {"a": reader(make_stack=None)}}, "cannot run"),

@@ -133,7 +133,7 @@ def test_the_still_picture_has_a_bar_per_word():
     ("options", "match"),
     [
         ({"examples": []}, "examples is empty"),
-        ({"text": "[MAX 1 2"}, "text must be one expression"),
+        ({"text": "[MAX 1 2"}, "text is no whole expression; it must be one"),
         ({"threshold": 1}, "threshold is 1"),
         ({"steps": 13}, "steps is 13"),
         ({"model": reader(step_signal=True)}, "model has an encoder"),

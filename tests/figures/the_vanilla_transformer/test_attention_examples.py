@@ -168,7 +168,7 @@ def test_the_still_picture_shows_every_head_and_the_chosen_row():
                     AttentionExample.from_weights({"encoder": softmax(1, 1, 7, 7)}, source=SOURCE),
                 ]
             ),
-            "all examples need the same kinds",
+            "all must have the same",
         ),
     ],
 )

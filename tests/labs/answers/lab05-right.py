@@ -418,7 +418,7 @@ def entmax(scores, alpha):
         lo = mid.where(f >= 0, lo)
         hi = mid.where(f < 0, hi)
     p = (x - lo).clamp_min(0).pow(1 / (alpha - 1))
-    return (p / (p.sum(-1, keepdim=True) + 1e-40)).float()
+    return (p / (p.sum(-1, keepdim=True) + 1e-40)).to(scores.dtype)
 
 
 # --- q7 log-space-powers
