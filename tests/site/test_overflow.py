@@ -23,9 +23,10 @@ CUT_OFF = """
       const bases = [...it.querySelectorAll(".katex-html > .base")];
       return around(bases.map((one) => one.getBoundingClientRect()));
     }
-    const range = document.createRange();
-    range.selectNodeContents(it);
-    return around([range.getBoundingClientRect()]);
+    // Not what a range holds: spaces where a line breaks hang over the edge, and nobody sees them.
+    const { left, top, width, height } = it.getBoundingClientRect();
+    const [across, down] = [Math.max(width, it.scrollWidth), Math.max(height, it.scrollHeight)];
+    return { left, top, right: left + across, bottom: top + down };
   };
   const beyond = (inner, outer) => ({
     across: inner.left < outer.left - 1 || inner.right > outer.right + 1,
