@@ -278,10 +278,10 @@ def test_a_schedule_is_found_for_an_accuracy():
 
 BAD = [
     ((9, 10, 4, 2), "keep grows from 9 to 10 after layer 1"),
-    ((9, 4, 2, 1, 1), "keep has 5 numbers; it needs one for each of 4 layers"),
+    ((9, 4, 2, 1, 1), "keep has 5 numbers; it must have one for each of 4 layers"),
     ((9, 4), "keep has 2 numbers"),
     ((9, 4, 2, 0), "keep has 0; each layer must keep 1"),
-    ((9, 4, 2.5, 1), "keep has 2.5; it needs whole numbers"),
+    ((9, 4, 2.5, 1), "keep has 2.5; it must have whole numbers"),
 ]
 
 

@@ -115,11 +115,11 @@ def check_schedule(keep: Sequence[int], n_layers: int) -> tuple[int, ...]:
     keep = tuple(keep)
     if len(keep) != n_layers:
         raise ValueError(
-            f"keep has {len(keep)} numbers; it needs one for each of {n_layers} layers."
+            f"keep has {len(keep)} numbers; it must have one for each of {n_layers} layers."
         )
     for index, tokens in enumerate(keep):
         if isinstance(tokens, bool) or not isinstance(tokens, int):
-            raise ValueError(f"keep has {tokens!r}; it needs whole numbers of tokens.")
+            raise ValueError(f"keep has {tokens!r}; it must have whole numbers of tokens.")
         if tokens < 1:
             raise ValueError(f"keep has {tokens}; each layer must keep 1 token or more.")
         if index and tokens > keep[index - 1]:

@@ -108,8 +108,8 @@ def pairs(
                 break
         if len(made) == before:
             raise ValueError(
-                "styles leaves no form with one meaning in these languages: "
-                "add a style with the month's name, or pass ambiguous=True"
+                "styles leaves no form with one meaning in these languages; it must have a style "
+                "with the month's name, unless ambiguous=True."
             )
     return made
 
@@ -177,7 +177,7 @@ def days_of(split: str, *, years: tuple[int, int] = YEARS) -> tuple[datetime.dat
     check_split(split)
     first, last = years
     if not 1 <= first <= last <= 9999:
-        raise ValueError(f"years is {years}; it needs a first year up to the last, in 1..9999.")
+        raise ValueError(f"years is {years}; it must be a first year up to the last, in 1..9999.")
     start = datetime.date(first, 1, 1).toordinal()
     end = datetime.date(last, 12, 31).toordinal()
     days = map(datetime.date.fromordinal, range(start, end + 1))
@@ -209,7 +209,7 @@ def _pattern(language: str, style: str):
     try:
         locale = babel.Locale.parse(language.replace("-", "_"))
     except (babel.UnknownLocaleError, ValueError) as error:
-        raise ValueError(f"language is {language!r}, which the CLDR does not know") from error
+        raise ValueError(f"language is {language!r}; it must be one of the CLDR.") from error
     return get_date_format(style, locale=locale), locale
 
 

@@ -31,7 +31,7 @@ def accuracy(
     """The share of positions, `ignore` targets aside, whose largest logit is the target."""
     asked = targets != ignore
     if not asked.any():
-        raise ValueError("targets asks nothing, so there is no accuracy to compute")
+        raise ValueError("targets asks nothing; it must ask for a position or more.")
     return (logits.argmax(dim=-1) == targets)[asked].double().mean().item()
 
 

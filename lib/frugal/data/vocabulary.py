@@ -96,7 +96,7 @@ class CharacterVocabulary:
         if tokens.ndim == 2:
             return [self._text(row) for row in tokens.tolist()]
         if tokens.ndim != 1:
-            raise ValueError(f"tokens has {tokens.ndim} dimensions; it needs one or two.")
+            raise ValueError(f"tokens has {tokens.ndim} dimensions; it must have one or two.")
         return self._text(tokens.tolist())
 
     def _text(self, ids: list[int]) -> str:
