@@ -61,6 +61,7 @@ def test_html_holds_the_state_and_cannot_be_broken_out_of(lever) -> None:
     assert "Say &quot;&lt;/div&gt;&quot; &amp; more" in html
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_guided_figure_holds_its_question_and_leads_to_states_it_has(lever) -> None:
     figure = lever.Lever(turn=4)
     assert figure.guided("How far?", ("Back to 0", {"turn": 0})) is figure
