@@ -270,10 +270,10 @@ class NetworkResidual(Residual):
 
     def inner(
         self,
-        x: Float[Tensor, "batch length d_model"],
+        x: Float[Tensor, "... d_model"],
         *,
         padding: Bool[Tensor, "batch keys"] | None = None,
-    ) -> Float[Tensor, "batch length d_model"]:
+    ) -> Float[Tensor, "... d_model"]:
         """padding: True = real token; with a cache the last of all positions are those of x."""
         if padding is None or not self.takes_padding:
             return self.sublayer(x)

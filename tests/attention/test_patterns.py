@@ -470,6 +470,7 @@ def test_a_second_call_elsewhere_starts_the_kernel_and_nothing_else(monkeypatch,
     """No block mask is made again, and no head of a usual width is copied to be padded by 0."""
     monkeypatch.setattr(block_sparse, "_kept", {})
     monkeypatch.setattr(block_sparse, "flex_attention", lambda q, k, v, **options: v)
+    monkeypatch.setattr(block_sparse, "_has_no_numbers", lambda q: False)  # meta stands for a card
     attend = PatternAttention(name, **KEPT[name])
     tensors = torch.ones(3, 2, 3, 30, 16, device="meta")
     padding = torch.ones(2, 30, dtype=torch.bool, device="meta") if padded else None

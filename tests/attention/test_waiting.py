@@ -111,6 +111,7 @@ CALLS_WAIT = {
     "depth.reversible.ReversibleStack": WAITS["reversible decoder"],
     "tasks.text_to_text.Batch": LENGTHS,
     "tokens.byteformer.ByteFormer": PIECES,
+    "tokens.byteformer.StridedEmbedding": "bytes behind padding, refused on the CPU only",
     "transfer, Mixture of experts": WAITS["experts, two for each token"],
     "transfer, Switch Transformer": ROOMS,
 }

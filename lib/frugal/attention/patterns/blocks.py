@@ -134,7 +134,7 @@ def block_sparse_attention(
             seen = seen | (joined & (j <= i) if causal else joined)
         return seen if padding is None else seen & padding[batch, j]
 
-    if torch.compiler.is_exporting() or isinstance(q, FakeTensor) or q.device.type == "meta":
+    if torch.compiler.is_exporting() or _has_no_numbers(q):
         return _masked(q, k, v, sees)
     if global_tokens is not None and torch.compiler.is_dynamo_compiling():
         options = {"global_tokens": global_tokens, "causal": causal, "padding": padding}
@@ -201,6 +201,11 @@ def _wide_enough(x: Tensor) -> Tensor:
 def in_pieces(q: Tensor) -> bool:
     """Whether a pattern is cut into rectangles (`pieces`): on the CPU, and not to be exported."""
     return q.device.type == "cpu" and not torch.compiler.is_exporting()
+
+
+def _has_no_numbers(q: Tensor) -> bool:
+    """Whether only shapes are asked for: a block mask is made of numbers."""
+    return isinstance(q, FakeTensor) or q.device.type == "meta"
 
 
 def _masked(
