@@ -2,7 +2,7 @@
 // Each gives a number of tokens, or throws an Error with the library's sentence.
 
 function checkSides(sides, patch) {
-  if (patch < 1) throw new Error(`patch is ${patch}; a patch has a side of at least 1.`);
+  if (patch < 1) throw new Error(`patch is ${patch}; it must be at least 1.`);
   for (const [name, side] of Object.entries(sides)) {
     if (side < 1 || side % patch) {
       throw new Error(`${name} is ${side}; it must be a positive multiple of patch=${patch}.`);
