@@ -453,7 +453,7 @@ def test_a_notebook_of_an_old_format_says_what_to_do(tmp_path: Path) -> None:
     [
         ("./lab01.ipynb",),
         ("../../lab01.ipynb",),
-        ("/home/ada/lab01.ipynb",),
+        ("/srv/ada/lab01.ipynb",),
         ("./hand/./lab01.ipynb", "./__MACOSX/._lab01.ipynb", "./.ipynb_checkpoints/lab01.ipynb"),
         ("work\\lab01.ipynb", "__MACOSX\\work\\._lab01.ipynb"),
         ("lab01.ipynb/lab01.ipynb",),
