@@ -135,7 +135,10 @@ def opened(opening: Callable[[str], Visit], name: str) -> Visit:
 
 
 def show_in(page: Page, theme: str, width: int) -> None:
-    """Give the page another width, and the theme by the button that a reader presses."""
+    """Give the page another width, and the theme by the button that a reader presses.
+
+    The bar at the side glides away or comes, and the page with it: this waits until it stands.
+    """
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(
         """async (theme) => {
@@ -143,7 +146,16 @@ def show_in(page: Page, theme: str, width: int) -> None:
             if (document.documentElement.dataset.theme === theme) break;
             document.querySelector(".theme-switch-button").click();
           }
-          for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+          const place = () => {
+            const { left, width } = document.querySelector("main")?.getBoundingClientRect() ?? {};
+            return `${left} ${width}`;
+          };
+          const stop = performance.now() + 3000;
+          for (let still = 0, last = ""; still < 6 && performance.now() < stop; ) {
+            await new Promise(requestAnimationFrame);
+            still = place() === last ? still + 1 : 0;
+            last = place();
+          }
         }""",
         theme,
     )
