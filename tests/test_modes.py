@@ -1,6 +1,5 @@
 """What writes or evaluates leaves every module's mode as it was, also under another thread."""
 
-import threading
 from functools import partial
 
 import pytest
@@ -13,6 +12,7 @@ from frugal.model import Decoder, EncoderDecoder, TransformerConfig
 from frugal.modes import in_evaluation
 from frugal.tasks.retriever import Retriever, accuracy_by_position
 from frugal.training import train
+from tests.threads import run_beside
 
 CONFIG = TransformerConfig(50, d_model=16, n_heads=2, n_layers=2, dropout=0.5)
 IDS = torch.tensor([[1, 2, 3]])
@@ -124,24 +124,13 @@ def test_threads_that_write_do_not_disturb_each_other_nor_one_that_trains():
     ids = torch.randint(50, (4, 5))
     right = generate(model.eval(), ids, max_new_tokens=10)
     model.train()
-    wrong, undropped, done = [], [], threading.Event()
+    wrong = []
 
     def write():
         for _ in range(8):
             wrong.append(not torch.equal(generate(model, ids, max_new_tokens=10), right))
 
-    def run():
-        while not done.is_set():
-            undropped.append(torch.equal(model(ids), model(ids)))
-
-    writers = [threading.Thread(target=write) for _ in range(2)]
-    runner = threading.Thread(target=run)
-    for thread in (runner, *writers):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    done.set()
-    runner.join()
+    undropped = run_beside(write, lambda: torch.equal(model(ids), model(ids)))
     assert wrong == [False] * 16
     assert len(undropped) > 1
     assert not any(undropped)

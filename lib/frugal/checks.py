@@ -40,6 +40,13 @@ def at_least(minimum: int, **values: Any) -> None:
             raise ValueError(f"{name} is {value!r}; it must be a whole number, {minimum} or more.")
 
 
+def whole(**values: Any) -> None:
+    """Each of the values is a whole number."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ValueError(f"{name} is {value!r}; it must be a whole number.")
+
+
 def given(**values: Any) -> dict[str, Any]:
     """Those that are not None, for a check of what may be left out."""
     return {name: value for name, value in values.items() if value is not None}
@@ -79,6 +86,13 @@ def instance_of(kind: type, **values: Any) -> None:
     for name, value in values.items():
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {value!r}; it must be a {kind.__qualname__}.")
+
+
+def check_function(**values: Any) -> None:
+    """Each of the values can be called."""
+    for name, value in values.items():
+        if not callable(value):
+            raise ValueError(f"{name} is {value!r}; it must be a function.")
 
 
 def check_tensor(**values: Any) -> None:

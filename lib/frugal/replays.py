@@ -22,9 +22,10 @@ _here = threading.local()
 def in_backward_pass() -> bool:
     """Whether autograd is at work in this thread, so that what runs now has run before.
 
-    Torch has no public way to ask; its own checkpointing asks like this.
+    Torch has no public way to ask; its own checkpointing asks like this. A graph that is compiled
+    is of the first pass: it makes the replays by itself.
     """
-    return torch._C._current_graph_task_id() != -1
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def check_draws_the_same(generator: torch.Generator | None, what: str) -> None:
 
     The gradient would be of another function than the one that ran, and nobody would see it.
     """
-    if generator is None or torch.compiler.is_compiling() or not in_backward_pass():
+    if generator is None or not in_backward_pass():
         return
     if generator not in getattr(_here, "put_back", ()):
         raise ValueError(

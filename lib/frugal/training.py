@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from frugal import checkpoints as on_disk
 from frugal.checkpoints import File, Supply
-from frugal.checks import at_least, given, installed, instance_of
+from frugal.checks import at_least, check_function, given, installed, instance_of, whole
 from frugal.modes import modes_put_back
 
 if TYPE_CHECKING:
@@ -186,15 +186,11 @@ def train(
     update that failed, and the exception carries the history.
     """
     instance_of(nn.Module, model=model)
-    _check_numbers(
-        whole={"steps": steps, "warmup": warmup, "every": every, "seed": seed},
-        numbers={"lr": lr, "weight_decay": weight_decay, **given(clip=clip, seconds=seconds)},
-    )
+    whole(steps=steps, warmup=warmup, every=every, seed=seed)
+    _check_numbers(lr=lr, weight_decay=weight_decay, **given(clip=clip, seconds=seconds))
     _check_arguments(steps, lr, warmup, clip, seconds, every, checkpoints, autocast)
     _check_betas(betas)
-    for name, one in (("loss", loss), *given(evaluate=evaluate, callback=callback).items()):
-        if not callable(one):
-            raise ValueError(f"{name} is {one!r}; it must be a function.")
+    check_function(loss=loss, **given(evaluate=evaluate, callback=callback))
     if not callable(batches) and not isinstance(batches, Iterable):
         raise ValueError(
             f"batches is {batches!r}; it must be a list, a data loader, or a callable (step, "
@@ -319,11 +315,8 @@ def move(batch: Batch, device: torch.device | str) -> Batch:
     return batch
 
 
-def _check_numbers(*, whole: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+def _check_numbers(**numbers: Any) -> None:
     """What is to be a number is one."""
-    for name, value in whole.items():
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise ValueError(f"{name} is {value!r}; it must be a whole number.")
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{name} is {value!r}; it must be a number.")

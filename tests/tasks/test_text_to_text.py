@@ -1,7 +1,6 @@
 """Text to text: ids by frequency, batches, training, and what is read off a model."""
 
 import math
-import threading
 from collections import Counter
 from itertools import islice
 
@@ -14,6 +13,7 @@ from frugal.data.docstring_tasks import Example
 from frugal.model import EncoderDecoder, TransformerConfig
 from frugal.tasks import text_to_text
 from frugal.tasks.text_to_text import EOS, PAD, Batch, Vocabulary
+from tests.threads import run_beside
 
 TEXTS = ["the cat and the dog and the cow", "the end of the tale", "an élan of the cat"] * 20
 
@@ -120,25 +120,15 @@ def test_threads_that_read_leave_the_mode_of_a_model_that_trains():
     batch = Batch(ids, ids, ids)
     right = text_to_text.read(model.eval(), batch)
     model.train()
-    wrong, undropped, done = [], [], threading.Event()
+    wrong = []
 
     def read():
         for _ in range(10):
             wrong.append(text_to_text.read(model, batch) != right)
 
-    def run():
-        while not done.is_set():
-            undropped.append(torch.equal(model(ids, ids), model(ids, ids)))
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    runner = threading.Thread(target=run)
-    for thread in (runner, *readers):
-        thread.start()
-    for thread in readers:
-        thread.join()
-    done.set()
-    runner.join()
+    undropped = run_beside(read, lambda: torch.equal(model(ids, ids), model(ids, ids)))
     assert wrong == [False] * 20
+    assert undropped
     assert not any(undropped)
     assert all(module.training for module in model.modules())
 

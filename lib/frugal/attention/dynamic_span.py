@@ -147,7 +147,7 @@ class DynamicSpan(Attention):
         spans = self.spans(q)
         if not torch.compiler.is_exporting():  # a graph has nothing to look at afterwards
             mean = self._mean_of(spans, padding)
-            if torch.compiler.is_compiling() or not in_backward_pass():  # no pass that runs again
+            if not in_backward_pass():  # no pass that runs again
                 self._mean = mean
         offset = offsets(q, k)
         share = ((self.ramp + spans[..., None] - offset.abs()) / self.ramp).clamp(0, 1)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from frugal.checks import at_least, check_generator, check_padding
+from frugal.checks import at_least, check_generator, check_padding, whole
 from frugal.embeddings import check_ids
 from frugal.model import Decoder, EncoderDecoder, LayerCache
 from frugal.modes import in_evaluation
@@ -122,8 +122,7 @@ def extend(
     check_choice(temperature, top_k, top_p)
     check_generator(generator)
     ends = _ends(eos)
-    if isinstance(pad, bool) or not isinstance(pad, Integral):
-        raise ValueError(f"pad is {pad!r}; it must be a whole number.")
+    whole(pad=pad)
     if on_token is not None and not callable(on_token):
         raise ValueError(f"on_token is {on_token!r}; it must be called with the new tokens.")
     batch, length = ids.shape

@@ -25,6 +25,7 @@ from frugal.checks import (
     check_tensor,
     hide_padding,
     instance_of,
+    whole,
 )
 from frugal.decoding.autoregressive import check_model
 from frugal.model import Decoder, Encoder, TransformerConfig
@@ -249,11 +250,10 @@ def mask_predict(
     """
     check_model("model", model, MaskedTranslator, "length_scores")
     at_least(1, iterations=iterations)
-    if isinstance(pad, bool) or not isinstance(pad, Integral):
-        raise ValueError(f"pad is {pad!r}; it must be a whole number.")
+    whole(pad=pad)
     longest = model.max_target_length
-    whole = isinstance(n_lengths, Integral) and not isinstance(n_lengths, bool)
-    if not whole or not 1 <= n_lengths <= longest:
+    counts = isinstance(n_lengths, Integral) and not isinstance(n_lengths, bool)
+    if not counts or not 1 <= n_lengths <= longest:
         raise ValueError(f"n_lengths is {n_lengths!r}; it must be 1 to {longest}.")
     if lengths is not None:
         check_tensor(lengths=lengths)

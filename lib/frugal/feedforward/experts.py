@@ -268,7 +268,7 @@ class SwitchFeedForward(nn.Module):
     def _note(self, routing: Routing, real: Tensor, keep: Tensor) -> None:
         """Keep what is asked for after a forward pass; one that runs again is no later one."""
         losses = self._penalised(routing, real)  # made in both, for autograd counts what it keeps
-        if torch.compiler.is_compiling() or not in_backward_pass():
+        if not in_backward_pass():
             self._losses = losses
             self.routing, self.kept = Routing(*(part.detach() for part in routing)), keep
 

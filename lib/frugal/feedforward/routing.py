@@ -118,7 +118,7 @@ class BiasedRouter(nn.Module):
         experts = (scores.detach() + self.bias).topk(self.k, dim=-1).indices
         # s_i / Σ s from logarithms: all chosen s may be too small for a number
         gates = self.scale * F.logsigmoid(logits.gather(1, experts)).softmax(-1)
-        if self.training and (torch.compiler.is_compiling() or not in_backward_pass()):
+        if self.training and not in_backward_pass():
             ones = torch.ones_like(experts, dtype=self.load.dtype).flatten()
             self.load = self.load.index_add(0, experts.flatten(), ones)
         return Routing(experts, gates, scores, logits)

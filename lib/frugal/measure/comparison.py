@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from frugal.checks import at_least, between
-from frugal.measure.cost import CLOCKS, Clock, check_function, check_timing
+from frugal.checks import at_least, between, check_function
+from frugal.measure.cost import CLOCKS, Clock, check_timing
 from frugal.measure.flops import count_flops
 from frugal.measure.memory import device_of, dtype_of, peak_bytes, processor_of
 
@@ -78,8 +78,8 @@ def compare(
     if not competitors:
         raise ValueError("competitors is empty; there must be at least one.")
     for name, fn in competitors.items():
-        check_function(f"the competitor {name!r}", fn)
-    check_function("make_inputs", make_inputs)
+        check_function(**{f"the competitor {name!r}": fn})
+    check_function(make_inputs=make_inputs)
     lengths = list(lengths)
     if not lengths or not all(isinstance(one, Integral) and one >= 1 for one in lengths):
         raise ValueError(f"lengths is {lengths}; it must hold one or more positive lengths.")

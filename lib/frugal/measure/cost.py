@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import benchmark
 
-from frugal.checks import at_least, between, one_of
+from frugal.checks import at_least, between, check_function, one_of
 from frugal.measure.flops import count_flops
 from frugal.measure.memory import device_of, peak_bytes
 
@@ -71,7 +71,7 @@ def measure(
 
     Raises ValueError: an argument is out of range, or the CPU's clock is asked to time a GPU.
     """
-    check_function("fn", fn)
+    check_function(fn=fn)
     device = device_of(fn, *args, **options)
     check_timing(clock, threads, device)
     at_least(1, rounds=rounds)
@@ -125,9 +125,3 @@ def check_timing(clock: str, threads: int, device: torch.device) -> None:
     if clock == "cpu" and device.type != "cpu":
         raise ValueError(f"clock is 'cpu'; it must be 'wall' for tensors on {device}.")
     at_least(1, threads=threads)
-
-
-def check_function(name: str, fn: Any) -> None:
-    """One sentence for what cannot be called."""
-    if not callable(fn):
-        raise ValueError(f"{name} is {fn!r}; it must be a function.")

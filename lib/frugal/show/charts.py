@@ -117,7 +117,7 @@ def lines(
     legend = None
     if len(series) > 1:
         limits = {"columns": 2, "labelLimit": 300, "titleLimit": 400}
-        legend = alt_.Legend(orient="top", symbolType="stroke", symbolOpacity=1, **limits)
+        legend = alt_.Legend(orient="top", symbolType="stroke", **limits)
     title = f"a line is a {detail}; click to bring forward" if detail and legend else None
     known = alt_.Scale(domain=series)  # spelled out, or layers show two legends, colors and dashes
     across = alt_.Scale(type="log", base=2) if log else alt_.Scale(zero=False)

@@ -106,7 +106,14 @@ def vega_config() -> dict[str, Any]:
             "titleFontWeight": "normal",
         },
         "header": {**titles, "labelFontSize": 12, "titleFontSize": 13},
-        "legend": {**titles, "labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": "normal"},
+        # a mark of a legend is as strong as its words, however faint the marks of the chart
+        "legend": {
+            **titles,
+            "symbolOpacity": 1,
+            "labelFontSize": 12,
+            "titleFontSize": 13,
+            "titleFontWeight": "normal",
+        },
         "view": {"stroke": "--frugal-line"},
         "range": {"category": names, "heatmap": heat, "ramp": heat, "ordinal": heat[2:]},
     }
