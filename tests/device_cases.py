@@ -55,6 +55,8 @@ NO_CASE = {
     checks.given,
     checks.instance_of,
     checks.check_generator,
+    checks.check_function,
+    checks.whole,
     checks.check_tensor,
     checks.autocast_kind,
     checks.check_layers,
