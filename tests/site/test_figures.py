@@ -33,6 +33,8 @@ KEYS = {
 # The same place again, so that nothing but the figure's own look can differ.
 TO_THE_MIDDLE = "(it) => it.scrollIntoView({ block: 'center', behavior: 'instant' })"
 VALUE = "(it) => [it.value, it.checked]"
+PARTS = 2
+"""So many tests share the controls of a page, so that none of them takes long."""
 # Out of turn: nobody can reach it, and a key would go to what was reached before.
 INERT = "(it) => Boolean(it.closest('[inert]'))"
 
@@ -113,14 +115,14 @@ def figures_of(page: Page) -> list[Locator]:
     return [figures.nth(place) for place in range(figures.count())]
 
 
-def move_all(figure: Locator) -> tuple[list[int], list[str]]:
-    """Which controls, by place, moved nothing; and what else is wrong."""
+def move_all(figure: Locator, part: int) -> tuple[list[int], list[str]]:
+    """Which controls of the part, by place, moved nothing; and what else is wrong."""
     still, problems = [], []
     if not figure.get_attribute("data-mounted"):
         return [], ["was not drawn"]
     figure.scroll_into_view_if_needed()
     controls = list(controls_of(figure))
-    for place, control in enumerate(controls):
+    for place, control in list(enumerate(controls))[part::PARTS]:
         gone = not control.count()  # a list that was filtered by another control
         if not gone and not label_of(control):
             problems.append(f"a {kind_of(control)} has no label")
@@ -167,12 +169,13 @@ def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
     assert problems == []
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", WITH_FIGURES)
-def test_every_control_moves_its_picture(opened, address, name) -> None:
+def test_every_control_moves_its_picture(opened, address, name, part) -> None:
     """It leaves the figures moved."""
     page = opened.page
     show_in(page, "light", 1280)
-    found = [move_all(figure) for figure in figures_of(page)]
+    found = [move_all(figure, part) for figure in figures_of(page)]
     problems = [
         f"figure {at + 1} {other}" for at, (_, others) in enumerate(found) for other in others
     ]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from frugal.checks import at_least, check_input, refuse
 from frugal.model import LayerCache, Stack
 from frugal.modes import in_evaluation
-from frugal.replays import in_backward_pass
+from frugal.replays import check_draws_the_same
 from frugal.telling import told
 
 Loss = Callable[[nn.Module, Any], Float[Tensor, " batch"]]
@@ -44,9 +44,9 @@ class LayerDrop(Stack):
     Time of an update: about 1 - p of the stack's. `torch.compile` compiles the layers one by one in
     training and the stack as a whole in evaluation mode.
 
-    Raises ValueError for chances outside [0, 1) or of another number than the layers, and when
-    caches are given in training mode. RuntimeError when a checkpoint around the stack would make a
-    `generator` draw again.
+    Raises ValueError for chances outside [0, 1) or of another number than the layers, when caches
+    are given in training mode, and when a checkpoint around the stack would make a `generator` draw
+    again.
     """
 
     def __init__(
@@ -98,11 +98,7 @@ class LayerDrop(Stack):
     def _draws(self) -> Float[Tensor, " layers"]:
         if self.generator is None:
             return torch.rand(len(self.layers), device="cpu")
-        if in_backward_pass():
-            raise RuntimeError(
-                "a checkpoint runs the stack again and its generator would leave out other layers; "
-                "a LayerDrop inside of a checkpoint needs generator=None."
-            )
+        check_draws_the_same(self.generator, "layers")
         return torch.rand(
             len(self.layers), generator=self.generator, device=self.generator.device
         ).cpu()
