@@ -19,6 +19,7 @@ const MOVES = {
   End: 2 * HIGH,
 };
 const HEIGHT = 478;
+const REACH = 16; // a finger need not be exact
 
 const two = (value) => value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 const rounded = (score) => Math.round(clamp(score, -HIGH, HIGH) / STEP) / Math.round(1 / STEP);
@@ -104,10 +105,15 @@ function marks({ column, x, width }, { weights, dense, slopes, threshold, chosen
 }
 
 // A score is a slider: the arrow keys move it, and it can be dragged.
-function handle(model, picture, key, { x }) {
+function handle(model, picture, key, { column, x }) {
   const limits = { "aria-valuemin": -HIGH, "aria-valuemax": HIGH, "aria-orientation": "vertical" };
   const disk = shape("circle", { cx: x(key), r: 8 });
-  const reach = shape("rect", { class: "entmax-reach", x: x(key) - 12, width: 24, height: 24 });
+  const reach = shape("rect", {
+    class: "entmax-reach",
+    x: x(key) - column / 2,
+    width: column,
+    height: 2 * REACH,
+  });
   const stem = shape("path", { class: "entmax-stem" });
   const states = { role: "slider", tabindex: 0, "aria-label": `Score of key ${key + 1}`, ...limits };
   const node = shape("g", { class: "entmax-handle", ...states }, stem, reach, disk);
@@ -129,7 +135,7 @@ function showHandle(node, score, { seen, chosen, at }) {
   const [stem, reach, disk] = node.children;
   const y = heights.scores(score);
   disk.setAttribute("cy", y);
-  reach.setAttribute("y", y - 12);
+  reach.setAttribute("y", y - REACH);
   stem.setAttribute("d", `M${at} ${heights.scores(-HIGH)}V${y}`);
   node.classList.toggle("entmax-unseen", !seen);
   node.classList.toggle("entmax-chosen", chosen);
