@@ -33,7 +33,7 @@ KEYS = {
 # The same place again, so that nothing but the figure's own look can differ.
 TO_THE_MIDDLE = "(it) => it.scrollIntoView({ block: 'center', behavior: 'instant' })"
 VALUE = "(it) => [it.value, it.checked]"
-PARTS = 2
+PARTS = 3
 """So many tests share the controls of a page, so that none of them takes long."""
 # Out of turn: nobody can reach it, and a key would go to what was reached before.
 INERT = "(it) => Boolean(it.closest('[inert]'))"

@@ -203,7 +203,7 @@ def test_a_narrow_page_shows_one_part_at_a_time(show, visit):
     assert figure.locator(".middle-theirs").is_visible()
     assert not panel(figure, 0).is_visible()
     visit.page.set_viewport_size({"width": 1280, "height": 900})
-    assert panel(figure, 0).is_visible()
+    panel(figure, 0).wait_for()  # the figure hears of its width a moment later
     assert figure.get_by_label("the paper's").is_disabled()
 
 
