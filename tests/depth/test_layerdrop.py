@@ -164,7 +164,9 @@ def test_a_checkpoint_around_its_own_generator_is_an_error(use_reentrant):
     stack = Encoder(config(make_stack=dropping(generator=made))).train().stack
     x = rows(2, 5, 16).requires_grad_()
     out = checkpoint(stack, x, use_reentrant=use_reentrant)
-    with pytest.raises(ValueError, match=r"other layers; inside of a checkpoint it must be None\.$"):
+    with pytest.raises(
+        ValueError, match=r"other layers; inside of a checkpoint it must be None\.$"
+    ):
         out.square().sum().backward()
 
 
