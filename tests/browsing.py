@@ -254,7 +254,7 @@ def hard_to_use(figure: Locator, also: str = "") -> list[str]:
             return parseFloat(getComputedStyle(node).fontSize) * Math.hypot(a, b);
           };
           const held = "label:has(> [type=radio], > [type=checkbox])";
-          const controls = `button, select, textarea, [type=range], [type=text], ${held}`;
+          const controls = `button, select, textarea, [type=range], [type=text], [role=slider], ${held}`;
           const seen = (node) => node.checkVisibility({ visibilityProperty: true });
           const small = [...it.querySelectorAll(also ? `${controls}, ${also}` : controls)]
             .filter(seen)

@@ -115,3 +115,16 @@ def test_the_still_picture_shows_the_weights():
 def test_bad_scores_are_named(scores, message):
     with pytest.raises(ValueError, match=message):
         EntmaxExplorer(scores)
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_finger_beside_a_disk_still_takes_it(show, visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    figure = show(EntmaxExplorer(SCORES))
+    for handle in figure.locator(".entmax-handle").all():
+        reach = handle.locator(".entmax-reach").bounding_box()
+        disk = handle.locator("circle").bounding_box()
+        assert min(reach["width"], reach["height"]) >= 24
+        for start, size in (("x", "width"), ("y", "height")):
+            middle = disk[start] + disk[size] / 2
+            assert reach[start] + reach[size] / 2 == pytest.approx(middle, abs=0.5)
