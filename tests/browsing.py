@@ -253,8 +253,8 @@ def hard_to_use(figure: Locator, also: str = "") -> list[str]:
             const { a, b } = node.getScreenCTM(); // some words are turned
             return parseFloat(getComputedStyle(node).fontSize) * Math.hypot(a, b);
           };
-          const held = "label:has(> [type=radio], > [type=checkbox])";
-          const controls = `button, select, textarea, [type=range], [type=text], [role=slider], ${held}`;
+          const held = "[role=slider], label:has(> [type=radio], > [type=checkbox])";
+          const controls = `button, select, textarea, [type=range], [type=text], ${held}`;
           const seen = (node) => node.checkVisibility({ visibilityProperty: true });
           const small = [...it.querySelectorAll(also ? `${controls}, ${also}` : controls)]
             .filter(seen)
