@@ -83,6 +83,10 @@ MIXERS: dict[str, Callable[[], nn.Module]] = {
     "fourier": FourierMixing,
     "synthesizer": lambda: Synthesizer(WIDTH, HEADS, LENGTH, kind="factorized"),
 }
+FURTHER: dict[str, Callable[[], nn.Module]] = {
+    "dynamicconv-far": lambda: DynamicConv(WIDTH, HEADS, 2 * LENGTH - 1, causal=False),
+}
+"""A kernel that reaches every place from every other."""
 
 
 def count(model: nn.Module) -> int:
@@ -100,7 +104,7 @@ def with_hidden_width(mixer: str, d_ff: int) -> Tagger:
         d_ff=d_ff,
         max_length=LENGTH,
         positions="none",
-        make_mixer=lambda index, config: Mixing(MIXERS[mixer]()),
+        make_mixer=lambda index, config: Mixing((MIXERS | FURTHER)[mixer]()),
     )
     return Tagger(config)
 
@@ -171,9 +175,13 @@ def milliseconds(call: Callable[[], object], readings: int) -> float:
 
 
 def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
-    """Train once; the share of right answers on test and validation data, and the times."""
+    """A model of equal size, trained once."""
     torch.manual_seed(seed)
-    model = model_of(setting["mixer"])
+    return trained(model_of(setting["mixer"]), setting["lr"], seed, smoke)
+
+
+def trained(model: nn.Module, lr: float, seed: int, smoke: bool) -> dict[str, Any]:
+    """Train once; the share of right answers on test and validation data, and the times."""
     steps, size = (2, 2) if smoke else (STEPS, BATCH)
     held_out = {
         part: [
@@ -187,7 +195,7 @@ def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
         lambda step, generator: draw(size, generator),
         nats,
         steps=steps,
-        lr=setting["lr"],
+        lr=lr,
         warmup=WARMUP,
         seed=seed,
         checkpoints=moments,

@@ -158,8 +158,14 @@ MIXERS: dict[str, Callable[[Place], nn.Module]] = {
     "synthesizer-dense": synthesizer("dense"),
     "synthesizer-random": synthesizer("random"),
 }
-PLUS = synthesizer("random", plus=True, alpha=True)
-"""A mixture of a random matrix and of products of queries and keys, as the paper's best."""
+FURTHER = {
+    "synthesizer-plus": synthesizer("random", plus=True, alpha=True),
+    "dynamicconv-far": lambda place: DynamicConv(
+        WIDTH, CONVOLUTION_HEADS, place.length, causal=place.causal
+    ),
+}
+"""What no bench times alone: a random matrix mixed with products of queries and keys, as the
+paper's best; a dynamic kernel as long as a causal text, so that it reaches every earlier place."""
 
 ARMS = {
     "recall": ("softmax", "linear", "dynamicconv", "synthesizer-random", "synthesizer-plus"),
@@ -206,7 +212,7 @@ def with_hidden_width(mixer: str, task: Task, d_ff: int) -> nn.Module:
         d_ff=d_ff,
         max_length=task.length,
         positions="learned",
-        make_mixer=lambda index, config: (MIXERS | {"synthesizer-plus": PLUS})[mixer](task.place),
+        make_mixer=lambda index, config: (MIXERS | FURTHER)[mixer](task.place),
     )
     return Decoder(config) if task.causal else Labelled(config, task.classes)
 
@@ -305,13 +311,17 @@ def quality(model: nn.Module, tests: list[SequenceBatch]) -> dict[str, float]:
 
 
 def run(setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
+    """A model of equal size, trained once."""
+    torch.manual_seed(seed)
+    model = model_of(setting["mixer"], tasks()[setting["task"]])
+    return trained(model, setting, seed, smoke)
+
+
+def trained(model: nn.Module, setting: dict[str, Any], seed: int, smoke: bool) -> dict[str, Any]:
     """Train once; the quality on test and validation data at the end and at each moment before, and
     processor seconds an update."""
     name = setting["task"]
-    task = tasks()[name]
-    torch.manual_seed(seed)
-    model = model_of(setting["mixer"], task)
-    batches, held_out = supply(name, task, smoke)
+    batches, held_out = supply(name, tasks()[name], smoke)
     steps = 2 if smoke else STEPS[name]
     moments = [steps] if smoke else [steps * n // N_MOMENTS for n in range(1, N_MOMENTS + 1)]
     began = time.process_time()
