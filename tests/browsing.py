@@ -121,7 +121,7 @@ INTO_VIEW = """
     const { left, top, right, bottom } = it.getBoundingClientRect();
     return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
   };
-  if (!inside()) it.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+  if (!inside()) it.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
   const { left, top, right, bottom } = it.getBoundingClientRect();
   const [x, y] = [Math.floor(left), Math.floor(top)];
   const size = { width: Math.ceil(right) - x, height: Math.ceil(bottom) - y, scale: 1 };

@@ -134,12 +134,12 @@ def opened(opening: Callable[[str], Visit], name: str) -> Visit:
     return opening(name)
 
 
-def show_in(page: Page, theme: str, width: int) -> None:
-    """Give the page another width, and the theme by the button that a reader presses.
+def show_in(page: Page, theme: str, width: int, height: int = 900) -> None:
+    """Give the page another size, and the theme by the button that a reader presses.
 
     The bar at the side glides away or comes, and the page with it: this waits until it stands.
     """
-    page.set_viewport_size({"width": width, "height": 900})
+    page.set_viewport_size({"width": width, "height": height})
     page.evaluate(
         """async (theme) => {
           for (let presses = 0; presses < 3; presses += 1) {  // the button goes round three modes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page
@@ -29,84 +29,85 @@ KEYS = {
     "button": ("Enter",),
     "number": ("ArrowUp", "ArrowDown"),
     "text": ("End", "Backspace"),
+    None: (),
 }
 # The same place again, so that nothing but the figure's own look can differ.
 TO_THE_MIDDLE = "(it) => it.scrollIntoView({ block: 'center', behavior: 'instant' })"
-VALUE = "(it) => [it.value, it.checked]"
-PARTS = 3
-"""So many tests share the controls of a page, so that none of them takes long."""
-# Out of turn: nobody can reach it, and a key would go to what was reached before.
-INERT = "(it) => Boolean(it.closest('[inert]'))"
-
-
-def kind_of(control: Locator) -> str:
-    return control.evaluate("(it) => it.tagName === 'INPUT' ? it.type : it.tagName.toLowerCase()")
-
-
-def label_of(control: Locator) -> str:
-    return control.evaluate(
-        """(it) => it.getAttribute("aria-label") || it.labels?.[0]?.textContent.trim()
-             || it.textContent.trim()"""
-    )
+WHOLE = (1280, 2400)
+"""A window that holds every figure: pictures of what is beyond it take ten times as long."""
+# Of all controls of a figure, by place among them: those that can be used now, one of each group of
+# radio buttons; buttons last, when there is something for them to undo. Out of turn is what nobody
+# can reach: a key would go to what was reached before.
+CONTROLS = """(figure) => {
+  const all = [...figure.querySelectorAll("input, select, button")];
+  const usable = (it) => !it.disabled && !it.closest("[inert]");
+  const kind = (it) => (it.tagName === "INPUT" ? it.type : it.tagName.toLowerCase());
+  const found = all.flatMap((it, place) => {
+    const group = kind(it) === "radio" && it.name;
+    const first = !group || all.find((other) => usable(other) && other.name === group) === it;
+    return usable(it) && first ? [{ place, kind: kind(it) }] : [];
+  });
+  const buttons = found.filter((it) => it.kind === "button");
+  return [...found.filter((it) => it.kind !== "button"), ...buttons];
+}"""
+# A control by its place: the chosen one of its group, its kind and value; nothing when it is out of
+# turn, or gone with a list that another control filtered.
+CONTROL = """(figure, place) => {
+  const all = [...figure.querySelectorAll("input, select, button")];
+  const at = all[place];
+  const kind = at && (at.tagName === "INPUT" ? at.type : at.tagName.toLowerCase());
+  const group = kind === "radio" && at.name;
+  const it = (group && all.find((other) => other.name === group && other.checked)) || at;
+  if (!it || it.disabled || it.closest("[inert]")) return null;
+  const label = it.getAttribute("aria-label") || it.labels?.[0]?.textContent.trim();
+  return { place: all.indexOf(it), kind, label: label || it.textContent.trim(),
+           value: [it.value, it.checked] };
+}"""
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def seen_to_change(figure: Locator, before: bytes, seconds: float = 1.0) -> bool:
-    """Within the time, and in a dozen looks a second of it: a busy machine may draw late."""
-    stop, looks = time.monotonic() + seconds, 0
-    while True:
+    """At once, or in a look after each third of the time; each waits until the page has drawn."""
+    for pause in (0.0, *([seconds / 3] * 3 if seconds else [])):
+        time.sleep(pause)
+        figure.page.evaluate(DRAWN)
         if look_of(figure) != before:
             return True
-        looks += 1
-        if time.monotonic() > stop and looks >= 12 * seconds:
-            return False
-        time.sleep(0.05)
+    return False
 
 
-def controls_of(figure: Locator) -> Iterator[Locator]:
-    """Ranges, lists and boxes first; buttons last, when there is something for them to undo.
+def places_of(figure: Locator) -> list[dict[str, Any]]:
+    """Place and kind of the controls that can be used now.
 
-    What is enabled now, and has its turn, counts. A control is found by its place among all, so
-    that it stays the same one when moving another disables it, or draws it anew.
+    A place is among all controls, so that it stays the same one's when moving another disables it,
+    or draws it anew, and on a fresh page.
     """
-    every = figure.locator("input, select, button")
-    enabled = every.evaluate_all(
-        f"(all) => all.flatMap((it, at) => it.disabled || ({INERT})(it) ? [] : [at])"
-    )
-    controls = [every.nth(place) for place in enabled]
-    controls.sort(key=lambda control: kind_of(control) == "button")
-    groups: set[str] = set()
-    for control in controls:
-        group = control.get_attribute("name") if kind_of(control) == "radio" else None
-        if group:
-            if group in groups:
-                continue
-            groups.add(group)
-            control = figure.locator(f'input[name="{group}"]:checked')
-        yield control
+    return figure.evaluate(CONTROLS)
 
 
-def moved(figure: Locator, control: Locator) -> bool:
-    if control.evaluate(INERT):
-        return False
-    kind = kind_of(control)
-    for key in KEYS[kind]:
+def moved(figure: Locator, place: int) -> bool:
+    for key in KEYS[(figure.evaluate(CONTROL, place) or {"kind": None})["kind"]]:
         before = look_of(figure)
-        control.focus()
-        value = control.evaluate(VALUE)
+        now = figure.evaluate(CONTROL, place)
+        if now is None:
+            return False
+        control = figure.locator("input, select, button").nth(now["place"])
         control.press(key)
         # What stays at its value, as a slider at its end, has nothing to draw: no need to wait.
-        at_its_end = kind != "button" and control.evaluate(VALUE) == value
+        after = figure.evaluate(CONTROL, place)
+        at_its_end = now["kind"] != "button" and after and after["value"] == now["value"]
         if seen_to_change(figure, before, seconds=0.0 if at_its_end else 1.0):
             return True
     return False
 
 
-def moved_after_others(figure: Locator, controls: list[Locator], place: int) -> bool:
+def moved_after_others(figure: Locator, place: int) -> bool:
     """What leads back to the first state has nothing to do until another control was moved."""
-    for other in controls:
-        if kind_of(other) != "button" and moved(figure, other) and moved(figure, controls[place]):
-            return True
-    return False
+    return any(
+        moved(figure, other["place"]) and moved(figure, place)
+        for other in places_of(figure)
+        if other["place"] != place
+    )
 
 
 def figures_of(page: Page) -> list[Locator]:
@@ -115,18 +116,18 @@ def figures_of(page: Page) -> list[Locator]:
     return [figures.nth(place) for place in range(figures.count())]
 
 
-def move_all(figure: Locator, part: int) -> tuple[list[int], list[str]]:
-    """Which controls of the part, by place, moved nothing; and what else is wrong."""
+def move_all(figure: Locator) -> tuple[list[int], list[str]]:
+    """Places of the controls that moved nothing; and what else is wrong."""
     still, problems = [], []
     if not figure.get_attribute("data-mounted"):
         return [], ["was not drawn"]
     figure.scroll_into_view_if_needed()
-    controls = list(controls_of(figure))
-    for place, control in list(enumerate(controls))[part::PARTS]:
-        gone = not control.count()  # a list that was filtered by another control
-        if not gone and not label_of(control):
-            problems.append(f"a {kind_of(control)} has no label")
-        if gone or not moved(figure, control):
+    controls = places_of(figure)
+    for place in [one["place"] for one in controls]:
+        now = figure.evaluate(CONTROL, place)
+        if now and not now["label"]:
+            problems.append(f"a {now['kind']} has no label")
+        if not moved(figure, place):
             still.append(place)
     # A chart may offer no more than hints under the pointer.
     a_chart = (figure.get_attribute("data-module") or "").startswith("chart-")
@@ -139,7 +140,7 @@ def move_all(figure: Locator, part: int) -> tuple[list[int], list[str]]:
 def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
     page = opened.page
     page.add_style_tag(content=STANDS_STILL)
-    show_in(page, "light", 1280)
+    show_in(page, "light", *WHOLE)
     figures = page.locator(".frugal-figure").all()
     ranges = [figure.locator("input[type=range]:enabled") for figure in figures]
     for all_of_one in ranges:
@@ -169,31 +170,28 @@ def test_figures_follow_the_theme_and_keep_their_state(opened, name) -> None:
     assert problems == []
 
 
-@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", WITH_FIGURES)
-def test_every_control_moves_its_picture(opened, address, name, part) -> None:
+def test_every_control_moves_its_picture(opened, address, name) -> None:
     """It leaves the figures moved."""
     page = opened.page
-    show_in(page, "light", 1280)
-    found = [move_all(figure, part) for figure in figures_of(page)]
+    show_in(page, "light", *WHOLE)
+    found = [move_all(figure) for figure in figures_of(page)]
     problems = [
         f"figure {at + 1} {other}" for at, (_, others) in enumerate(found) for other in others
     ]
     for at, (still, _) in enumerate(found):
         # What was moved before may leave a control nothing to do: those that moved nothing are
         # tried again on a fresh page, one after the other, and on a page of its own at last.
-        controls: list[Locator] = []
+        fresh = False
         for place in still:
-            if controls and moved(figure, controls[place]):
+            if fresh and moved(figure, place):
                 continue
             opened.open(f"{address}/{name}")
-            show_in(page, "light", 1280)
-            figure = figures_of(page)[at]
-            controls = list(controls_of(figure))
-            if not moved(figure, controls[place]) and not moved_after_others(
-                figure, controls, place
-            ):
-                problems.append(f"figure {at + 1}: '{label_of(controls[place])}' moves nothing")
+            show_in(page, "light", *WHOLE)
+            figure, fresh = figures_of(page)[at], True
+            if not moved(figure, place) and not moved_after_others(figure, place):
+                told = (figure.evaluate(CONTROL, place) or {"label": "gone"})["label"]
+                problems.append(f"figure {at + 1}: control {place} ('{told}') moves nothing")
     assert found, "the page has no figure"
     assert problems + opened.errors == []
 
