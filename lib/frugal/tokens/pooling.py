@@ -236,7 +236,9 @@ class FunnelEncoder(nn.Module):
 
     forward(ids, padding=None): ids (batch, length) -> (batch, length, d_model), or without a
     decoder (batch, ⌈length / 2^(len(blocks) - 1)⌉, d_model), where `output_padding(padding)` says
-    which are real. encode(x, padding=None): the same from vectors. What is padded changes nothing.
+    which are real. encode(x, padding=None): the same from vectors. What stands in the padding
+    changes nothing. Pad at the right: at the left, padding moves which tokens are pairs, and is the
+    first token.
     Raises ValueError for a sequence too short to be pooled that often.
 
     Source: dai2020funnel, section 2.
