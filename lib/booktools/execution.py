@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from myst_nb.core.read import create_nb_reader
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -69,7 +70,7 @@ def changed_chapters(app: Sphinx, env: Any, added: set, changed: set, _: set) ->
     chapters = [
         (env.doc2path(name), str(_cache_of(app, name)))
         for name in sorted({*added, *changed, *moved} & set(now))
-        if not _cache_of(app, name).is_dir() and _has_cells(env.doc2path(name))
+        if not _is_kept(env.doc2path(name), _cache_of(app, name), env)
     ]
     execute_ahead(chapters, env.myst_config, env.mystnb_config)
     return moved
@@ -98,8 +99,18 @@ def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
             shutil.rmtree(old)
 
 
-def _has_cells(path: str) -> bool:
-    return "{code-cell}" in Path(path).read_text(encoding="utf-8")
+def _is_kept(path: str, cache: Path, env: Any) -> bool:
+    """Whether nothing is to be executed: the cache holds these cells, or there are none.
+
+    What a chapter depends on names its cache; its own cells are compared here.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, text)
+    cells = [] if reader is None else [_source(cell) for cell in _code_cells(reader.read(text))]
+    kept = (
+        json.loads(it.read_text(encoding="utf-8")) for it in cache.glob("executed/*/base.ipynb")
+    )
+    return not cells or any([_source(cell) for cell in _code_cells(it)] == cells for it in kept)
 
 
 def _cache_of(app: Sphinx, docname: str) -> Path:

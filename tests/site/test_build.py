@@ -137,6 +137,20 @@ def test_a_changed_cell_executes_its_chapter_and_a_failure_is_named(book) -> Non
     assert book.build()[0] == 0
 
 
+def test_chapters_with_changed_cells_run_at_the_same_time(book) -> None:
+    """Not one after the other, when Sphinx reads their pages."""
+    for name in ("one.md", "two.md"):
+        book.edit(name, "import", "import  ")
+    status, said, _ = book.build()
+    assert status == 0
+    assert sorted(re.findall(r"(\w+)\.md: Executing notebook ahead", said)) == ["one", "two"]
+    assert "Executing notebook using" not in said
+    for name in ("one.md", "two.md"):
+        book.edit(name, "import  ", "import")
+    status, _, executed = book.build()  # the cells of before are in the caches still
+    assert (status, executed) == (0, set())
+
+
 def test_outputs_that_no_reader_could_use_fail_the_build(tmp_path) -> None:
     book = Book(
         tmp_path,
