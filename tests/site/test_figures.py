@@ -35,34 +35,37 @@ KEYS = {
 TO_THE_MIDDLE = "(it) => it.scrollIntoView({ block: 'center', behavior: 'instant' })"
 WHOLE = (1280, 2400)
 """A window that holds every figure: pictures of what is beyond it take ten times as long."""
-# Of all controls of a figure, by place among them: those that can be used now, one of each group of
-# radio buttons; buttons last, when there is something for them to undo. Out of turn is what nobody
-# can reach: a key would go to what was reached before.
-CONTROLS = """(figure) => {
+# Of a figure's controls, for the two scripts below: all, which can be used, and of which kind.
+OF_CONTROLS = """
   const all = [...figure.querySelectorAll("input, select, button")];
   const usable = (it) => !it.disabled && !it.closest("[inert]");
   const kind = (it) => (it.tagName === "INPUT" ? it.type : it.tagName.toLowerCase());
-  const found = all.flatMap((it, place) => {
+"""
+# Of all controls of a figure, by place among them: those that can be used now, one of each group of
+# radio buttons; buttons last, when there is something for them to undo. Out of turn is what nobody
+# can reach: a key would go to what was reached before.
+CONTROLS = f"""(figure) => {{
+  {OF_CONTROLS}
+  const found = all.flatMap((it, place) => {{
     const group = kind(it) === "radio" && it.name;
     const first = !group || all.find((other) => usable(other) && other.name === group) === it;
-    return usable(it) && first ? [{ place, kind: kind(it) }] : [];
-  });
+    return usable(it) && first ? [{{ place, kind: kind(it) }}] : [];
+  }});
   const buttons = found.filter((it) => it.kind === "button");
   return [...found.filter((it) => it.kind !== "button"), ...buttons];
-}"""
+}}"""
 # A control by its place: the chosen one of its group, its kind and value; nothing when it is out of
 # turn, or gone with a list that another control filtered.
-CONTROL = """(figure, place) => {
-  const all = [...figure.querySelectorAll("input, select, button")];
+CONTROL = f"""(figure, place) => {{
+  {OF_CONTROLS}
   const at = all[place];
-  const kind = at && (at.tagName === "INPUT" ? at.type : at.tagName.toLowerCase());
-  const group = kind === "radio" && at.name;
+  const group = at && kind(at) === "radio" && at.name;
   const it = (group && all.find((other) => other.name === group && other.checked)) || at;
-  if (!it || it.disabled || it.closest("[inert]")) return null;
+  if (!it || !usable(it)) return null;
   const label = it.getAttribute("aria-label") || it.labels?.[0]?.textContent.trim();
-  return { place: all.indexOf(it), kind, label: label || it.textContent.trim(),
-           value: [it.value, it.checked] };
-}"""
+  return {{ place: all.indexOf(it), kind: kind(it), label: label || it.textContent.trim(),
+           value: [it.value, it.checked] }};
+}}"""
 DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -123,7 +126,7 @@ def move_all(figure: Locator) -> tuple[list[int], list[str]]:
         return [], ["was not drawn"]
     figure.scroll_into_view_if_needed()
     controls = places_of(figure)
-    for place in [one["place"] for one in controls]:
+    for place in (one["place"] for one in controls):
         now = figure.evaluate(CONTROL, place)
         if now and not now["label"]:
             problems.append(f"a {now['kind']} has no label")
